@@ -1,0 +1,46 @@
+# `make` alone lists what there is. `make demo` and `make test` set up everything they need.
+SHELL := /bin/bash
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
+KINDS := $(filter-out bench __pycache__,$(KINDS))
+
+.PHONY: help setup demo test check fix bench lock docs clean $(KINDS:%=test-%)
+
+help:  ## this list · 本列表
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@for k in $(KINDS); do printf '  make test-%-9s %s\n' $$k "only tests/$$k"; done
+
+setup:
+	@bash infra/setup/venv.sh
+
+demo: setup  ## the main job on real data, in under a minute · 用真实数据走一遍主流程
+	@$(PY) -m api.demo
+
+test: setup  ## all tests · 全部测试
+	@$(PY) -m pytest -q
+
+$(KINDS:%=test-%): test-%: setup
+	@$(PY) -m pytest -q tests/$*
+
+check: setup  ## format, lint, types, import contracts, generated docs: changes nothing · 只检查，不修改
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-cache
+	@$(PY) -m api.docs --check
+
+fix: setup  ## mend what can be mended: format, lint, generated docs · 自动修正
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m api.docs
+
+bench: setup  ## measurements as ratios, into build/bench.json · 性能测量
+	@$(PY) -m tests.bench
+
+lock: setup  ## pin the newest versions that pyproject.toml admits, with hashes, without naming an index
+	@$(PY) -m uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --no-emit-package yunei-client -o requirements.lock
+
+clean:  ## remove the environment and what was built · 清理
+	rm -rf .venv build demo-data
