@@ -1,0 +1,94 @@
+"""Errors as data: a stable code, fields, and words in both languages that end in a remedy.
+
+A room declares its kinds of problem once, beside the code that raises them, with `declare`. The HTTP status of a kind is decided in
+`api/problems.py` and nowhere else. Once rows have been read, no problem may carry a field that depends on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Formatter
+from typing import Literal
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a person reads. `detail` and `remedy` are `str.format` templates over the problem's fields."""
+
+    title: str
+    detail: str
+    remedy: str
+
+    def fields(self) -> frozenset[str]:
+        return frozenset(name for text in (self.detail, self.remedy) for _, name, _, _ in Formatter().parse(text) if name)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem. Calling it makes a `Problem`; its fields must be exactly those its words mention or a superset."""
+
+    code: str
+    zh: Words
+    en: Words
+
+    def __call__(self, **fields: object) -> Problem:
+        missing = (self.zh.fields() | self.en.fields()) - fields.keys()
+        if missing:
+            raise TypeError(f"problem {self.code} needs {sorted(missing)}")
+        return Problem(self, {name: str(value) for name, value in fields.items()})
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def declare(code: str, *, zh: tuple[str, str, str], en: tuple[str, str, str]) -> Kind:
+    """Register a kind under its code: (title, detail, remedy) in each language. A code is declared once; a second time is a bug."""
+    if code in KINDS:
+        raise ValueError(f"problem code {code} is declared twice")
+    kind = Kind(code, Words(*zh), Words(*en))
+    if not all((*zh, *en)):
+        raise ValueError(f"problem {code} has empty words")
+    KINDS[code] = kind
+    return kind
+
+
+class Problem(Exception):
+    """A refusal or failure that a caller can act on.
+
+    `code` is stable for ever; `fields` are strings; `words(language)` renders title, detail and remedy. Several rules broken at once
+    are one problem with `parts`, each a problem of its own.
+    """
+
+    def __init__(self, kind: Kind, fields: dict[str, str], parts: tuple[Problem, ...] = ()) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.fields = fields
+        self.parts = parts
+
+    @property
+    def code(self) -> str:
+        return self.kind.code
+
+    def with_parts(self, parts: tuple[Problem, ...]) -> Problem:
+        return Problem(self.kind, self.fields, parts)
+
+    def words(self, language: Language) -> Words:
+        words = self.kind.zh if language == "zh" else self.kind.en
+        return Words(words.title, words.detail.format(**self.fields), words.remedy.format(**self.fields))
+
+    def as_data(self) -> dict[str, object]:
+        """Code, fields, both languages and parts: what the API, the register and the command line all show."""
+        data: dict[str, object] = {"code": self.code, "fields": dict(self.fields)}
+        for language in LANGUAGES:
+            words = self.words(language)
+            data[language] = {"title": words.title, "detail": words.detail, "remedy": words.remedy}
+        if self.parts:
+            data["parts"] = [part.as_data() for part in self.parts]
+        return data
+
+    def __str__(self) -> str:
+        words = self.words("en")
+        return f"{self.code}: {words.title}. {words.detail} {words.remedy}"

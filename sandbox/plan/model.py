@@ -1,0 +1,173 @@
+"""What a compiled job is: everything the rest of the walk needs, and nothing it could misread.
+
+A `Plan` is made by `sandbox.plan.compile` alone. It is public: it holds no row and nothing learnt from one. It names the tables it scans, the
+exact totals each shard must produce, the noise each total gets, and the query that turns noisy totals into the answer. Two jobs with
+equal digests would release the same distribution from the same snapshots, so the second one is served the first one's bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Literal
+
+from policies.catalogue import KeyValue, Use
+from policies.loss import Loss
+
+INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A table the shard query reads. `alias` is its name inside the emitted SQL; a private table is read one shard at a time, a public
+    one whole. `columns` are the only ones fetched."""
+
+    dataset: str
+    version: int
+    digest: str
+    private: bool
+    alias: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A grouping key. `name` is the column in shard and noisy tables (k0, k1, …). `domain` None: private, shown only past the threshold."""
+
+    name: str
+    type: Literal["integer", "text", "date", "boolean"]
+    domain: tuple[KeyValue, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """An exact integer total per key (t0, t1, … in the shard table).
+
+    Each row is clamped to [low, high] in fixed point (units of 10**-decimals, after subtracting `centre`, itself in those units) before
+    the first sum; one unit's sum within one key is clamped to [-cap, cap]. So one unit moves one key's total by at most `cap`.
+    """
+
+    name: str
+    kind: Literal["units", "count", "sum"]
+    low: int
+    high: int
+    cap: int
+    decimals: int = 0
+    centre: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high or not 0 < self.cap <= 2**62 or max(abs(self.low), abs(self.high)) > self.cap:
+            raise ValueError(f"total {self.name}: bounds {self.low}..{self.high}, cap {self.cap}")
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The noise of one total: discrete Gaussian of standard deviation `scale` on every key; with `threshold`, keys whose noisy value falls
+    below it are not shown (stability-based selection) and `loss.atto_delta` is charged. `loss` is what OpenDP's map must agree with."""
+
+    total: str
+    scale: float
+    loss: Loss
+    threshold: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < float("inf") or self.loss.pico_rho <= 0 or (self.threshold is None) != (self.loss.atto_delta == 0):
+            raise ValueError(f"draw {self.total}: scale {self.scale}, loss {self.loss}, threshold {self.threshold}")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A column of the answer, in order. `label` is what the operator named it; a value has a half-width column beside it."""
+
+    label: str
+    kind: Literal["key", "value"]
+    mechanism: str  # "" for keys; else as shown, e.g. "discrete Gaussian"
+    scale: float | None  # standard deviation in the output's own unit where it is one noisy total; None for derived values
+    low: float | None  # bounds used, in the output's own unit, of one row
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUse:
+    dataset: str
+    column: str
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job, compiled.
+
+    `shard_sql` reads the scans by alias and yields k*, t* of one shard, at most `groups_per_unit` keys a unit, chosen by a hash keyed
+    with the parameter `$seed`. `finish_sql` reads the table `noisy` (k*, t* after noise) and yields one column per output, then one
+    half-width column (95 %) per output of kind value, in order. With `public_keys` every element of the product of the keys' domains is
+    answered, empty ones too; otherwise the first draw is the threshold on kind "units".
+    """
+
+    query: str  # the operator's query in canonical form
+    space: str  # the unit space: whose loss this is
+    scans: tuple[Scan, ...]
+    keys: tuple[Key, ...]
+    totals: tuple[Total, ...]
+    draws: tuple[Draw, ...]
+    outputs: tuple[Output, ...]
+    groups_per_unit: int
+    rows_per_group: int
+    shard_sql: str
+    finish_sql: str
+    uses: tuple[ColumnUse, ...]
+    delta: str  # decimal text: the total delta at which the job's epsilon is stated
+
+    def __post_init__(self) -> None:
+        if not self.draws or {draw.total for draw in self.draws} != {total.name for total in self.totals}:
+            raise ValueError("every total is drawn once")
+        if len(self.draws) != len(self.totals) or self.groups_per_unit < 1 or self.rows_per_group < 1:
+            raise ValueError("bounds are at least 1 and every total is drawn once")
+        thresholds = [draw.threshold is not None for draw in self.draws]
+        if thresholds != [not self.public_keys] + [False] * (len(self.draws) - 1):
+            raise ValueError("private keys are chosen by one threshold, first; public keys by none")
+
+    @property
+    def public_keys(self) -> bool:
+        return all(key.domain is not None for key in self.keys)
+
+    @property
+    def loss(self) -> Loss:
+        """The price: what the ledger charges."""
+        total = Loss(0, 0)
+        for draw in self.draws:
+            total = total + draw.loss
+        return total
+
+    def total(self, name: str) -> Total:
+        return next(total for total in self.totals if total.name == name)
+
+    def as_data(self) -> dict[str, object]:
+        """The whole plan as JSON-ready data; floats as hex so that nothing is rounded."""
+        return _plain(dataclasses.asdict(self))  # type: ignore[return-value]  # a dict in, a dict out
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical form: equal digests mean equal answers in distribution."""
+        text = json.dumps(self.as_data(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, Fraction):
+        return f"{value.numerator}/{value.denominator}"
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
+        return {"integer": str(value)}
+    return value
