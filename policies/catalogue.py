@@ -124,9 +124,7 @@ class Dataset(Model):
     share: Share
     unit: Unit | None = None
     bounds: Bounds | None = None
-    approximate_rows: int = Field(
-        ge=1, description="order of magnitude, public: sets shard count and slot, never checked against rows"
-    )
+    approximate_rows: int = Field(ge=1, description="order of magnitude, public: sets shard count and slot, never checked against rows")
     columns: tuple[Column, ...] = Field(min_length=1, max_length=1000)
 
     @model_validator(mode="after")

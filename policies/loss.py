@@ -79,7 +79,7 @@ class Loss:
 
 def zcdp_epsilon(rho: float, delta: float) -> float:
     """The smallest epsilon found such that rho-zCDP implies (epsilon, delta)-DP; valid up to float rounding for any alpha it stops at."""
-    if not rho >= 0 or not 0 < delta:
+    if not rho >= 0 or not delta > 0:
         raise ValueError("rho must be at least 0 and delta above 0")
     if rho == 0 or delta >= 1:
         return 0.0
