@@ -1,0 +1,130 @@
+"""Every setting: what it is, its unit, and what trusting it means. The only place that reads the environment.
+
+A setting `name` is read from `YUNEI_NAME`. Everything that lives on disk lies below `home`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+Language = Literal["zh", "en"]
+PREFIX = "YUNEI_"
+
+
+class Settings(BaseModel):
+    """Frozen and closed. `load` is how a process gets its settings; tests build one directly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    home: Path = Field(
+        default=Path("yunei-home"),
+        description="Folder of keys, vault, database and log. Who can read it and its keys can read raw data; give it to the server's user alone.",
+    )
+    database_url: str = Field(
+        default="",
+        description="SQLAlchemy URL of the register; empty: SQLite in home/register.db. Who can write to it can refuse service, and "
+        "is found out by the audit as soon as tables and log disagree.",
+    )
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on. Beyond loopback, put a TLS proxy in front: API keys are bearer secrets."
+    )
+    port: int = Field(default=8640, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
+    log_origin: Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,200}$")] = Field(
+        default="yunei.local/release",
+        description="Name of the log, first line of every checkpoint and name of its key: a host and path without scheme. Never change it later.",
+    )
+    ray_address: str | None = Field(
+        default=None,
+        description="Ray cluster to connect to; none: start one on this machine. Its nodes see raw rows in memory: trust them as this one.",
+    )
+    workers: int = Field(default=2, ge=1, le=4096, description="Worker processes that read shards, one core each.")
+    worker_memory_bytes: int = Field(
+        default=512 * 2**20, ge=2**20, description="Bytes of decrypted shards one worker keeps hot, least recently used first out."
+    )
+    object_store_bytes: int = Field(default=128 * 2**20, ge=75 * 2**20, description="Bytes of shared memory for Ray's object store.")
+    shard_rows: int = Field(default=600_000, ge=1, le=100_000_000, description="Rows a shard aims at when a dataset is ingested.")
+    body_limit_bytes: int = Field(default=2**20, ge=1024, description="Largest HTTP request body in bytes; a larger one is refused unread.")
+    language: Language = Field(default="zh", description="Language when a caller asks for none.")
+    slots_ms: tuple[int, ...] = Field(
+        default=(50, 250, 1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000),
+        description="Public slots, in milliseconds after admission, at which answers become visible. Finer slots say more about durations.",
+    )
+    lease_s: int = Field(default=30, ge=1, description="Seconds after which a job whose holder fell silent may be resumed by another process.")
+    database_timeout_s: int = Field(
+        default=30, ge=1, description="Seconds a writer waits for another process's transaction before it gives up."
+    )
+    population_cap_pico_rho: int = Field(
+        default=10**12, ge=0, le=10**18,
+        description="Lifetime cap of a new population account (one unit space), in 1e-12 rho; the default is rho 1. It bounds what everyone "
+        "together may ever learn about one person: raise it only as two people, by an act in the log.",
+    )  # fmt: skip
+    population_cap_atto_delta: int = Field(
+        default=10**12, ge=0, le=10**18, description="The same account's delta, in 1e-18; the default is 1e-6."
+    )
+    dataset_cap_pico_rho: int = Field(
+        default=10**12, ge=0, le=10**18, description="Lifetime cap of a new dataset account, in 1e-12 rho; the default is rho 1."
+    )
+    dataset_cap_atto_delta: int = Field(default=10**12, ge=0, le=10**18, description="The same account's delta, in 1e-18; the default is 1e-6.")
+    operator_cap_pico_rho: int = Field(
+        default=5 * 10**11, ge=0, le=10**18,
+        description="Lifetime cap of one operator on one dataset over all its licences, in 1e-12 rho; the default is rho 0.5.",
+    )  # fmt: skip
+    operator_cap_atto_delta: int = Field(
+        default=5 * 10**11, ge=0, le=10**18, description="The same account's delta, in 1e-18; the default is 5e-7."
+    )
+
+    @classmethod
+    def load(cls, home: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
+        """Read `YUNEI_*`; `home` given beats `YUNEI_HOME`. An unknown `YUNEI_` name is an error, so that a typing slip cannot pass for a setting;
+        `YUNEI_URL` and `YUNEI_KEY` belong to the client and are left alone."""
+        variables = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for variable, text in variables.items():
+            name = variable.removeprefix(PREFIX).lower()
+            if not variable.startswith(PREFIX) or name in ("url", "key"):
+                continue
+            values[name] = [part for part in text.split(",") if part] if name == "slots_ms" else text
+        if home is not None:
+            values["home"] = home
+        return cls(**values)
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("slots_ms")
+    @classmethod
+    def _ascending(cls, slots: tuple[int, ...]) -> tuple[int, ...]:
+        if not slots or list(slots) != sorted(set(slots)) or slots[0] <= 0:
+            raise ValueError("slots_ms must be positive and ascending")
+        return slots
+
+    @model_validator(mode="before")
+    @classmethod
+    def _database_below_home(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("database_url"):
+            home = Path(values.get("home") or cls.model_fields["home"].default).expanduser().absolute()
+            return {**values, "database_url": f"sqlite:///{home / 'register.db'}"}
+        return values
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def vault_dir(self) -> Path:
+        return self.home / "vault"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def staging_dir(self) -> Path:
+        return self.home / "staging"
