@@ -28,12 +28,12 @@ check: setup  ## format, lint, types, import contracts, generated docs: changes 
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports --no-cache
-	@$(PY) -m api.docs --check
+	@$(PY) -m api.reference --check
 
 fix: setup  ## mend what can be mended: format, lint, generated docs · 自动修正
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
-	@$(PY) -m api.docs
+	@$(PY) -m api.reference
 
 bench: setup  ## measurements as ratios, into build/bench.json · 性能测量
 	@$(PY) -m tests.bench
