@@ -1,0 +1,85 @@
+"""When an answer may be seen: public slots, chosen before the run from public facts, so that a job's duration says nothing.
+
+All instants that anyone outside can see lie on the grid of a job's slots: the ledger's step to spent (it lengthens the public log) and
+the publication. Work between two instants may take as long as it likes; if it misses one, the next slot is taken. What can leak is
+which slot, and a job misses its own only when the server is overloaded or the data is far from its declared size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+# Public cost model, in milliseconds on one core, deliberately generous: a slot missed says more than a slot too long.
+# Sources: the bench workload (docs/reference/bench.md) and OpenDP's draw rate of 40 k Gaussian samples per core-second.
+FIXED_MS = 90.0
+MS_PER_ROW = 1 / 20_000
+MS_PER_DRAW = 1 / 30
+SPEND_AT = 0.6  # share of a slot after which the step to spent is taken
+PUBLISH_AT = 0.9  # share of a slot after which the publication starts
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A job's grid: `ladder_ms` from admission on, then multiples of the last rung; `chosen` is the first rung it may use."""
+
+    admitted_at: datetime
+    chosen: int
+    ladder_ms: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.ladder_ms or self.ladder_ms[0] <= 0 or any(a >= b for a, b in zip(self.ladder_ms, self.ladder_ms[1:], strict=False)):
+            raise ValueError("slots are positive milliseconds, rising")
+        if self.chosen < 0:
+            raise ValueError("a slot is counted from 0")
+
+    def rung_ms(self, index: int) -> int:
+        """Length of slot `index` in ms from admission.
+
+        >>> from datetime import UTC
+        >>> Slots(datetime(2026, 1, 1, tzinfo=UTC), 0, (50, 250)).rung_ms(3)
+        750
+        """
+        last = len(self.ladder_ms) - 1
+        return self.ladder_ms[index] if index <= last else self.ladder_ms[last] * (index - last + 1)
+
+    def _first(self, share: float, ready: datetime, start: int) -> tuple[int, datetime]:
+        index = start
+        while (instant := self.admitted_at + timedelta(milliseconds=self.rung_ms(index) * share)) < ready:
+            index += 1
+        return index, instant
+
+    def spend_at(self, ready: datetime) -> datetime:
+        """The instant of the step to spent for totals that were ready at `ready`."""
+        return self._first(SPEND_AT, ready, self.chosen)[1]
+
+    def publish_at(self, ready: datetime) -> datetime:
+        """The instant at which publication starts, or a failure is written, for work that was done at `ready`."""
+        return self._first(PUBLISH_AT, ready, self.chosen)[1]
+
+    def visible_at(self, ready: datetime) -> datetime:
+        """The instant from which the outcome may be seen, for an outcome written at `ready`."""
+        return self._first(1.0, ready, self.chosen)[1]
+
+
+def estimate_ms(*, approximate_rows: int, draws: int, keys: int, cores: int) -> float:
+    """Run time a job should not exceed, from the catalogue's declared sizes alone: rows scanned, keys answered, totals noised per key.
+
+    >>> estimate_ms(approximate_rows=400_000, draws=2, keys=5, cores=2) < 150
+    True
+    """
+    return FIXED_MS + approximate_rows * MS_PER_ROW / max(1, cores) + draws * keys * MS_PER_DRAW
+
+
+def choose(ladder_ms: tuple[int, ...], estimated_ms: float) -> int:
+    """The first slot whose first `SPEND_AT` share holds the estimate.
+
+    >>> choose((50, 250, 1000), 100.0), choose((50, 250, 1000), 1e6)
+    (1, 1668)
+    """
+    for index, rung in enumerate(ladder_ms):
+        if rung * SPEND_AT >= estimated_ms:
+            return index
+    last = len(ladder_ms) - 1
+    return last + math.ceil(estimated_ms / SPEND_AT / ladder_ms[last]) - 1
