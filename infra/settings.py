@@ -19,11 +19,11 @@ PREFIX = "YUNEI_"
 class Settings(BaseModel):
     """Frozen and closed. `load` is how a process gets its settings; tests build one directly."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     home: Path = Field(
         default=Path("yunei-home"),
-        description="Folder of keys, vault, database and log. Who can read it and its keys can read raw data; give it to the server's user alone.",
+        description="Folder of keys, vault, database and log. Who can read it can read raw data: give it to the server's user alone.",
     )
     database_url: str = Field(
         default="",
@@ -36,7 +36,7 @@ class Settings(BaseModel):
     port: int = Field(default=8640, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
     log_origin: Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,200}$")] = Field(
         default="yunei.local/release",
-        description="Name of the log, first line of every checkpoint and name of its key: a host and path without scheme. Never change it later.",
+        description="Name of the log and of its key: a host and path without scheme. Never change it later: it names another log.",
     )
     ray_address: str | None = Field(
         default=None,
@@ -80,8 +80,8 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
-        """Read `YUNEI_*`; `home` given beats `YUNEI_HOME`. An unknown `YUNEI_` name is an error, so that a typing slip cannot pass for a setting;
-        `YUNEI_URL` and `YUNEI_KEY` belong to the client and are left alone."""
+        """Read `YUNEI_*`; `home` given beats `YUNEI_HOME`. An unknown `YUNEI_` name is an error: a typing slip cannot pass for a
+        setting. `YUNEI_URL` and `YUNEI_KEY` belong to the client and are left alone."""
         variables = os.environ if environment is None else environment
         values: dict[str, Any] = {}
         for variable, text in variables.items():
