@@ -6,6 +6,7 @@ A room declares its kinds of problem once, beside the code that raises them, wit
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from string import Formatter
 from typing import Literal
@@ -42,15 +43,19 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {}
+_CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
 
 
 def declare(code: str, *, zh: tuple[str, str, str], en: tuple[str, str, str]) -> Kind:
     """Register a kind under its code: (title, detail, remedy) in each language. A code is declared once; a second time is a bug."""
+    if not _CODE.fullmatch(code):
+        raise ValueError(f"problem code {code!r} is not a room's prefix and snake_case words")
     if code in KINDS:
         raise ValueError(f"problem code {code} is declared twice")
-    kind = Kind(code, Words(*zh), Words(*en))
     if not all((*zh, *en)):
         raise ValueError(f"problem {code} has empty words")
+    kind = Kind(code, Words(*zh), Words(*en))
+    kind.zh.fields(), kind.en.fields()  # a template that does not parse fails here, not when somebody is refused
     KINDS[code] = kind
     return kind
 
@@ -67,6 +72,10 @@ class Problem(Exception):
         self.kind = kind
         self.fields = fields
         self.parts = parts
+
+    def __reduce__(self) -> tuple[type[Problem], tuple[Kind, dict[str, str], tuple[Problem, ...]]]:
+        """A problem crosses from a worker process whole: its kind travels with it."""
+        return Problem, (self.kind, self.fields, self.parts)
 
     @property
     def code(self) -> str:
@@ -91,4 +100,6 @@ class Problem(Exception):
 
     def __str__(self) -> str:
         words = self.words("en")
-        return f"{self.code}: {words.title}. {words.detail} {words.remedy}"
+        lines = [f"{self.code}: {words.title}. {words.detail} {words.remedy}"]
+        lines += ["  " + line for part in self.parts for line in str(part).splitlines()]
+        return "\n".join(lines)
