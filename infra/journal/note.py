@@ -1,0 +1,130 @@
+"""Signed notes (C2SP signed-note): a text and lines of signatures by named keys.
+
+Two kinds of key: Ed25519 over the text itself (0x01), and a witness's Ed25519 over time and text (0x04, tlog-cosignature). Lines by
+other keys are ignored, as the format demands; a failing line by a known key rejects the whole note.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from infra.journal.tree import JournalError
+
+ED25519 = 0x01
+COSIGNATURE = 0x04
+_LINE = re.compile(r"\u2014 (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
+_NAME = re.compile(r"[^\s+]+")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """A key one trusts, by name. As text (vkey): `name+hex8(key id)+base64(type ‖ public key)`."""
+
+    name: str
+    kind: int
+    public_key: bytes
+
+    @property
+    def id(self) -> bytes:
+        return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()[:4]
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([self.kind]) + self.public_key).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> VerifierKey:
+        parts = text.strip().split("+", 2)
+        try:
+            name, key_id, encoded = parts
+            data = base64.b64decode(encoded, validate=True)
+            key = cls(name, data[0], data[1:])
+            well_formed = _NAME.fullmatch(name) and bytes.fromhex(key_id) == key.id and len(key.public_key) == 32
+        except (ValueError, IndexError) as error:
+            raise JournalError("key_malformed", "not a verifier key") from error
+        if not well_formed or key.kind not in (ED25519, COSIGNATURE):
+            raise JournalError("key_malformed", "not a verifier key of a known kind, or its id does not match")
+        return key
+
+    def verify(self, text: str, signature: bytes) -> None:
+        """JournalError unless `signature` (without the key id) is this key's over `text`."""
+        message = text.encode()
+        if self.kind == COSIGNATURE:
+            if len(signature) != 72:
+                raise JournalError("signature_fails", f"cosignature of {self.name} has {len(signature)} bytes")
+            message = f"cosignature/v1\ntime {int.from_bytes(signature[:8], 'big')}\n".encode() + message
+            signature = signature[8:]
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+        except InvalidSignature as error:
+            raise JournalError("signature_fails", f"signature of {self.name} does not match") from error
+
+
+class Signer:
+    """A named Ed25519 key. The private key is not shown by repr."""
+
+    def __init__(self, name: str, key: Ed25519PrivateKey, kind: int = ED25519) -> None:
+        if not _NAME.fullmatch(name):
+            raise JournalError("key_malformed", "a key name has no space and no plus")
+        self.key = VerifierKey(name, kind, key.public_key().public_bytes_raw())
+        self._private = key
+
+    def __repr__(self) -> str:
+        return f"Signer({self.key})"
+
+    def line(self, text: str) -> str:
+        """The signature line of a plain key over `text`, which ends in a newline."""
+        if self.key.kind != ED25519 or not text.endswith("\n"):
+            raise JournalError("note_malformed", "a plain key signs a text that ends in a newline")
+        return self._line(self._private.sign(text.encode()))
+
+    def cosign(self, text: str, unix_time: int) -> str:
+        """The cosignature line of a witness that saw `text` at `unix_time` (seconds)."""
+        if self.key.kind != COSIGNATURE or not text.endswith("\n"):
+            raise JournalError("note_malformed", "a cosigning key signs a text that ends in a newline")
+        signature = self._private.sign(f"cosignature/v1\ntime {unix_time}\n{text}".encode())
+        return self._line(unix_time.to_bytes(8, "big") + signature)
+
+    def _line(self, signature: bytes) -> str:
+        return f"\u2014 {self.key.name} {base64.b64encode(self.key.id + signature).decode()}\n"
+
+
+def sign_note(text: str, signer: Signer) -> str:
+    return f"{text}\n{signer.line(text)}"
+
+
+def split_note(note: str) -> tuple[str, str]:
+    """Text (with its final newline) and signature lines, split at the last blank line, nothing verified."""
+    text, separator, signatures = note.rpartition("\n\n")
+    if not separator or not signatures.endswith("\n"):
+        raise JournalError("note_malformed", "no signatures after a blank line")
+    return text + "\n", signatures
+
+
+def open_note(note: str, keys: Sequence[VerifierKey]) -> tuple[str, tuple[VerifierKey, ...]]:
+    """The text and which of `keys` signed it, at least one. JournalError when none did, or a known key's signature fails."""
+    text, signatures = split_note(note)
+    known = {(key.name, key.id): key for key in keys}
+    signed: dict[VerifierKey, None] = {}
+    for line in signatures.removesuffix("\n").split("\n"):
+        match = _LINE.fullmatch(line)
+        try:
+            data = base64.b64decode(match["signature"], validate=True) if match else b""
+        except binascii.Error as error:
+            raise JournalError("note_malformed", "a signature is not base64") from error
+        if match is None or len(data) < 5:
+            raise JournalError("note_malformed", "a signature line is not one")
+        key = known.get((match["name"], data[:4]))
+        if key is not None:
+            key.verify(text, data[4:])
+            signed[key] = None
+    if not signed:
+        raise JournalError("signature_missing", "no trusted key signed this")
+    return text, tuple(signed)
