@@ -1,32 +1,115 @@
 """The authorised-operation licence (授权运营协议): who may do what with which data, in which scenario, how much, until when.
 
-Serves Shanxi Big Data Regulation (2020) and Implementing Opinion 2025-3: authorisation by scenario, a term, and supervision of use.
+Its fields are those a cooperation agreement must settle under the Shanxi regulation on government data (2020 draft) art. 20 para. 1: scope
+(datasets, columns, uses), degree (loss, job kinds), term, disposal at the end, ownership of what is made. Authorisation by scenario
+follows Implementing Opinion Jinshufa [2025] 3, part 2 (3) item 7; the decision document its item 8 (三重一大).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, field_serializer, field_validator, model_validator
 
-from policies.catalogue import Model, Name, Title, Use
-from policies.loss import Loss
+from policies.catalogue import Catalogue, Model, Name, Title, Use
+from policies.loss import ATTO, PICO, Loss, pico_rho_for
+from policies.problem import declare
+from policies.reasons import PATTERNS, Reason, explained, parse_toml, reasons_of, wrong
+
+licence_invalid = declare(
+    "licence_invalid",
+    zh=("协议文件有误", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改协议文件，再次提交；本次未作任何授权。"),
+    en=(
+        "The licence is not right",
+        "Faults: {count}; the first at {path}: {reason_en}.",
+        "Mend the places listed and hand it in again; nothing has been granted.",
+    ),
+)
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+PATTERNS[r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"] = (
+    "须以英文字母或数字开头，只含英文字母、数字、点、下划线、连字符，至多 64 个字符",
+    "starts with an ASCII letter or digit, then letters, digits, dots, underscores and hyphens, 64 characters at most",
+)
 JobKind = Literal["sql"]
 LicenceState = Literal["active", "suspended", "revoked"]
+MAX_CAP = 10**18  # a cap's pico-rho and atto-delta, and sums up to it, fit a signed 64-bit integer
 
 
 class Degree(Model):
-    """How much: zCDP losses, as integers (pico-rho, atto-delta)."""
+    """How much: a cap on zCDP loss, as two integers (pico-rho, atto-delta). Both coordinates of a loss must be within it.
 
-    pico_rho: int = Field(ge=0, le=10**18)
-    atto_delta: int = Field(ge=0, le=10**18)
+    Written by people as `{rho = "0.05", delta = "1e-6"}` or `{epsilon = "1", delta = "1e-8"}`; both are rounded down. An (epsilon, delta) is
+    not one pair of numbers here, because delta is shared between thresholds, which spend it, and the conversion from rho, which
+    does not. `within` is the cap that keeps its word: everything it admits, together, is (epsilon, delta)-DP. `admitting` is the smallest
+    cap under which every single job stated at (epsilon, delta) fits; the most it admits is (epsilon, 2 delta)-DP. A `Licence` reads its
+    `per_job` with `admitting` and its `total` with `within`.
+
+    >>> Degree.model_validate({"rho": "0.05", "delta": "1e-6"})
+    Degree(pico_rho=50000000000, atto_delta=1000000000000)
+    >>> Degree.within(Decimal(1), Decimal("1e-8")).loss.epsilon(Decimal("1e-8"))
+    Decimal('1.000000')
+    """
+
+    pico_rho: int = Field(ge=0, le=MAX_CAP)
+    atto_delta: int = Field(ge=0, le=MAX_CAP)
+
+    @classmethod
+    def within(cls, epsilon: Decimal, delta: Decimal) -> Degree:
+        """Half of delta for thresholds, the other half for the conversion: spent to the last, it is (epsilon, delta)-DP."""
+        half = _whole(delta * ATTO / 2)
+        return cls(pico_rho=pico_rho_for(epsilon, delta - Decimal(half) / ATTO), atto_delta=half)
+
+    @classmethod
+    def admitting(cls, epsilon: Decimal, delta: Decimal) -> Degree:
+        return cls(pico_rho=pico_rho_for(epsilon, delta), atto_delta=_whole(delta * ATTO))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stated(cls, given: Any) -> Any:
+        return _degree(given, cls.within)
+
+    @field_serializer("pico_rho", "atto_delta", when_used="json")
+    def _exact(self, value: int) -> str:
+        """As text: other readers of JSON round integers past 2**53."""
+        return str(value)
 
     @property
     def loss(self) -> Loss:
         return Loss(self.pico_rho, self.atto_delta)
+
+
+def _degree(given: Any, of_epsilon: Callable[[Decimal, Decimal], Degree]) -> Any:
+    """A degree as people write it, made into the integers; anything else untouched, for pydantic to judge."""
+    if not isinstance(given, Mapping) or not ({"rho", "epsilon", "delta"} & given.keys()):
+        return given
+    if given.keys() not in ({"rho", "delta"}, {"rho"}, {"epsilon", "delta"}):
+        raise wrong("须写 rho 与 delta，或 epsilon 与 delta", "give rho and delta, or epsilon and delta")
+    amounts = {name: _amount(name, value) for name, value in given.items()}
+    if "rho" in amounts:
+        return {"pico_rho": _whole(amounts["rho"] * PICO), "atto_delta": _whole(amounts.get("delta", Decimal(0)) * ATTO)}
+    if not amounts["epsilon"] > 0 or not 0 < amounts["delta"] < 1:
+        raise wrong("epsilon 须大于 0，delta 须在 0 与 1 之间", "epsilon must be above 0 and delta between 0 and 1")
+    return dict(of_epsilon(amounts["epsilon"], amounts["delta"]))
+
+
+def _amount(name: str, value: object) -> Decimal:
+    if isinstance(value, (str, int, float, Decimal)) and not isinstance(value, bool):
+        try:
+            amount = Decimal(str(value))  # a float by its shortest text, which is what its author wrote
+        except InvalidOperation:
+            pass
+        else:
+            if amount.is_finite() and 0 <= amount <= MAX_CAP and amount.adjusted() >= -60:
+                return amount
+    raise wrong(f'{name} 须为不小于 0 的十进制数，例如 "1e-8"', f'{name} must be a decimal number of at least 0, like "1e-8"')
+
+
+def _whole(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_FLOOR))
 
 
 class ColumnGrant(Model):
@@ -35,10 +118,16 @@ class ColumnGrant(Model):
 
 
 class DatasetGrant(Model):
-    """A dataset in scope. `columns` None grants every column with the uses its catalogue entry allows; a grant never widens those."""
+    """A dataset in scope. `columns` None grants every column with the uses its catalogue entry allows; a grant never widens those.
+
+    `consent` numbers the document by which the body that provides a conditionally shared dataset agreed; `second_approval` the second
+    decision that important data needs beside the licence's own.
+    """
 
     dataset: Name
     columns: tuple[ColumnGrant, ...] | None = None
+    consent: str | None = Field(default=None, min_length=1, max_length=200, description="有条件共享：数据提供方审核同意文件号")
+    second_approval: str | None = Field(default=None, min_length=1, max_length=200, description="重要数据：第二次审批文件号")
 
     def allows(self, column: str, use: Use) -> bool:
         if self.columns is None:
@@ -52,7 +141,7 @@ class Licence(Model):
     title: Title
     datasets: tuple[DatasetGrant, ...] = Field(min_length=1)
     scenarios: tuple[Identifier, ...] = Field(min_length=1)
-    job_kinds: tuple[JobKind, ...] = ("sql",)
+    job_kinds: tuple[JobKind, ...] = Field(default=("sql",), min_length=1)
     per_job: Degree
     total: Degree
     valid_from: AwareDatetime
@@ -61,15 +150,24 @@ class Licence(Model):
     disposal: Literal["delete-results", "keep-results"] = "keep-results"
     results_owner: Literal["operator", "bureau", "shared"] = "operator"
 
+    @field_validator("per_job", mode="before")
+    @classmethod
+    def _each(cls, given: Any) -> Any:
+        return _degree(given, Degree.admitting)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.valid_until <= self.valid_from:
-            raise ValueError(f"licence {self.id}: it ends before it starts")
+            raise wrong("协议的截止时刻须晚于起始时刻", "it ends before it starts")
         if not self.total.loss.covers(self.per_job.loss):
-            raise ValueError(f"licence {self.id}: one job may not spend more than the total")
+            each, total = self.per_job.loss, self.total.loss
+            raise wrong(
+                f"单个作业的上限（ρ {each.rho}、δ {each.delta}）不得超过总额（ρ {total.rho}、δ {total.delta}）",
+                f"one job (rho {each.rho}, delta {each.delta}) may not spend more than the total (rho {total.rho}, delta {total.delta})",
+            )
         names = [grant.dataset.casefold() for grant in self.datasets]
         if len(set(names)) != len(names):
-            raise ValueError(f"licence {self.id}: a dataset is granted once")
+            raise wrong("同一数据集只授权一次", "a dataset is granted once")
         return self
 
     def grant_on(self, dataset: str) -> DatasetGrant | None:
@@ -77,3 +175,28 @@ class Licence(Model):
 
     def in_force(self, now: datetime) -> bool:
         return self.valid_from <= now < self.valid_until
+
+
+def licence_from_toml(text: str) -> Licence:
+    """The licence a file states. Raises `licence_invalid`, with one located part per fault."""
+    document = parse_toml(text, licence_invalid)
+    try:
+        return Licence.model_validate(document)
+    except ValidationError as error:
+        raise explained(licence_invalid, reasons_of(error, document)) from None
+
+
+def check_scope(licence: Licence, catalogue: Catalogue) -> None:
+    """Raise `licence_invalid` when the licence grants a dataset or column that is not registered: a typing error must not wait for a job."""
+    faults: list[Reason] = []
+    for place, grant in enumerate(licence.datasets):
+        path = f"datasets[{place}]({grant.dataset})"
+        if grant.dataset not in catalogue:
+            faults.append(Reason(path, "没有登记这个数据集", "no such dataset is registered"))
+            continue
+        dataset = catalogue[grant.dataset].dataset
+        for column in grant.columns or ():
+            if dataset.get(column.name) is None:
+                faults.append(Reason(f"{path}.columns({column.name})", "数据集没有这一列", "the dataset has no such column"))
+    if faults:
+        raise explained(licence_invalid, faults)
