@@ -1,0 +1,29 @@
+"""What is said when something goes wrong behind the wall.
+
+`JOB_FAILED` is constant: once a row has been read, every failure is this one, with no field, no cause and no text of a library in it,
+for whether and how something failed may depend on the data. `SNAPSHOT_REFUSED` is raised before any row is read.
+"""
+
+from __future__ import annotations
+
+from policies.problem import declare
+
+JOB_FAILED = declare(
+    "job_failed",
+    zh=("作业执行失败", "作业在读取数据之后未能完成。", "已预留的隐私预算不退还；请缩小查询后再提交，或与数据局联系。"),
+    en=(
+        "The job failed",
+        "The job did not finish after it had begun to read data.",
+        "Its privacy budget is not given back. Submit a smaller query, or ask the bureau.",
+    ),
+)
+
+SNAPSHOT_REFUSED = declare(
+    "data_snapshot_refused",
+    zh=("数据版本无法打开", "数据集 {dataset} 的第 {version} 版未通过校验（{reason}），没有读取任何数据。", "请数据局重新入库或恢复该版本。"),
+    en=(
+        "A dataset version cannot be opened",
+        "Version {version} of dataset {dataset} did not pass its checks ({reason}); no row was read.",
+        "The bureau has to ingest the version again or restore it.",
+    ),
+)

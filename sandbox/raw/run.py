@@ -1,0 +1,146 @@
+"""From a plan to its exact totals: shards read and aggregated where the data lies, partials added up.
+
+The caller has charged the budget before it comes here. What a worker gets is the emitted SQL, the seed and the unwrapped keys of the files
+it has to read; what it gives back is one small table of integers, or nothing at all when anything went wrong.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import pyarrow as pa
+
+from infra.vault import Part, Vault, VaultError, Version
+from sandbox.plan.model import Plan, Scan
+from sandbox.raw.cache import ColumnCache
+from sandbox.raw.engine import query
+from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
+from sandbox.raw.totals import ExactTotals, combine, shard_query
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Pool(Protocol):
+    """What is asked of workers; `infra.workers` has two."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def memory_bytes(self) -> int: ...
+
+    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table of the shard query: which parts make it up in this shard, and the only columns to decrypt."""
+
+    alias: str
+    parts: tuple[Part, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    sql: str
+    seed: int = field(repr=False)
+    sources: tuple[Source, ...]
+    memory_bytes: int
+
+
+_cache = ColumnCache()
+atexit.register(_cache.clear)
+
+
+def run_shard(task: ShardTask) -> pa.Table | None:
+    """Partial totals of one shard; a pure function of its task and the files. None for every failure: no text, no type, no traceback."""
+    try:
+        tables = {
+            source.alias: pa.concat_tables([_cache.table(part, source.columns, task.memory_bytes) for part in source.parts])
+            for source in task.sources
+        }
+        return query(task.sql, tables, {"seed": task.seed}, memory_bytes=task.memory_bytes)
+    except Exception:
+        return None
+
+
+def exact_totals(plan: Plan, vault: Vault, workers: Pool, seed: int) -> ExactTotals:
+    """Run the plan on every shard and add the partials up. `seed` keys the choice of groups: 0 ≤ seed < 2**64, secret, one per release.
+
+    The same plan, snapshots and seed give the same totals, whatever the number of workers, the order in which they finish, and which of them
+    died on the way. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on.
+    """
+    tasks = shard_tasks(plan, vault, seed, workers.memory_bytes)
+    return _constant_failure(lambda: combine(plan, _all(workers.stream(run_shard, tasks))))
+
+
+def totals_of_tables(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> ExactTotals:
+    """The same query over tables given by alias, as one shard: dummy rows, tests. Raises `job_failed`."""
+    return _constant_failure(lambda: combine(plan, [query(shard_query(plan), tables, {"seed": seed})]))
+
+
+def shard_tasks(plan: Plan, vault: Vault, seed: int, memory_bytes: int) -> list[ShardTask]:
+    """Which parts are read together: a private table part by part, a public one whole with each.
+
+    Private tables of one unit space are partitioned by the same keyed hash into powers of two, so of two tables with unlike numbers of parts
+    the finer one's parts i, i + n, i + 2n … hold the units of the coarser one's part i of n.
+    """
+    versions = [_open(scan, vault) for scan in plan.scans]
+    shards = min((len(version.parts) for scan, version in zip(plan.scans, versions, strict=True) if scan.private), default=1)
+    sql = shard_query(plan)
+    return [
+        ShardTask(
+            sql,
+            seed,
+            tuple(
+                Source(scan.alias, version.parts[shard::shards] if scan.private else version.parts, scan.columns)
+                for scan, version in zip(plan.scans, versions, strict=True)
+            ),
+            memory_bytes,
+        )
+        for shard in range(shards)
+    ]
+
+
+def warm(workers: Pool) -> None:
+    """Make every worker import, open and try what its first shard will need, so that the first job is not slower than the second."""
+    for _ in workers.stream(_exercise, range(workers.size)):
+        pass
+
+
+def _exercise(number: int) -> int:
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    query("SELECT k, SUM(v)::HUGEINT AS v FROM t GROUP BY k", {"t": pa.table({"k": ["a"], "v": [number]})})
+    return number
+
+
+def _open(scan: Scan, vault: Vault) -> Version:
+    try:
+        version = vault.open(scan.dataset, scan.version)
+    except VaultError as error:
+        raise SNAPSHOT_REFUSED(dataset=scan.dataset, version=scan.version, reason=error.code) from None
+    if version.digest != scan.digest:
+        raise SNAPSHOT_REFUSED(dataset=scan.dataset, version=scan.version, reason="digest_differs")
+    return version
+
+
+def _all(partials: Iterator[pa.Table | None]) -> Sequence[pa.Table]:
+    tables = list(partials)
+    if any(table is None for table in tables):
+        raise ValueError("a shard failed")
+    return tables
+
+
+def _constant_failure(compute: Callable[[], ExactTotals]) -> ExactTotals:
+    """What `compute` gives; `job_failed`, without cause or context, for whatever it raises."""
+    try:
+        return compute()
+    except Exception:
+        pass
+    raise JOB_FAILED()

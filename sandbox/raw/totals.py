@@ -1,0 +1,69 @@
+"""Exact totals: the one thing that crosses from the rows to the noise.
+
+Each shard yields partial totals as integers of any size; combining is integer addition, so neither the number of shards nor their order
+can change a digit. Only the combined totals are cut to 64 bits, which moves no two databases further apart (clamping is 1-Lipschitz).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+import pyarrow as pa
+
+from sandbox.plan.model import INT64_MAX, Plan
+from sandbox.raw.engine import query
+
+INT64_MIN = -INT64_MAX - 1
+_FOLD_ROWS = 200_000  # partials are folded together when this many rows wait: memory stays flat however many shards there are
+
+
+class ExactTotals:
+    """Exact totals of a plan, one row per key seen: columns k0… in the keys' types, then t0… int64, rows ordered by key.
+
+    Neither repr, str nor format says anything about them, and they cannot be pickled: they live in the process that draws the noise.
+    With public keys, a key that no row has is absent.
+    """
+
+    __slots__ = ("_table",)
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    @property
+    def table(self) -> pa.Table:
+        """For `sandbox.noise` alone."""
+        return self._table
+
+    def __repr__(self) -> str:
+        return "ExactTotals(redacted)"
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("exact totals are not written down")
+
+
+def shard_query(plan: Plan) -> str:
+    """The plan's shard query with every total widened, so that no addition on the way can overflow."""
+    keys = [key.name for key in plan.keys]
+    totals = [f"{total.name}::HUGEINT AS {total.name}" for total in plan.totals]
+    return f"SELECT {', '.join(keys + totals)} FROM ({plan.shard_sql}) AS shard"
+
+
+def combine(plan: Plan, partials: Iterable[pa.Table]) -> ExactTotals:
+    """Add partials up and cut to 64 bits."""
+    waiting: list[pa.Table] = []
+    for partial in partials:
+        waiting.append(partial)
+        if len(waiting) > 1 and sum(table.num_rows for table in waiting) > _FOLD_ROWS:
+            waiting = [_add(plan, waiting, "SUM({0})::HUGEINT")]
+    return ExactTotals(_add(plan, waiting, f"LEAST(GREATEST(SUM({{0}}), {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT"))
+
+
+def _add(plan: Plan, tables: list[pa.Table], form: str) -> pa.Table:
+    keys = [key.name for key in plan.keys]
+    sums = [f"COALESCE({form.format(total.name + '::HUGEINT')}, 0) AS {total.name}" for total in plan.totals]
+    order = " GROUP BY ALL ORDER BY ALL" if keys else ""
+    return query(f"SELECT {', '.join(keys + sums)} FROM partials{order}", {"partials": pa.concat_tables(tables)})
