@@ -12,6 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
@@ -36,7 +37,11 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A grouping key. `name` is the column in shard and noisy tables (k0, k1, …). `domain` None: private, shown only past the threshold."""
+    """A grouping key. `name` is the column in shard and noisy tables (k0, k1, …).
+
+    `domain` None: the key is private and may be NULL. With a domain, rows whose key is NULL or outside it are dropped. If any key of the
+    plan is private, every combination is shown only past the threshold.
+    """
 
     name: str
     type: Literal["integer", "text", "date", "boolean"]
@@ -48,7 +53,9 @@ class Total:
     """An exact integer total per key (t0, t1, … in the shard table).
 
     Each row is clamped to [low, high] in fixed point (units of 10**-decimals, after subtracting `centre`, itself in those units) before
-    the first sum; one unit's sum within one key is clamped to [-cap, cap]. So one unit moves one key's total by at most `cap`.
+    the first sum; one unit's total within one key is then brought within [-cap, cap]: a plain sum and a count by clamping, a sum about a
+    centre (for an average) by scaling it down to the weight of `rows_per_group` rows, so that the unit's own average is kept. So one
+    unit moves one key's total by at most `cap`.
     """
 
     name: str
@@ -89,6 +96,20 @@ class Output:
     scale: float | None  # standard deviation in the output's own unit where it is one noisy total; None for derived values
     low: float | None  # bounds used, in the output's own unit, of one row
     high: float | None
+    half_width: float | None = None  # 95 %, in the output's own unit, where it is the same in every row
+    expected_half_width: float | None = None  # for a row drawn from `Plan.expected_rows` rows of data, where that can be said
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A contribution bound the plan used and where it came from: `catalogue`, `job` (narrowed by the operator), `keys` (there are no more
+    public keys than that) or `derived` (interval analysis of an expression over bounded columns)."""
+
+    what: Literal["groups_per_unit", "rows_per_group", "range"]
+    of: str  # "" or, for a range, the operator's expression
+    low: str
+    high: str
+    source: Literal["catalogue", "job", "keys", "derived"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,8 @@ class Plan:
     finish_sql: str
     uses: tuple[ColumnUse, ...]
     delta: str  # decimal text: the total delta at which the job's epsilon is stated
+    bounds: tuple[Bound, ...] = ()
+    expected_rows: int = 1000  # rows of data behind one row of the answer that expected half-widths suppose, from public facts alone
 
     def __post_init__(self) -> None:
         if not self.draws or {draw.total for draw in self.draws} != {total.name for total in self.totals}:
@@ -142,6 +165,11 @@ class Plan:
         for draw in self.draws:
             total = total + draw.loss
         return total
+
+    @property
+    def epsilon(self) -> Decimal | None:
+        """The price as epsilon at `delta`, rounded up."""
+        return self.loss.epsilon(Decimal(self.delta))
 
     def total(self, name: str) -> Total:
         return next(total for total in self.totals if total.name == name)
