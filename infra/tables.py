@@ -56,7 +56,7 @@ log_head = Table(  # one row: locking it orders all writers, on every database
     metadata,
     Column("id", Integer, CheckConstraint("id = 1", name="one"), primary_key=True, autoincrement=False),
     Column("size", BigInteger, nullable=False),
-    Column("range", LargeBinary, nullable=False),  # the compact range: roots of the maximal perfect subtrees, left to right, 32 B each
+    Column("edge", LargeBinary, nullable=False),  # the compact range: roots of the maximal perfect subtrees, left to right, 32 B each
     Column("at", Time, nullable=False),  # of the newest entry: time in the log never runs backwards
 )
 

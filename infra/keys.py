@@ -1,0 +1,106 @@
+"""The server's keys: three secrets of 32 bytes in a folder of their own (0700, files 0600).
+
+Lose `master` and the vault cannot be read; lose `log` and the log cannot be continued under its name; leak `selection` and who knows a
+row's unit can tell which of its contributions a bounded answer kept. Back the folder up apart from the vault.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+Random = Callable[[int], bytes]
+KEY_BYTES = 32
+NAMES = ("log", "master", "selection")
+
+
+class KeyRingError(Exception):
+    """The folder is not as it was left. `code`: keys_missing, keys_malformed or keys_exposed."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class KeyRing:
+    """The keys, in memory. The repr shows none of them."""
+
+    def __init__(self, secrets: dict[str, bytes]) -> None:
+        if set(secrets) != set(NAMES) or any(len(secret) != KEY_BYTES for secret in secrets.values()):
+            raise KeyRingError("keys_malformed", f"a key ring is {', '.join(NAMES)}, {KEY_BYTES} bytes each")
+        self._secrets = dict(secrets)
+        self.log_signer = Ed25519PrivateKey.from_private_bytes(secrets["log"])
+
+    def __repr__(self) -> str:
+        return "KeyRing(…)"
+
+    @property
+    def master_key(self) -> bytes:
+        return self._secrets["master"]
+
+    def derive(self, label: str, context: bytes) -> bytes:
+        """32 bytes that follow from the selection secret, `label` and `context`, and from which none of these follows (HKDF-SHA-256)."""
+        name = label.encode()
+        info = b"yunei/" + len(name).to_bytes(2, "big") + name + context
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._secrets["selection"])
+
+    @classmethod
+    def open_or_create(cls, folder: Path, random: Random = os.urandom) -> KeyRing:
+        """Read the folder, or make it with fresh keys when it does not exist. Made aside and renamed: never half a folder, and of several
+        processes starting at once all end with the same keys. A folder that lacks a key is refused, never completed."""
+        if not folder.exists():
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            try:
+                for name in NAMES:
+                    _write(aside / name, random(KEY_BYTES))
+                _sync(aside)
+                aside.rename(folder)
+                _sync(folder.parent)
+            except OSError:
+                if not folder.exists():  # else: another process was first
+                    raise
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> KeyRing:
+        secrets = {}
+        for path in (folder, *(folder / name for name in NAMES)):
+            try:
+                mode = path.stat().st_mode
+                if path != folder:
+                    secrets[path.name] = path.read_bytes()
+            except FileNotFoundError as error:
+                raise KeyRingError(
+                    "keys_missing", f"{path} is missing; restore it from the backup, a new key would not fit the data"
+                ) from error
+            if stat.S_IMODE(mode) & 0o077:
+                raise KeyRingError("keys_exposed", f"{path} can be read by others; chmod go= it, and consider whether the keys leaked")
+        return cls(secrets)
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
