@@ -21,12 +21,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _PREFIX = "yunei-ray-"
-_LONGEST_TEMP = 40  # Ray's sockets lie 63 characters below it, and an AF_UNIX path has 107
+_LONGEST_TEMP = 40  # Ray's sockets lie 65 characters below it, and an AF_UNIX path has 107
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # memory, not disk: results in flight are exact totals, in plaintext
 _RUNS = 3  # of one item, when its worker dies under it
 
 
 class WorkersError(Exception):
-    """`code`: task_failed (the function raised), worker_lost (its process died again and again), start_failed."""
+    """`code`: task_failed (the function raised), worker_lost (its process died again and again); when starting, shared_memory (less is free
+    than the object store asks for), temp_path_too_long (sockets would not fit; set TMPDIR), start_failed."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -57,8 +59,8 @@ class InlineWorkers:
 class Workers:
     """`size` actors on Ray, one core each. Make with `start`; threads may share it; `close` ends every process it started."""
 
-    def __init__(self, ray: Any, actors: list[Any], memory_bytes: int, temp: Path | None) -> None:
-        self._ray, self._actors, self._temp = ray, actors, temp
+    def __init__(self, ray: Any, actors: list[Any], memory_bytes: int, folders: tuple[Path | None, ...]) -> None:
+        self._ray, self._actors, self._folders = ray, actors, folders
         self.size = len(actors)
         self.memory_bytes = memory_bytes
 
@@ -74,14 +76,18 @@ class Workers:
         """Start Ray on this machine, reachable from this machine only, or connect to the cluster at `address`; then the actors.
 
         `memory_bytes`: what one worker may keep of decrypted data; `object_store_bytes`: shared memory for results in flight. Nothing is
-        spilled to disk. Takes about ten seconds. Raises WorkersError start_failed.
+        spilled to disk. Takes about ten seconds. Raises WorkersError.
         """
-        temp = None if address else _own_directory()
+        temp = shared = None
+        if address is None:
+            if shutil.disk_usage(_SHARED_MEMORY).free < object_store_bytes:
+                raise WorkersError("shared_memory")
+            temp, shared = _own_directory(Path(tempfile.gettempdir())), _own_directory(_SHARED_MEMORY)
         _environment(temp)
         import ray  # 1-2 s, and it reads the environment just set
 
         try:
-            if temp is None:
+            if temp is None or shared is None:
                 ray.init(address=address, log_to_driver=False, configure_logging=False)
             else:
                 ray.init(
@@ -91,8 +97,9 @@ class Workers:
                     log_to_driver=False,
                     configure_logging=False,
                     object_store_memory=object_store_bytes,
-                    _temp_dir=str(temp),
-                    _node_ip_address="127.0.0.1",
+                    object_spilling_directory=str(_subfolder(shared, "spare")),
+                    _plasma_directory=str(_SHARED_MEMORY),
+                    _temp_dir=str(_subfolder(temp, "r")),
                     _system_config={"automatic_object_spilling_enabled": False},
                 )
             actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RUNS - 1)(_Actor)
@@ -100,9 +107,9 @@ class Workers:
             ray.get([one.pid.remote() for one in actors])
         except Exception:
             ray.shutdown()
-            _remove(temp)
+            _remove(temp, shared)
             raise WorkersError("start_failed") from None
-        return cls(ray, actors, memory_bytes, temp)
+        return cls(ray, actors, memory_bytes, (temp, shared))
 
     def stream(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in the order of `items`, at most two items a worker ahead of the reader. Raises WorkersError."""
@@ -126,7 +133,7 @@ class Workers:
         if self._actors:
             self._actors = []
             self._ray.shutdown()
-            _remove(self._temp)
+            _remove(*self._folders)
 
     def _take(self, reference: Any) -> Any:
         try:
@@ -165,6 +172,8 @@ def _environment(temp: Path | None) -> None:
         "RAY_enable_metrics_collection": "false",
     }
     if temp is not None:
+        # Despite its name this decides on Linux too whether Ray listens on all addresses or on loopback alone.
+        variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         # Whoever can talk to this Ray runs code beside the data: a token that only this user can read, not ~/.ray/auth_token (0644).
         token = temp / "token"
         with open(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -173,8 +182,8 @@ def _environment(temp: Path | None) -> None:
     os.environ.update(variables)  # noqa: TID251  # writing what a library wants to read there, not reading settings
 
 
-def _own_directory() -> Path:
-    base = Path(tempfile.gettempdir())
+def _own_directory(base: Path) -> Path:
+    """A new folder below `base` that only this user can enter: Ray opens its own to everyone, sockets included."""
     for left in base.glob(f"{_PREFIX}*"):
         pid = left.name.removeprefix(_PREFIX).split("-")[0]
         if pid.isdecimal() and left.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
@@ -182,10 +191,17 @@ def _own_directory() -> Path:
     directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
     if len(str(directory)) > _LONGEST_TEMP:
         directory.rmdir()
-        raise WorkersError("start_failed")
+        raise WorkersError("temp_path_too_long")
     return directory
 
 
-def _remove(temp: Path | None) -> None:
-    if temp is not None:
-        shutil.rmtree(temp, ignore_errors=True)
+def _subfolder(directory: Path, name: str) -> Path:
+    path = directory / name
+    path.mkdir(mode=0o700)
+    return path
+
+
+def _remove(*directories: Path | None) -> None:
+    for directory in directories:
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
