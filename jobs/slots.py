@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 FIXED_MS = 90.0
 MS_PER_ROW = 1 / 20_000
 MS_PER_DRAW = 1 / 30
-SPEND_AT = 0.6  # share of a slot after which the step to spent is taken
-PUBLISH_AT = 0.9  # share of a slot after which the publication starts
+SPEND_AT = 60  # percent of a slot after which the step to spent is taken
+PUBLISH_AT = 90  # percent of a slot after which the publication starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,14 @@ class Slots:
         if self.chosen < 0:
             raise ValueError("a slot is counted from 0")
 
+    @classmethod
+    def of(cls, admitted_at: datetime, slot_ms: int, ladder_ms: tuple[int, ...]) -> Slots:
+        """The grid of an admitted job: its slot as written in the log, on today's ladder."""
+        index = 0
+        while cls(admitted_at, index, ladder_ms).rung_ms(index) < slot_ms:
+            index += 1
+        return cls(admitted_at, index, ladder_ms)
+
     def rung_ms(self, index: int) -> int:
         """Length of slot `index` in ms from admission.
 
@@ -44,23 +52,30 @@ class Slots:
         last = len(self.ladder_ms) - 1
         return self.ladder_ms[index] if index <= last else self.ladder_ms[last] * (index - last + 1)
 
-    def _first(self, share: float, ready: datetime, start: int) -> tuple[int, datetime]:
-        index = start
-        while (instant := self.admitted_at + timedelta(milliseconds=self.rung_ms(index) * share)) < ready:
-            index += 1
-        return index, instant
+    def _first(self, percent: int, ready: datetime) -> datetime:
+        """The first instant at `percent` of a slot, from the chosen slot on, that is not before `ready`. Whole microseconds throughout."""
+        taken_us = (ready - self.admitted_at) // timedelta(microseconds=1)
+        last = len(self.ladder_ms) - 1
+        for index in range(self.chosen, last + 1):
+            if taken_us <= self.rung_ms(index) * percent * 10:
+                return self._instant(index, percent)
+        step_us = self.ladder_ms[last] * percent * 10
+        return self._instant(max(self.chosen, last + -(-taken_us // step_us) - 1), percent)
+
+    def _instant(self, index: int, percent: int) -> datetime:
+        return self.admitted_at + timedelta(microseconds=self.rung_ms(index) * percent * 10)
 
     def spend_at(self, ready: datetime) -> datetime:
         """The instant of the step to spent for totals that were ready at `ready`."""
-        return self._first(SPEND_AT, ready, self.chosen)[1]
+        return self._first(SPEND_AT, ready)
 
     def publish_at(self, ready: datetime) -> datetime:
         """The instant at which publication starts, or a failure is written, for work that was done at `ready`."""
-        return self._first(PUBLISH_AT, ready, self.chosen)[1]
+        return self._first(PUBLISH_AT, ready)
 
     def visible_at(self, ready: datetime) -> datetime:
         """The instant from which the outcome may be seen, for an outcome written at `ready`."""
-        return self._first(1.0, ready, self.chosen)[1]
+        return self._first(100, ready)
 
 
 def estimate_ms(*, approximate_rows: int, draws: int, keys: int, cores: int) -> float:
@@ -73,13 +88,13 @@ def estimate_ms(*, approximate_rows: int, draws: int, keys: int, cores: int) -> 
 
 
 def choose(ladder_ms: tuple[int, ...], estimated_ms: float) -> int:
-    """The first slot whose first `SPEND_AT` share holds the estimate.
+    """The first slot whose first `SPEND_AT` percent hold the estimate.
 
     >>> choose((50, 250, 1000), 100.0), choose((50, 250, 1000), 1e6)
     (1, 1668)
     """
     for index, rung in enumerate(ladder_ms):
-        if rung * SPEND_AT >= estimated_ms:
+        if rung * SPEND_AT >= estimated_ms * 100:
             return index
     last = len(ladder_ms) - 1
-    return last + math.ceil(estimated_ms / SPEND_AT / ladder_ms[last]) - 1
+    return last + math.ceil(estimated_ms * 100 / SPEND_AT / ladder_ms[last]) - 1
