@@ -48,15 +48,20 @@ _CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
 
 def declare(code: str, *, zh: tuple[str, str, str], en: tuple[str, str, str]) -> Kind:
     """Register a kind under its code: (title, detail, remedy) in each language. A code is declared once; a second time is a bug."""
-    if not _CODE.fullmatch(code):
-        raise ValueError(f"problem code {code!r} is not a room's prefix and snake_case words")
-    if code in KINDS:
-        raise ValueError(f"problem code {code} is declared twice")
-    if not all((*zh, *en)):
-        raise ValueError(f"problem {code} has empty words")
-    kind = Kind(code, Words(*zh), Words(*en))
-    kind.zh.fields(), kind.en.fields()  # a template that does not parse fails here, not when somebody is refused
-    KINDS[code] = kind
+    return adopt(Kind(code, Words(*zh), Words(*en)))
+
+
+def adopt(kind: Kind) -> Kind:
+    """Register a kind made elsewhere (the rules of a policy file). ValueError for a bad code, one that is taken, empty or unparsable words."""
+    if not _CODE.fullmatch(kind.code):
+        raise ValueError(f"problem code {kind.code!r} is not a room's prefix and snake_case words")
+    if kind.code in KINDS:
+        raise ValueError(f"problem code {kind.code} is declared twice")
+    for words in (kind.zh, kind.en):
+        if not (words.title and words.detail and words.remedy):
+            raise ValueError(f"problem {kind.code} has empty words")
+        words.fields()  # a template that does not parse fails here, not when somebody is refused
+    KINDS[kind.code] = kind
     return kind
 
 

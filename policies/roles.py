@@ -1,8 +1,8 @@
 """Who may do what at the door: roles and acts as one table.
 
 A role opens a door; it never decides about data. What may be computed and released is decided by `policies.decide` on the licence. Duties
-are kept apart (Shanxi regulation on government data, 2020 draft, art. 24 para. 2: authentication and management of permissions): whoever registers data
-grants nothing, whoever grants submits nothing, whoever hands out keys sees no data and raises no cap.
+are kept apart (Shanxi regulation on government data, 2020 draft, art. 24 para. 2: authentication and management of permissions):
+whoever registers data grants nothing, whoever grants submits nothing, whoever hands out keys sees no data and raises no cap.
 """
 
 from __future__ import annotations
