@@ -231,18 +231,23 @@ class JobAdmitted(Event):
 
 
 class JobRefused(Event):
-    """`job` None: refused before it had an id. `codes` are problem codes, `rules` the ids of broken policy rules."""
+    """`job` None: refused before it had an id. `codes` are problem codes, `rules` the ids of broken policy rules. A `charge` still only
+    reserved is given back with it."""
 
     kind = "job_refused"
     job: Identifier | None = None
     operator: Identifier | None = None
     codes: tuple[Code, ...] = Field(min_length=1, max_length=64)
     rules: tuple[Code, ...] = Field(default=(), max_length=64)
+    charge: Identifier | None = None
 
 
 class JobCancelled(Event):
+    """A `charge` only reserved is given back; one already reading or spent is forfeited."""
+
     kind = "job_cancelled"
     job: Identifier
+    charge: Identifier | None = None
 
 
 class JobReading(Event):

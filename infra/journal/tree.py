@@ -50,6 +50,10 @@ class CompactRange:
     def from_bytes(cls, size: int, data: bytes) -> CompactRange:
         return cls(size, [data[start : start + HASH_BYTES] for start in range(0, len(data), HASH_BYTES)])
 
+    @property
+    def hashes(self) -> tuple[bytes, ...]:
+        return tuple(self._hashes)
+
     def to_bytes(self) -> bytes:
         return b"".join(self._hashes)
 
@@ -60,7 +64,7 @@ class CompactRange:
         while rest & 1:
             leaf = node_hash(self._hashes.pop(), leaf)
             rest >>= 1
-            done.append(Node(len(done), rest >> 1, leaf))
+            done.append(Node(len(done), rest, leaf))
         self._hashes.append(leaf)
         self.size += 1
         return done

@@ -1,0 +1,229 @@
+"""The register: events appended to a Merkle-hashed, signed log and projected into tables, in one transaction.
+
+    with register.transaction() as act:
+        act.append(LicenceSuspended(by="zhang", licence="L-1", reason="…"))
+
+Writers take turns, within the process by a lock and among processes by the database: the log is one total order. After the commit the
+tiles and a signed checkpoint are written by whichever process holds the log folder's lock, for everything committed so far, so that
+many commits may share one checkpoint. A crash between commit and checkpoint loses nothing: the next checkpoint covers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+
+from infra.clock import Clock, system_clock
+from infra.database import insert_ignoring, migrate, open_engine, reading, writing
+from infra.journal.checkpoint import Checkpoint
+from infra.journal.files import LogFiles
+from infra.journal.leaf import leaf_hash
+from infra.journal.note import Signer
+from infra.journal.proof import Receipt, consistency, inclusion
+from infra.journal.tree import TILE_HEIGHT, CompactRange
+from infra.keys import KeyRing, Random
+from infra.settings import Settings
+from infra.tables import documents, entries, log_hashes, log_head, openings
+from jobs.events import Event, Recorded, canonical, commitment, read_entry, rfc3339
+from jobs.projections import project
+from jobs.sequencer import LogForked, Sequencer, tile_reader
+from policies.problem import declare
+
+ENTRY_UNKNOWN = declare(
+    "log_entry_unknown",
+    zh=("存证日志中没有这一条", "日志现有 {size} 条，没有第 {index} 条。", "请核对序号：第一条为 0。"),
+    en=("No such entry in the log", "The log has {size} entries; there is none at index {index}.", "Check the index: the first entry is 0."),
+)
+
+_HEAD = select(log_head.c.size, log_head.c.edge, log_head.c.at).where(log_head.c.id == 1)
+_MOVE_HEAD = (
+    update(log_head)
+    .where(log_head.c.id == 1, log_head.c.size == bindparam("before"))
+    .values(size=bindparam("after"), edge=bindparam("edge_"), at=bindparam("at_"))
+)
+
+
+class Act:
+    """One open transaction. `connection` is for reading inside it; the tables of PROJECTIONS change through `append` alone."""
+
+    def __init__(self, connection: Connection, clock: Clock, random: Random) -> None:
+        self.connection = connection
+        self._random = random
+        head = connection.execute(_HEAD.with_for_update()).one()
+        self._before: int = head.size
+        self._range = CompactRange.from_bytes(head.size, bytes(head.edge))
+        self.at: str = max(rfc3339(clock()), head.at)  # a clock set back cannot make the log run backwards
+        self._entries: list[dict[str, Any]] = []
+        self._hashes: list[dict[str, Any]] = []
+        self._broken = False
+
+    @property
+    def size(self) -> int:
+        """Entries in the log, those of this transaction included."""
+        return self._range.size
+
+    def append(self, event: Event) -> int:
+        """Append and project one event; returns its index. DoesNotFit (or ValueError for an entry too long) spoils the transaction."""
+        try:
+            body = canonical(event, self.at)
+            index, leaf = self._range.size, leaf_hash(body)
+            project(self.connection, Recorded(index, self.at, event))
+        except BaseException:
+            self._broken = True
+            raise
+        self._entries.append({"position": index, "kind": event.kind, "body": body, "leaf": leaf})
+        for node in self._range.append(leaf):
+            level, rest = divmod(node.height, TILE_HEIGHT)
+            if level and not rest:
+                self._hashes.append({"level": level, "position": node.position, "hash": node.hash})
+        return index
+
+    def attach(self, body: bytes) -> str:
+        """Keep content that the next event names; returns its SHA-256. It is written beside the log: nothing confidential."""
+        digest = hashlib.sha256(body).hexdigest()
+        insert_ignoring(self.connection, documents, {"digest": digest, "entry": self._range.size, "body": body})
+        return digest
+
+    def seal(self, content: bytes) -> str:
+        """Keep confidential content in the database alone; returns the salted commitment that an event may show."""
+        salt = self._random(32)
+        digest = commitment(salt, content)
+        self.connection.execute(insert(openings).values(commitment=digest, salt=salt, content=content))
+        return digest
+
+    def _finish(self) -> None:
+        if self._broken:
+            raise RuntimeError("an append failed in this transaction; it cannot be committed")
+        if not self._entries:
+            return
+        self.connection.execute(insert(entries), self._entries)
+        if self._hashes:
+            self.connection.execute(insert(log_hashes), self._hashes)
+        values = {"before": self._before, "after": self._range.size, "edge_": self._range.to_bytes(), "at_": self.at}
+        if self.connection.execute(_MOVE_HEAD, values).rowcount != 1:
+            raise RuntimeError("the head of the log moved during a transaction")  # the lock failed us: commit nothing
+
+
+class Register:
+    """The engine must be migrated; `Register.open` does it all from settings."""
+
+    def __init__(self, engine: Engine, key_ring: KeyRing, clock: Clock, settings: Settings, random: Random = os.urandom) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.clock = clock
+        self.random = random
+        self.files = LogFiles(settings.log_dir)
+        self._sequencer = Sequencer(engine, self.files, Signer(settings.log_origin, key_ring.log_signer))
+        self._turn = threading.Lock()
+        self._holder: int | None = None
+        self._log = structlog.get_logger("register")
+        self.publish()
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock = system_clock, random: Random = os.urandom) -> Register:
+        """Database migrated, keys made or read, log files brought up to date with the database."""
+        engine = open_engine(settings.database_url, timeout_s=settings.database_timeout_s)
+        migrate(engine)
+        return cls(engine, KeyRing.open_or_create(settings.keys_dir), clock, settings, random)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key, as text: what auditors and operators are given once, by another way than this server."""
+        return str(self._sequencer.signer.key)
+
+    @contextmanager
+    def transaction(self, *, publish: bool = True) -> Iterator[Act]:
+        """All of it happens, or none. With `publish` a checkpoint covers it when this returns; without, the next one will.
+
+        A failing disk under the log folder does not undo what is committed: it is noted, and `checkpoint` and `receipt` fail until it heals.
+        """
+        if self._holder == threading.get_ident():
+            raise RuntimeError("a transaction inside a transaction")
+        if self._sequencer.forked is not None:
+            raise self._sequencer.forked
+        with self._turn:
+            self._holder = threading.get_ident()
+            try:
+                with writing(self.engine) as connection:
+                    act = Act(connection, self.clock, self.random)
+                    yield act
+                    act._finish()
+            finally:
+                self._holder = None
+        if publish and act._entries:
+            try:
+                self._sequencer.publish(act.size)
+            except OSError as error:
+                self._log.error("log_unpublished", error=type(error).__name__)
+
+    def publish(self, at_least: int | None = None) -> str:
+        """Write tiles and checkpoint for what is committed, unless a checkpoint of `at_least` entries is already there. Returns the note."""
+        return self._sequencer.publish(at_least)
+
+    @property
+    def size(self) -> int:
+        with reading(self.engine) as connection:
+            return int(connection.execute(_HEAD).one().size)
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint, covering everything committed before this call."""
+        return self._sequencer.publish()
+
+    def receipt(self, index: int) -> str:
+        """A tlog-proof for one entry against a checkpoint that covers it; it verifies offline with the log's vkey."""
+        note = self._sequencer.publish(index + 1)
+        checkpoint = Checkpoint.peek(note)
+        if not 0 <= index < checkpoint.size:
+            raise ENTRY_UNKNOWN(index=index, size=checkpoint.size)
+        with reading(self.engine) as connection:
+            path = inclusion(index, checkpoint.size, tile_reader(connection, checkpoint.size))
+        return Receipt(index, tuple(path), note).encode()
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """The proof that the log of `new` entries begins with that of `old`. JournalError for sizes the log does not have."""
+        with reading(self.engine) as connection:
+            return consistency(old, new, tile_reader(connection, new))
+
+    def entry(self, index: int) -> bytes:
+        """An entry's bytes."""
+        with reading(self.engine) as connection:
+            body = connection.execute(select(entries.c.body).where(entries.c.position == index)).scalar_one_or_none()
+            if body is None:
+                raise ENTRY_UNKNOWN(index=index, size=int(connection.execute(_HEAD).one().size))
+        return bytes(body)
+
+    def event(self, index: int) -> Recorded:
+        return read_entry(index, self.entry(index))
+
+    def events(self, after: int = -1, limit: int = 100, kinds: tuple[str, ...] = ()) -> list[Recorded]:
+        """Events with an index above `after`, oldest first, at most `limit`."""
+        query = select(entries.c.position, entries.c.body).where(entries.c.position > after).order_by(entries.c.position).limit(limit)
+        if kinds:
+            query = query.where(entries.c.kind.in_(kinds))
+        with reading(self.engine) as connection:
+            return [read_entry(row.position, bytes(row.body)) for row in connection.execute(query)]
+
+    def document(self, digest: str) -> bytes | None:
+        """Attached content, or None."""
+        with reading(self.engine) as connection:
+            body = connection.execute(select(documents.c.body).where(documents.c.digest == digest)).scalar_one_or_none()
+        return None if body is None else bytes(body)
+
+    def opening(self, digest: str) -> bytes | None:
+        """Sealed content by its commitment, or None. For the bureau's eyes and the server's own use."""
+        with reading(self.engine) as connection:
+            content = connection.execute(select(openings.c.content).where(openings.c.commitment == digest)).scalar_one_or_none()
+        return None if content is None else bytes(content)
+
+
+__all__ = ["ENTRY_UNKNOWN", "Act", "LogForked", "Register"]

@@ -1,0 +1,163 @@
+"""The sequencer: turns committed entries into tiles and a signed checkpoint.
+
+It signs only what it has proved to itself: the root it signs is computed from the leaves in the database, equals the head the writers
+kept, and extends the checkpoint that lies in the folder. A database restored from an older backup, or edited, is therefore found before
+the log's key has signed two histories.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from infra.database import reading
+from infra.journal.checkpoint import Checkpoint
+from infra.journal.files import LogFiles
+from infra.journal.note import Signer
+from infra.journal.tiles import encode_entries, encode_hashes, entry_names, tile_names, width_of
+from infra.journal.tree import TILE_WIDTH, CompactRange, JournalError, ReadTile, range_at
+from infra.tables import documents, entries, log_hashes, log_head
+
+
+class LogForked(Exception):
+    """The database does not continue the log that was published. Nothing is signed until a person has looked: see `yunei audit`."""
+
+
+def tile_reader(connection: Connection, size: int) -> ReadTile:
+    """Tiles of the tree of `size` entries, read from the database; each tile once."""
+    known: dict[tuple[int, int], list[bytes]] = {}
+
+    def read(level: int, n: int) -> list[bytes]:
+        if (level, n) not in known:
+            first, width = n * TILE_WIDTH, width_of(size, level, n)
+            if level == 0:
+                query = (
+                    select(entries.c.leaf).where(entries.c.position >= first, entries.c.position < first + width).order_by(entries.c.position)
+                )
+            else:
+                query = (
+                    select(log_hashes.c.hash)
+                    .where(log_hashes.c.level == level, log_hashes.c.position >= first, log_hashes.c.position < first + width)
+                    .order_by(log_hashes.c.position)
+                )
+            known[level, n] = [bytes(value) for value in connection.scalars(query)]
+        return known[level, n]
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The newest checkpoint this process wrote or checked: its note, the edge of its tree, the entries of its last, unfinished tile."""
+
+    note: str
+    size: int
+    edge: tuple[bytes, ...]
+    tail: tuple[bytes, ...]
+
+
+class Sequencer:
+    """One per process. `publish` may be called by any thread; calls that find their entries covered return at once."""
+
+    def __init__(self, engine: Engine, files: LogFiles, signer: Signer) -> None:
+        self._engine = engine
+        self._files = files
+        self.signer = signer
+        self.forked: LogForked | None = None
+        self._turn = threading.Lock()
+        self._last: _Published | None = None
+
+    def publish(self, at_least: int | None = None) -> str:
+        """A checkpoint over everything committed, or the present one when it has `at_least` entries. LogForked, OSError."""
+        if (last := self._last) is not None and at_least is not None and last.size >= at_least:
+            return last.note
+        with self._turn:
+            if (last := self._last) is not None and at_least is not None and last.size >= at_least:
+                return last.note  # another thread's checkpoint covered us while we waited
+            try:
+                with self._files.exclusive(), reading(self._engine) as connection:
+                    self._last = self._publish(connection)
+            except LogForked as error:
+                self.forked = error
+                raise
+            return self._last.note
+
+    def _publish(self, connection: Connection) -> _Published:
+        head = connection.execute(select(log_head.c.size, log_head.c.edge)).one()
+        note, last = self._files.checkpoint(), self._last
+        if last is None or note != last.note:
+            last = self._adopt(connection, note, head.size)
+        if last.note and last.size == head.size:
+            return last
+        edge, tail = CompactRange(last.size, last.edge), list(last.tail)
+        for row in _entries(connection, last.size, head.size):
+            edge.append(bytes(row.leaf))
+            tail.append(bytes(row.body))
+        if edge.size != head.size or edge.to_bytes() != bytes(head.edge):
+            raise LogForked(f"the entries in the database do not lead from size {last.size} to its head of size {head.size}")
+        self._write(connection, last.size, head.size, tail)
+        note = Checkpoint(self.signer.key.name, edge.size, edge.root()).sign(self.signer)
+        self._files.put_checkpoint(note)
+        return _Published(note, edge.size, edge.hashes, tuple(tail[len(tail) - edge.size % TILE_WIDTH :]))
+
+    def _write(self, connection: Connection, old: int, new: int, tail: list[bytes]) -> None:
+        """Tiles and documents that a tree of `new` entries has and one of `old` has not. `tail`: entries since the last full tile of `old`."""
+        query = select(documents.c.digest, documents.c.body).where(documents.c.entry >= old, documents.c.entry < new)
+        for row in connection.execute(query):
+            self._files.put_document(row.digest, bytes(row.body))
+        first = old - old % TILE_WIDTH
+        for name in entry_names(old, new):
+            start = name.n * TILE_WIDTH - first
+            self._files.put_tile(name, encode_entries(tail[start : start + name.width]))
+        read = tile_reader(connection, new)
+        for name in tile_names(old, new):
+            self._files.put_tile(name, encode_hashes(read(int(name.level), name.n)))
+
+    def _adopt(self, connection: Connection, note: str | None, size: int) -> _Published:
+        """Take over from the checkpoint in the folder, which another process wrote, or this one before it was restarted."""
+        if note is None:
+            return _Published("", 0, (), ())
+        try:
+            checkpoint = Checkpoint.open(note, [self.signer.key])
+        except JournalError as error:
+            raise LogForked(f"the checkpoint in the folder is not one this log signed: {error.code}") from error
+        if checkpoint.size > size:
+            raise LogForked(f"a checkpoint of {checkpoint.size} entries was published; the database has {size}")
+        read = tile_reader(connection, checkpoint.size)
+        try:
+            edge = range_at(checkpoint.size, read)
+        except JournalError as error:
+            raise LogForked(f"the database lacks entries of the published {checkpoint.size}") from error
+        if edge.root() != checkpoint.root:
+            raise LogForked(f"the first {checkpoint.size} entries in the database are not those that were published")
+        tail = [bytes(row.body) for row in _entries(connection, checkpoint.size - checkpoint.size % TILE_WIDTH, checkpoint.size)]
+        if self._last is None and not self._edge_is_whole(connection, checkpoint.size, read):
+            self.rewrite(connection, checkpoint.size)
+        return _Published(note, checkpoint.size, edge.hashes, tuple(tail))
+
+    def _edge_is_whole(self, connection: Connection, size: int, read: ReadTile) -> bool:
+        """Whether the last tile of each level is as it should be: a power cut may have left it short, for partial tiles are not synced."""
+        first = (size - 1) - (size - 1) % TILE_WIDTH if size else 0
+        try:
+            return all(
+                self._files.hashes(int(name.level), name.n, name.width) == read(int(name.level), name.n) for name in tile_names(first, size)
+            ) and all(
+                self._files.entries(name.n, name.width) == [bytes(row.body) for row in _entries(connection, first, size)]
+                for name in entry_names(first, size)
+            )
+        except (OSError, JournalError):
+            return False
+
+    def rewrite(self, connection: Connection, size: int) -> None:
+        """Write every tile and document of the first `size` entries again, from the database, one tile in memory at a time."""
+        for start in range(0, size, TILE_WIDTH):
+            end = min(start + TILE_WIDTH, size)
+            self._write(connection, start, end, [bytes(row.body) for row in _entries(connection, start, end)])
+
+
+def _entries(connection: Connection, start: int, end: int) -> Iterable[Row[tuple[bytes, bytes]]]:
+    query = select(entries.c.body, entries.c.leaf).where(entries.c.position >= start, entries.c.position < end)
+    return connection.execute(query.order_by(entries.c.position))
