@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from policies.authority import Answer, Authority, Json, Rule, read_authority
-from policies.catalogue import Catalogue, Dataset, Use
+from policies.catalogue import Catalogue, Use
 from policies.licence import Licence, LicenceState
 from policies.loss import Loss
 from policies.problem import Problem, declare
@@ -230,23 +230,24 @@ def _spend(facts: PlanFacts) -> _Question:
 
 
 def _compute(facts: PlanFacts, name: str) -> tuple[_Question, Json]:
-    """The question on one dataset (by casefolded name), and the dataset as Cedar sees it."""
+    """The question on one dataset (by casefolded name), and the dataset as Cedar sees it. Only columns the plan touches are stated."""
     reads = [read for read in facts.reads if read.dataset.casefold() == name]
-    uses = {f"{used.column.casefold()}:{used.use}" for used in facts.uses if used.dataset.casefold() == name}
+    used = [used for used in facts.uses if used.dataset.casefold() == name]
+    uses = {_use(used.column, used.use) for used in used}
+    touched = {used.column.casefold() for used in used} | {column.casefold() for read in reads for column in read.columns}
     snapshot = facts.catalogue.get(name)
     dataset = snapshot.dataset if snapshot else None
-    touched = {used.column for used in facts.uses if used.dataset.casefold() == name} | {column for read in reads for column in read.columns}
-    grades = {dataset.grade_of(column) for column in map(dataset.get, touched) if column} if dataset else set()
-    declared = _declared(dataset)
+    columns = [column for column in map(dataset.get, sorted(touched)) if column] if dataset else []
+    declared = {_use(column.name, use) for column in columns for use in column.uses}
     grant = facts.request.licence.grant_on(name) if facts.request.licence else None
     granted: set[str] = set()
     if grant:
-        granted = declared if grant.columns is None else {f"{column.name.casefold()}:{use}" for column in grant.columns for use in column.uses}
-    current = {(snapshot.version, snapshot.digest)} if snapshot else set()
+        named = [column for column in grant.columns or () if column.name.casefold() in touched]
+        granted = declared if grant.columns is None else {_use(column.name, use) for column in named for use in column.uses}
     entity = _entity(
         "Dataset",
         name,
-        registered=bool(reads) and {(read.version, read.digest) for read in reads} == current,
+        registered=snapshot is not None and {(read.version, read.digest) for read in reads} == {(snapshot.version, snapshot.digest)},
         public=dataset is not None and not dataset.private,
         frozen=_frozen(facts.request, f"dataset:{name}"),
         grade=dataset.grade if dataset else "unknown",
@@ -257,7 +258,7 @@ def _compute(facts: PlanFacts, name: str) -> tuple[_Question, Json]:
         "uses": sorted(uses),
         "granted": sorted(granted),
         "declared": sorted(declared),
-        "grades": sorted(grades),
+        "grades": sorted({dataset.grade_of(column) for column in columns}) if dataset else [],
         "consent": bool(grant and grant.consent),
         "approved_twice": bool(grant and grant.second_approval),
     }
@@ -269,8 +270,8 @@ def _compute(facts: PlanFacts, name: str) -> tuple[_Question, Json]:
     return _question(facts.request, "compute", _ref("Dataset", name), context, **told), entity
 
 
-def _declared(dataset: Dataset | None) -> set[str]:
-    return {f"{column.name.casefold()}:{use}" for column in dataset.columns for use in column.uses} if dataset else set()
+def _use(column: str, use: Use) -> str:
+    return f"{column.casefold()}:{use}"
 
 
 def _requester(facts: RequestFacts) -> Json:
