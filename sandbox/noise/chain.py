@@ -1,0 +1,191 @@
+"""A plan as one OpenDP measurement, its privacy read off OpenDP's own map, and the refusal to go on when that is not the price.
+
+Public keys:   bounding ▸ composition of (vector ▸ discrete Gaussian), all in zCDP.
+Private keys:  bounding ▸ adaptive composition in approximate zCDP of a first draw (map ▸ discrete Gaussian ▸ threshold), which chooses the
+               keys, and then (vector over those keys ▸ discrete Gaussian) for every other total. Each loss is fixed before the first draw;
+               only the list of keys is adaptive, and no loss depends on it.
+
+What is ours to prove: the stability maps below (docs/proofs/vector.md, docs/proofs/map.md) and the strict threshold
+(docs/proofs/threshold.md). Everything after them is OpenDP's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import opendp.prelude as dp
+
+from policies.loss import ATTO, PICO, Loss
+from policies.problem import declare
+from sandbox.noise import keys as wire
+from sandbox.noise.keys import Index
+from sandbox.noise.rounding import float_above, root_above
+from sandbox.noise.space import Bounded, bounded_space, bounding, quiet
+from sandbox.plan.model import Draw, Plan
+
+PRICE_DISAGREES = declare(
+    "plan_price_disagrees",
+    zh=(
+        "价格与隐私证明不一致",
+        "计划的价格是 ρ = {price_rho}、δ = {price_delta}，而对整条计算链独立推得的隐私损失是 ρ = {map_rho}、δ = {map_delta}。",
+        "没有读取任何数据，也没有扣减预算。这是系统缺陷，请把作业语句和本提示交给平台管理员。",
+    ),
+    en=(
+        "The price and the privacy proof disagree",
+        "The plan's price is rho = {price_rho}, delta = {price_delta}; the privacy map over the whole chain says rho = {map_rho}, "
+        "delta = {map_delta}.",
+        "No data was read and nothing was spent. This is a defect: give the query and this message to the platform's administrator.",
+    ),
+)
+
+TOLERANCE = Fraction(1, 10**9)  # relative; plus one pico-rho a draw, the grain of a price
+_VECTOR = dp.vector_domain(dp.atom_domain(T="i64"))
+_MAP = dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64"))
+_L2 = dp.l2_distance(T=float)
+_L02INF = dp.l02inf_distance(dp.absolute_distance(T=float))
+_APPROXIMATE_ZCDP = dp.approximate(dp.zero_concentrated_divergence())
+
+Place = Callable[[Bounded], tuple[Index, Index]]
+
+
+def vector_map(groups_per_unit: int, cap: int) -> Callable[[int], float]:
+    """d units move a vector of totals by at most d·cap·√groups_per_unit in L2, rounded up (docs/proofs/vector.md)."""
+    return lambda d_in: root_above((_units(d_in) * cap) ** 2 * groups_per_unit)
+
+
+def keyed_map(groups_per_unit: int, cap: int) -> Callable[[int], tuple[int, float, float]]:
+    """d units change at most d·groups_per_unit keys, by the L2 above, each by at most d·cap (docs/proofs/map.md)."""
+    in_l2 = vector_map(groups_per_unit, cap)
+    return lambda d_in: (_units(d_in) * groups_per_unit, in_l2(d_in), float_above(_units(d_in) * cap))
+
+
+def _units(d_in: object) -> int:
+    if type(d_in) is not int or d_in < 0:
+        raise ValueError("a distance counts units")
+    return d_in
+
+
+def vector(plan: Plan, total: str, size: int, place: Place) -> Any:
+    """BOUNDED → (vector of int64, L2): one element per answered key, 0 where the key has no rows."""
+
+    def step(bounded: Bounded) -> Index:
+        rows, at = place(bounded)
+        if len(np.unique(at)) != len(at):
+            raise ValueError("a key occurs twice")  # see Bounded.row_of
+        dense = np.zeros(size, dtype=np.int64)
+        dense[at] = bounded.totals[total][rows]
+        return dense
+
+    stability = vector_map(plan.groups_per_unit, plan.total(total).cap)
+    return dp.t.make_user_transformation(*bounded_space(plan), _VECTOR, _L2, quiet(step), stability)
+
+
+def keyed(plan: Plan, total: str) -> Any:
+    """BOUNDED → (map from written key to int64, L02inf). A key whose total is 0 is left out: it must look like one that has no rows."""
+
+    def step(bounded: Bounded) -> dict[str, int]:
+        values = bounded.totals[total].tolist()
+        return {text: values[row] for text, row in bounded.row_of.items() if values[row] != 0}
+
+    stability = keyed_map(plan.groups_per_unit, plan.total(total).cap)
+    return dp.t.make_user_transformation(*bounded_space(plan), _MAP, _L02INF, quiet(step), stability)
+
+
+def by_product(plan: Plan) -> tuple[int, Place]:
+    """Where rows stand among public keys."""
+    return wire.product_size(plan.keys), lambda bounded: wire.places(plan.keys, bounded.keys, bounded.rows)
+
+
+def by_released(released: Sequence[str]) -> tuple[int, Place]:
+    """Where rows stand among keys that an earlier draw released."""
+
+    def place(bounded: Bounded) -> tuple[Index, Index]:
+        found = [(bounded.row_of[text], at) for at, text in enumerate(released) if text in bounded.row_of]
+        rows, at = zip(*found, strict=True) if found else ((), ())
+        return np.array(rows, dtype=np.int64), np.array(at, dtype=np.int64)
+
+    return len(released), place
+
+
+def values(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
+    """One total over known keys with its noise: a zCDP measurement on BOUNDED."""
+    return vector(plan, draw.total, size, place) >> dp.m.then_gaussian(scale=draw.scale)
+
+
+def chosen_keys(plan: Plan, draw: Draw) -> Any:
+    """The keys whose noisy total exceeds the threshold, with it: an approximate-zCDP measurement on BOUNDED.
+
+    OpenDP 0.16 keeps values *equal* to the threshold too, yet its map charges only for those above it (opendp#2922). The strict comparison
+    after it makes its map true; it does not weaken anything once that is mended.
+    """
+    threshold = draw.threshold
+    assert threshold is not None
+    strict = dp.new_function(
+        quiet(lambda noisy: {text: value for text, value in noisy.items() if value > threshold}), TO="HashMap<String, i64>"
+    )
+    return (keyed(plan, draw.total) >> dp.m.then_gaussian_threshold(scale=draw.scale, threshold=threshold)) >> strict
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A checked measurement over DB. `first` is the draw that chooses the keys (None: keys are public and one invocation does all)."""
+
+    plan: Plan
+    measurement: Any
+    first: Any | None
+
+    def rest(self, draw: Draw, released: Sequence[str]) -> Any:
+        """The measurement of another total over the released keys; its map is the one that was fixed when the chain was built."""
+        return dp.c.make_approximate(values(self.plan, draw, *by_released(released)))
+
+
+def build(plan: Plan) -> tuple[Chain, Mapping[str, tuple[float, float]]]:
+    """The chain and, per drawn total, the (rho, delta) that OpenDP's map gives for one unit of its space BOUNDED."""
+    if plan.public_keys:
+        size, place = by_product(plan)
+        parts = [values(plan, draw, size, place) for draw in plan.draws]
+        losses = {draw.total: (part.map(1), 0.0) for draw, part in zip(plan.draws, parts, strict=True)}
+        return Chain(plan, bounding(plan) >> dp.c.make_composition(parts), None), losses
+    first = chosen_keys(plan, plan.draws[0])
+    none_yet = by_released(())  # the map of a draw does not depend on which keys it covers
+    losses = {plan.draws[0].total: first.map(1)}
+    losses |= {draw.total: dp.c.make_approximate(values(plan, draw, *none_yet)).map(1) for draw in plan.draws[1:]}
+    together = dp.c.make_adaptive_composition(*bounded_space(plan), _APPROXIMATE_ZCDP, d_in=1, d_mids=list(losses.values()))
+    return Chain(plan, bounding(plan) >> together, first), losses
+
+
+def checked(plan: Plan) -> Chain:
+    """The chain, after OpenDP's map for one unit has agreed with the price of every draw and of the whole. Raises `plan_price_disagrees`."""
+    try:
+        chain, losses = build(plan)
+        whole = chain.measurement.map(1)
+    except (dp.OpenDPException, ValueError, OverflowError, TypeError):
+        chain, losses, whole = None, {}, None
+    if chain is None:  # OpenDP gives the plan no finite loss at all, e.g. a threshold below the cap
+        raise _disagreement(plan.loss, "—", "—")
+    for draw in plan.draws:
+        _agree(draw.loss, losses[draw.total], grains=1)
+    _agree(plan.loss, whole if isinstance(whole, tuple) else (whole, 0.0), grains=len(plan.draws))
+    return chain
+
+
+def check(plan: Plan) -> None:
+    """Raise `plan_price_disagrees` unless the price is what OpenDP proves: never below, and rho above by at most 1e-9. Reads no row."""
+    checked(plan)
+
+
+def _agree(price: Loss, mapped: tuple[float, float], grains: int) -> None:
+    rho, delta = mapped
+    if 0 <= rho < float("inf") and 0 <= delta <= 1:
+        asked, proved = Fraction(price.pico_rho, PICO), Fraction(rho)
+        if proved <= asked <= proved * (1 + TOLERANCE) + Fraction(grains, PICO) and Fraction(delta) <= Fraction(price.atto_delta, ATTO):
+            return
+    raise _disagreement(price, repr(rho), repr(delta))
+
+
+def _disagreement(price: Loss, rho: str, delta: str) -> Exception:
+    return PRICE_DISAGREES(price_rho=price.rho, price_delta=price.delta, map_rho=rho, map_delta=delta)

@@ -1,0 +1,126 @@
+"""The two spaces of the proof, and the one step between them.
+
+    DB  ── bounding (sandbox.raw, before) ──▶  BOUNDED  ── stability maps ──▶  OpenDP's own measurements
+        d units added or removed              d units' bounded contributions
+
+The bounds, the query and the snapshots are part of the identity of a space, so OpenDP itself refuses to chain a map made for other bounds.
+Carriers redact themselves: they hold exact totals.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import opendp.prelude as dp
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sandbox.noise import keys as wire
+from sandbox.noise.keys import Index
+from sandbox.plan.model import Plan
+
+# User-defined domains and transformations need "honest-but-curious": the proofs of ours are in docs/proofs/. Nothing else is enabled;
+# in particular no arithmetic on idealised real numbers.
+dp.enable_features("contrib", "honest-but-curious")
+
+Result = TypeVar("Result")
+
+
+class Totals(Protocol):
+    """What the noise room needs of `sandbox.raw.totals.ExactTotals`: the exact table, k* then t*, each key once."""
+
+    @property
+    def table(self) -> pa.Table: ...
+
+
+class CallbackFailed(Exception):
+    """A step of ours failed inside OpenDP. It says nothing: what failed may have held rows."""
+
+
+def quiet(step: Callable[..., Result]) -> Callable[..., Result]:
+    """The step, with every error replaced by one constant error that keeps no cause, no context and no text of the original."""
+
+    def call(*arguments: Any) -> Result:
+        try:
+            return step(*arguments)
+        except Exception:
+            failed = CallbackFailed("a step of the noise chain failed")
+        raise failed  # outside the handler: inside it, Python would attach the original as context
+
+    return call
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Database:
+    """A member of DB, known only through the one thing ever computed from it: its bounded exact totals for one plan and seed."""
+
+    totals: Totals
+
+
+@dataclass(frozen=True, repr=False)
+class Bounded:
+    """A member of BOUNDED: exact totals per key after clamping and selection."""
+
+    plan: Plan
+    keys: list[pa.ChunkedArray] = field()
+    totals: dict[str, Index]
+    rows: int
+
+    @classmethod
+    def of(cls, plan: Plan, table: pa.Table) -> Bounded:
+        """Check the table's schema against the plan (public facts both) and take it apart. A NULL total counts as 0."""
+        if table.column_names != [key.name for key in plan.keys] + [total.name for total in plan.totals]:
+            raise TypeError("the totals' columns are not the plan's")
+        totals = {}
+        for total in plan.totals:
+            column = table.column(total.name)
+            if column.type != pa.int64():
+                raise TypeError("totals are int64")
+            totals[total.name] = pc.fill_null(column, 0).to_numpy().astype(np.int64, copy=False)
+        return cls(plan, wire.key_columns(plan.keys, table), totals, table.num_rows)
+
+    @cached_property
+    def written(self) -> list[str]:
+        return wire.write(self.plan.keys, self.keys, self.rows)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        rows = {text: row for row, text in enumerate(self.written)}
+        if len(rows) != self.rows:
+            raise ValueError("a key occurs twice")  # impossible after the raw room's GROUP BY; released twice it would break the bound
+        return rows
+
+
+def database_space(plan: Plan) -> tuple[Any, Any]:
+    """DB: all databases behind these snapshots; distance: how many units of the plan's space were added or removed, with all their rows."""
+    scans = [[scan.dataset, scan.version, scan.digest, scan.private] for scan in plan.scans]
+    name = f"databases {json.dumps([plan.space, scans])}"
+    return dp.user_domain(name, lambda member: isinstance(member, Database)), dp.user_distance(f"units of {plan.space} added or removed")
+
+
+def bounded_space(plan: Plan) -> tuple[Any, Any]:
+    """BOUNDED: what `plan.shard_sql` yields; distance: units whose bounded contribution was added or removed. The bounds are in the name."""
+    bounds = {
+        "groups_per_unit": plan.groups_per_unit,
+        "caps": {total.name: total.cap for total in plan.totals},
+        "keys": [[key.name, key.type] for key in plan.keys],
+        "sql": hashlib.sha256(plan.shard_sql.encode()).hexdigest(),
+    }
+    name = f"bounded totals {json.dumps(bounds, sort_keys=True)}"
+    domain = dp.user_domain(name, lambda member: isinstance(member, Bounded), descriptor=bounds)
+    return domain, dp.user_distance(f"bounded contributions of units of {plan.space}")
+
+
+def bounding(plan: Plan) -> Any:
+    """DB → BOUNDED, stability d ↦ d: the raw room's step is a function that treats every unit alone (docs/proofs/bounding.md)."""
+
+    def step(database: Database) -> Bounded:
+        return Bounded.of(plan, database.totals.table)
+
+    return dp.t.make_user_transformation(*database_space(plan), *bounded_space(plan), quiet(step), lambda d_in: d_in)

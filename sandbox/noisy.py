@@ -1,0 +1,26 @@
+"""The noisy table: what leaves the noise room. It sits above the wall, so both the noise room and the finish may name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from sandbox.plan.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class NoisyTable:
+    """Keys `k*` and noisy totals `t*` (int64), in the plan's order. Already paid for, so it may be printed, logged and sent.
+
+    With public keys the rows are the product of the keys' domains in catalogue order, the last key fastest; with private keys they are
+    the released keys in ascending order, NULL last. Neither order carries anything the keys themselves do not.
+    """
+
+    table: pa.Table
+
+    @classmethod
+    def of(cls, plan: Plan, keys: pa.Table, totals: dict[str, list[int]]) -> NoisyTable:
+        columns = {key.name: keys.column(key.name) for key in plan.keys}
+        columns |= {total.name: pa.array(totals[total.name], pa.int64()) for total in plan.totals}
+        return cls(pa.table(columns))
