@@ -1,0 +1,142 @@
+"""Post-processing: the plan's last query over noisy rows, in a database that has seen nothing else.
+
+Whatever happens here is a function of a table that has been paid for, so it costs nothing and may be shown.
+"""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import duckdb
+import pyarrow as pa
+
+from policies.problem import declare
+from sandbox.noisy import NoisyTable
+from sandbox.plan.model import Plan
+from sandbox.raw.engine import LOCKED
+from sandbox.raw.failure import JOB_FAILED
+
+ANSWER_UNDEFINED = declare(
+    "plan_answer_undefined",
+    zh=(
+        "答案的最后一步无法执行",
+        "对加噪结果的后处理查询不能执行，或给出的列与计划不符。",
+        "没有读取任何数据，也没有扣减预算。请简化 HAVING、ORDER BY 或外层表达式；若仍出现，请把作业语句交给平台管理员。",
+    ),
+    en=(
+        "The last step of the answer cannot run",
+        "The query over the noisy rows does not run, or gives other columns than planned.",
+        "No data was read and nothing was spent. Simplify HAVING, ORDER BY or the outer expressions; "
+        "if it comes back, give the query to the platform's administrator.",
+    ),
+)
+
+HALF_WIDTH = "__half_width"  # appended to a value's label: the column with its 95 % half-width
+MEMORY_LIMIT = "512MB"
+_KEYS = {"integer": pa.int64(), "text": pa.string(), "date": pa.date32(), "boolean": pa.bool_()}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedColumn:
+    """A column of the answer: how it came about, the bounds one row was held to, in its own unit, and where its half-width stands."""
+
+    label: str
+    kind: Literal["key", "value"]
+    mechanism: str
+    scale: float | None
+    low: float | None
+    high: float | None
+    half_width_column: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The answer: outputs in the operator's order, each value followed by its half-width, and what to know of each output."""
+
+    table: pa.Table
+    columns: tuple[ReleasedColumn, ...]
+
+
+def finish(plan: Plan, noisy: NoisyTable) -> Released:
+    """Run `plan.finish_sql` over the table `noisy` and name the columns. Raises `job_failed`, constant: rows have been read by now."""
+    with suppress(Exception):
+        return _finish(plan, noisy.table)
+    raise JOB_FAILED()
+
+
+def check(plan: Plan) -> None:
+    """Run the same over no rows, before any charge. Raises `plan_answer_undefined` when it fails or gives other columns than planned."""
+    fields = [(key.name, _KEYS[key.type]) for key in plan.keys] + [(total.name, pa.int64()) for total in plan.totals]
+    with suppress(Exception):
+        _finish(plan, pa.table({name: pa.array([], kind) for name, kind in fields}))
+        return
+    raise ANSWER_UNDEFINED()
+
+
+def _finish(plan: Plan, noisy: pa.Table) -> Released:
+    answer = _query(plan.finish_sql, noisy)
+    values = [place for place, output in enumerate(plan.outputs) if output.kind == "value"]
+    if answer.num_columns != len(plan.outputs) + len(values):
+        raise ValueError("the answer's columns are not the plan's")
+    half_width_at = dict(zip(values, range(len(plan.outputs), answer.num_columns), strict=True))
+    labels = _distinct([output.label for output in plan.outputs])
+    arrays: dict[str, pa.ChunkedArray] = {}
+    columns = []
+    for place, (label, output) in enumerate(zip(labels, plan.outputs, strict=True)):
+        arrays[label] = _plain(answer.column(place))
+        beside = None
+        if place in half_width_at:
+            beside = label + HALF_WIDTH
+            arrays[beside] = answer.column(half_width_at[place]).cast(pa.float64())
+        columns.append(ReleasedColumn(label, output.kind, output.mechanism, output.scale, output.low, output.high, beside))
+    return Released(pa.table(arrays), tuple(columns))
+
+
+def _distinct(labels: list[str]) -> list[str]:
+    """Labels made unique, with room for their half-widths: `n, n` becomes `n, n_2`. Case counts as the same, as it does in SQL."""
+    taken: set[str] = set()
+    result = []
+    for label in labels:
+        name, number = label, 1
+        while {name.casefold(), (name + HALF_WIDTH).casefold()} & taken:
+            number += 1
+            name = f"{label}_{number}"
+        taken |= {name.casefold(), (name + HALF_WIDTH).casefold()}
+        result.append(name)
+    return result
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Fewer types for readers to know: any integer as int64, any float as float64, any text as string."""
+    kind = column.type
+    if pa.types.is_integer(kind):
+        return column.cast(pa.int64())
+    if pa.types.is_floating(kind):
+        return column.cast(pa.float64())
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    return column
+
+
+@lru_cache(maxsize=1)
+def _database() -> duckdb.DuckDBPyConnection:
+    # One thread: the order of rows that the query leaves open is then the same every time.
+    database = duckdb.connect(":memory:", config=LOCKED | {"threads": "1", "memory_limit": MEMORY_LIMIT})
+    atexit.register(database.close)
+    return database
+
+
+def _query(sql: str, noisy: pa.Table) -> pa.Table:
+    connection = _database().cursor()
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise ValueError("one SELECT")
+        connection.register("noisy", noisy)
+        return connection.sql(sql).to_arrow_table()
+    finally:
+        connection.close()
