@@ -145,10 +145,10 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
             "Check that the address is yunei's, not a proxy's or another site's.",
         ),
     ),
-    "client_no_key": (
+    "client_bad_key": (
         Misused,
-        ("没有密钥", "此操作需要访问密钥。", "设置环境变量 YUNEI_KEY，或运行 yunei login。"),
-        ("no key", "This needs an access key.", "Set YUNEI_KEY, or run: yunei login"),
+        ("密钥格式错误", "密钥只含可见的 ASCII 字符，不含空格。", "请重新复制密钥，或运行 yunei login。"),
+        ("not a key", "A key has visible ASCII characters only, no spaces.", "Copy the key again, or run: yunei login"),
     ),
     "client_bad_url": (
         Misused,

@@ -27,7 +27,8 @@ Progress = Callable[[int, int], None]  # (entries checked, entries in all)
 class Source(Protocol):
     """Where a log's files are. `read` gives a file's bytes or None when there is none; `checkpoint` the newest signed note."""
 
-    where: str
+    @property
+    def where(self) -> str: ...
 
     def read(self, path: str) -> bytes | None: ...
 

@@ -351,8 +351,19 @@ class Receipt:
             raise problem("verify_receipt", why="a line of its proof is not a hash")
         return cls(index, tuple(value for value in hashes if value is not None), note, extra)
 
-    def verify(self, entry: bytes, key: Key, witnesses: Sequence[Key] = ()) -> Checkpoint:
-        """The checkpoint under which `entry` stands in the log. Raises `verify_*`."""
+    def open(self, key: Key, witnesses: Sequence[Key] = ()) -> Checkpoint:
+        """The checkpoint the receipt was made under. Raises `verify_*`; whether the entry stands in it, `check` says."""
         checkpoint = open_checkpoint(self.note, key, witnesses)
+        if self.index >= checkpoint.size:
+            raise problem("verify_inclusion", index=self.index)
+        return checkpoint
+
+    def check(self, entry: bytes, checkpoint: Checkpoint) -> None:
+        """Raises `verify_inclusion` unless `entry` stands at this index of the log."""
         check_inclusion(self.index, leaf_hash(entry), self.proof, checkpoint)
+
+    def verify(self, entry: bytes, key: Key, witnesses: Sequence[Key] = ()) -> Checkpoint:
+        """Both: the signed checkpoint under which `entry` stands in the log. Raises `verify_*`."""
+        checkpoint = self.open(key, witnesses)
+        self.check(entry, checkpoint)
         return checkpoint

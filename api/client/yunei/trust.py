@@ -68,19 +68,15 @@ class Trust:
             raise problem("verify_state", path=self.path, why="logs")
         return logs
 
-    def key_for(self, where: str, offered: Key | None, *, given: bool, repin: bool = False) -> Key:
-        """The key to believe: the one `given` by the user, else the pinned one, else the one `offered` by the server on first use.
+    def key_for(self, where: str, offered: Key, *, repin: bool = False) -> Key:
+        """The key to believe of the log at `where`: the pinned one, or on first use the one `offered` (by the user or by the server).
 
-        Raises `verify_key_changed` when it is not the pinned one (unless the user says to pin anew), `verify_key` when there is none.
+        Raises `verify_key_changed` when the two differ, unless the user says to pin anew.
         """
         pinned = self.pin(where)
-        if pinned is None or (repin and given):
-            if offered is None:
-                raise problem("verify_key", key="-")
-            return offered
-        if offered is not None and offered != pinned.key:
+        if pinned is not None and pinned.key != offered and not repin:
             raise problem("verify_key_changed", where=where, pinned=pinned.key, now=offered)
-        return pinned.key
+        return offered
 
     def advance(self, where: str, key: Key, now: Checkpoint, source: Source) -> Checkpoint | None:
         """Remember `now`, the newest checkpoint at `where`, once it is shown to extend the one remembered, which is returned.

@@ -26,8 +26,12 @@ def language_of(locale: str | None) -> Language:
     return "zh" if locale is not None and locale.casefold().startswith("zh") else "en"
 
 
+def pick(language: Language, zh: str, en: str) -> str:
+    return zh if language == "zh" else en
+
+
 class Tongue:
-    """The language a process speaks: set once by the command line, read by everything it prints.
+    """The language the command line speaks: set once, before anything is printed. The library itself is told a language each time.
 
     >>> say = Tongue(); say.language = "zh"; say("发布", "release")
     '发布'
@@ -36,7 +40,7 @@ class Tongue:
     language: Language = "en"
 
     def __call__(self, zh: str, en: str) -> str:
-        return zh if self.language == "zh" else en
+        return pick(self.language, zh, en)
 
 
 say = Tongue()
