@@ -275,11 +275,13 @@ class JobStaged(Event):
 
 
 class JobForfeited(Event):
-    """Given up after reading began: the charge counts as spent."""
+    """Given up after reading began: the charge counts as spent. `code` is the constant problem its operator is shown: job_failed whatever
+    happened in the run, job_cancelled and job_withheld for acts of people."""
 
     kind = "job_forfeited"
     job: Identifier
     charge: Identifier
+    code: Literal["job_failed", "job_cancelled", "job_withheld"] = "job_failed"
 
 
 # ── what leaves ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
