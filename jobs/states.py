@@ -49,7 +49,9 @@ MEANING: dict[State, Meaning] = {
     State.STAGED: Meaning(_charge("spent"), "running", "publish", "结果已固定，等待发布", "the answer is fixed, waiting to be published"),
     State.PUBLISHED: Meaning(_charge("spent", "none"), "published", "nothing", "已发布", "published"),
     State.REFUSED: Meaning(_charge("none", "released"), "refused", "nothing", "已拒绝，未支出", "refused, nothing spent"),
-    State.CANCELLED: Meaning(_charge("released"), "cancelled", "nothing", "读取数据前取消，未支出", "cancelled before any row was read"),
+    State.CANCELLED: Meaning(
+        _charge("released", "forfeited"), "cancelled", "nothing", "已取消；读取数据前取消不支出", "cancelled; free only before reading"
+    ),
     State.FORFEITED: Meaning(_charge("forfeited"), "failed", "nothing", "已作废，预算不退", "given up after reading, charge stays"),
 }
 
@@ -69,10 +71,13 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(State.ADMITTED, State.CANCELLED, "6"),
     Transition(State.ADMITTED, State.REFUSED, "7"),  # the licence ended, or its data moved on, while the job waited
     Transition(State.READING, State.SPENT, "9"),
+    Transition(State.READING, State.CANCELLED, "7"),
     Transition(State.READING, State.FORFEITED, "7"),
     Transition(State.SPENT, State.STAGED, "10"),
+    Transition(State.SPENT, State.CANCELLED, "9"),
     Transition(State.SPENT, State.FORFEITED, "9"),
     Transition(State.STAGED, State.PUBLISHED, "11"),
+    Transition(State.STAGED, State.CANCELLED, "11"),
     Transition(State.STAGED, State.FORFEITED, "11"),
 )
 
