@@ -21,7 +21,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -131,7 +133,7 @@ class Vault:
             sealed = (folder / "manifest").read_bytes()
         except OSError:
             raise VaultError("version_missing", dataset, version) from None
-        key = self._dataset_key(dataset, version)
+        key = self.dataset_key(dataset, version)
         try:
             plain = AESGCM(_manifest_key(key)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _aad(dataset, version, "manifest"))
             content = json.loads(plain)
@@ -146,7 +148,7 @@ class Vault:
         return Version(dataset, version, content["digest"], tuple((name, kind) for name, kind in content["schema"]), parts)
 
     def begin(self, dataset: str, version: int, random: Random) -> Draft:
-        """Start writing a version; use as a context manager. Raises VaultError version_exists, key_refused."""
+        """Start writing a version; use as a context manager. Raises VaultError version_exists, and key_refused from its first part on."""
         folder = self._folder(dataset)
         folder.mkdir(mode=0o700, exist_ok=True)
         if (folder / f"v{version}").exists():
@@ -154,17 +156,17 @@ class Vault:
         for left in folder.glob(".draft-*"):
             if not _alive(int(left.name.split("-")[1])):
                 shutil.rmtree(left, ignore_errors=True)  # a crash left it; its keys are gone, so it is noise on the disk
-        key = self._dataset_key(dataset, version, random)
         draft = folder / f".draft-{os.getpid()}-{random(8).hex()}"
         draft.mkdir(mode=0o700)
-        return Draft(self, dataset, version, draft, folder / f"v{version}", key, random)
+        return Draft(self, dataset, version, draft, folder / f"v{version}", random)
 
     def _folder(self, dataset: str) -> Path:
         if not _NAME.fullmatch(dataset):
             raise ValueError("a dataset's name is letters, digits and underscores")
         return self._directory / dataset.casefold()
 
-    def _dataset_key(self, dataset: str, version: int, random: Random | None = None) -> bytes:
+    def dataset_key(self, dataset: str, version: int, random: Random | None = None) -> bytes:
+        """The dataset's key, unwrapped; made when `random` is given and there is none. Raises VaultError key_refused."""
         path = self._folder(dataset) / "dataset.key"
         if random is not None and not path.exists():
             fresh = path.with_name(f".key-{os.getpid()}-{random(8).hex()}")
@@ -185,9 +187,9 @@ class Vault:
 class Draft:
     """A version being written. Leaving the context without `commit` removes every trace of it."""
 
-    def __init__(self, vault: Vault, dataset: str, version: int, draft: Path, final: Path, key: bytes, random: Random) -> None:
+    def __init__(self, vault: Vault, dataset: str, version: int, draft: Path, final: Path, random: Random) -> None:
         self._vault, self.dataset, self.version = vault, dataset, version
-        self._draft, self._final, self._key, self._random = draft, final, key, random
+        self._draft, self._final, self._random = draft, final, random
         self._parts: dict[int, dict[str, object]] = {}
         self._schema: pa.Schema | None = None
 
@@ -196,16 +198,22 @@ class Draft:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         shutil.rmtree(self._draft, ignore_errors=True)
+        with suppress(OSError):
+            self._final.parent.rmdir()  # only when nothing else of the dataset is there
+
+    @cached_property
+    def _key(self) -> bytes:
+        return self._vault.dataset_key(self.dataset, self.version, self._random)
 
     def part(self, index: int, schema: pa.Schema) -> PartWriter:
         """Write part `index`: parts are numbered from 0 without gaps, all of one schema."""
         if index in self._parts or (self._schema is not None and not self._schema.equals(schema)):
             raise ValueError("a part is written once, and all parts have one schema")
         self._schema = schema
-        key = self._random(KEY_BYTES)
+        wrapping, key = self._key, self._random(KEY_BYTES)
 
         def finished(sha256: str, rows: int) -> None:
-            self._parts[index] = {"sha256": sha256, "rows": rows, "key": _text(aes_key_wrap(self._key, key))}
+            self._parts[index] = {"sha256": sha256, "rows": rows, "key": _text(aes_key_wrap(wrapping, key))}
 
         return PartWriter(self._draft / _part_name(index), schema, key, _aad(self.dataset, self.version, index), finished)
 

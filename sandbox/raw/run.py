@@ -7,7 +7,8 @@ it has to read; what it gives back is one small table of integers, or nothing at
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -130,17 +131,15 @@ def _open(scan: Scan, vault: Vault) -> Version:
     return version
 
 
-def _all(partials: Iterator[pa.Table | None]) -> Sequence[pa.Table]:
-    tables = list(partials)
-    if any(table is None for table in tables):
-        raise ValueError("a shard failed")
-    return tables
+def _all(partials: Iterator[pa.Table | None]) -> Iterator[pa.Table]:
+    for partial in partials:
+        if partial is None:
+            raise ValueError("a shard failed")
+        yield partial
 
 
 def _constant_failure(compute: Callable[[], ExactTotals]) -> ExactTotals:
     """What `compute` gives; `job_failed`, without cause or context, for whatever it raises."""
-    try:
+    with suppress(Exception):
         return compute()
-    except Exception:
-        pass
     raise JOB_FAILED()
