@@ -22,6 +22,7 @@ from infra.tables import CAP_LIMIT
 from policies.catalogue import Model, Title
 from policies.licence import Identifier
 from policies.loss import Loss
+from policies.roles import Role
 
 ENTRY_LIMIT = 65_535  # bytes: the length of an entry is a u16 in its tile
 
@@ -30,7 +31,6 @@ Commitment = Digest
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 AccountId = Annotated[str, StringConstraints(pattern=r"^(population|dataset|licence|operator):[^\s:]{1,200}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-Role = Literal["operator", "builder", "steward", "reviewer", "supervisor", "auditor", "admin"]
 AccountKind = Literal["population", "dataset", "licence", "operator"]
 
 
@@ -276,12 +276,12 @@ class JobStaged(Event):
 
 class JobForfeited(Event):
     """Given up after reading began: the charge counts as spent. `code` is the constant problem its operator is shown: job_failed whatever
-    happened in the run, job_cancelled and job_withheld for acts of people."""
+    happened in the run, job_withheld when licence or data were stopped meanwhile."""
 
     kind = "job_forfeited"
     job: Identifier
     charge: Identifier
-    code: Literal["job_failed", "job_cancelled", "job_withheld"] = "job_failed"
+    code: Literal["job_failed", "job_withheld"] = "job_failed"
 
 
 # ── what leaves ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

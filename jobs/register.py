@@ -31,9 +31,12 @@ from infra.journal.tree import TILE_HEIGHT, CompactRange
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.tables import documents, entries, log_hashes, log_head, openings
+from jobs import directory
+from jobs.directory import KeyRecord, LicenceRecord, Principal
 from jobs.events import Event, Recorded, canonical, commitment, read_entry, rfc3339
 from jobs.projections import project
 from jobs.sequencer import LogForked, Sequencer, tile_reader
+from policies.catalogue import Catalogue, Snapshot
 from policies.problem import declare
 
 ENTRY_UNKNOWN = declare(
@@ -212,6 +215,45 @@ class Register:
             query = query.where(entries.c.kind.in_(kinds))
         with reading(self.engine) as connection:
             return [read_entry(row.position, bytes(row.body)) for row in connection.execute(query)]
+
+    def catalogue(self) -> Catalogue:
+        """The current snapshot of every dataset."""
+        with reading(self.engine) as connection:
+            return directory.catalogue(connection)
+
+    def snapshot(self, dataset: str, version: int) -> Snapshot | None:
+        with reading(self.engine) as connection:
+            return directory.snapshot(connection, dataset, version)
+
+    def licence(self, licence_id: str) -> LicenceRecord | None:
+        with reading(self.engine) as connection:
+            return directory.licence(connection, licence_id)
+
+    def licences(self, operator: str | None = None) -> list[LicenceRecord]:
+        with reading(self.engine) as connection:
+            return directory.all_licences(connection, operator)
+
+    def principal(self, principal_id: str) -> Principal | None:
+        with reading(self.engine) as connection:
+            return directory.principal(connection, principal_id)
+
+    def principals(self) -> list[Principal]:
+        with reading(self.engine) as connection:
+            return directory.all_principals(connection)
+
+    def keys(self) -> list[KeyRecord]:
+        with reading(self.engine) as connection:
+            return directory.all_keys(connection)
+
+    def holder_of(self, secret: str) -> Principal | None:
+        """Whose API key this is; None for anything but the right secret of a key not revoked."""
+        with reading(self.engine) as connection:
+            return directory.holder_of(connection, secret)
+
+    def answer_to(self, question: str) -> str | None:
+        """The release that answered this question (see `events.question_digest`) first, or None."""
+        with reading(self.engine) as connection:
+            return directory.answer_to(connection, question)
 
     def document(self, digest: str) -> bytes | None:
         """Attached content, or None."""

@@ -1,0 +1,196 @@
+"""The ledger: lifetime caps on privacy loss that never reset, and charges that fit every account they name or touch none.
+
+A charge goes reserved → reading → spent; reserved → released while no row has been read; reading → forfeited, which counts as spent.
+Losses are zCDP in whole pico-rho and atto-delta, so sums are exact in any order. Checks happen three times: here with words for people,
+in the projection's conditional update, and in a CHECK constraint of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, Row, Select, select
+
+from infra.database import reading as open_reading
+from infra.tables import CAP_LIMIT, accounts, charges
+from jobs.events import ChargeReleased, ChargeReserved, Cost, JobForfeited, JobReading, JobSpent
+from jobs.register import Act, Register
+from policies.loss import Loss
+from policies.problem import declare
+
+SHOWN_AT_DELTA = Decimal("1e-6")  # the other delta: what is left is shown as an epsilon here, whatever an account's own
+
+LEDGER_EXHAUSTED = declare(
+    "ledger_exhausted",
+    zh=(
+        "隐私预算不足",
+        "账户 {account} 还剩 ρ={rho_left}、δ={delta_left}（按 δ={shown_at} 折合 ε≈{epsilon_left}），本次需要 "
+        "ρ={rho_needed}、δ={delta_needed}。",
+        "请减小本次的 ε（或 ρ），或合并查询；预算是终身总量，不会自动恢复，确需增加由数据主管部门两人办理。",
+    ),
+    en=(
+        "Not enough privacy budget",
+        "Account {account} has rho {rho_left}, delta {delta_left} left (epsilon about {epsilon_left} at delta {shown_at}); this needs rho "
+        "{rho_needed}, delta {delta_needed}.",
+        "Ask for a smaller epsilon (or rho), or combine questions. The budget is for life and does not refill; raising it takes two "
+        "people of the bureau.",
+    ),
+)
+LEDGER_ACCOUNT_UNKNOWN = declare(
+    "ledger_account_unknown",
+    zh=("没有这个预算账户", "账户 {account} 未开立。", "数据集登记、协议授予时自动开户；请核对数据集和协议。"),
+    en=("No such account", "Account {account} was never opened.", "Accounts open with datasets and licences: check which ones the job names."),
+)
+LEDGER_CHARGE_EXISTS = declare(
+    "ledger_charge_exists",
+    zh=("该笔扣减已登记", "扣减 {charge} 已存在，每笔只登记一次。", "无需重复提交；请查询原作业的状态。"),
+    en=("This charge was made already", "Charge {charge} exists; each is made once.", "Do not repeat it: look at the job it belongs to."),
+)
+LEDGER_CHARGE_STATE = declare(
+    "ledger_charge_state",
+    zh=("该笔扣减的状态不允许此操作", "扣减 {charge} 处于 {state} 状态，需要 {needed} 状态。", "请刷新作业状态后再试；读取数据之后预算不退。"),
+    en=(
+        "The charge is not in a state for this",
+        "Charge {charge} is {state}; this needs {needed}.",
+        "Look at the job again; once rows have been read, budget is not given back.",
+    ),
+)
+
+
+def population_account(space: str) -> str:
+    """One per unit space: everything ever learnt about its people. Case-folded, so that spelling cannot double a person's budget."""
+    return f"population:{space.casefold()}"
+
+
+def dataset_account(dataset: str) -> str:
+    return f"dataset:{dataset.casefold()}"
+
+
+def licence_account(licence: str) -> str:
+    return f"licence:{licence}"
+
+
+def operator_account(operator: str, dataset: str) -> str:
+    return f"operator:{operator}@{dataset.casefold()}"
+
+
+def accounts_of(*, space: str, datasets: Iterable[str], licence: str, operator: str) -> tuple[str, ...]:
+    """Every account a job is charged to. `datasets` are the private ones it reads; public tables cost nothing."""
+    names = sorted({dataset.casefold() for dataset in datasets})
+    own = [*(dataset_account(name) for name in names), *(operator_account(operator, name) for name in names)]
+    return tuple(sorted({population_account(space), licence_account(licence), *own}))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One account. cap = spent + reserved + left, exactly."""
+
+    account: str
+    kind: str
+    subject: str
+    cap: Loss
+    reserved: Loss
+    spent: Loss
+
+    @property
+    def left(self) -> Loss:
+        used = self.reserved + self.spent
+        return Loss(self.cap.pico_rho - used.pico_rho, self.cap.atto_delta - used.atto_delta)
+
+
+def _balance(row: Row[tuple[object, ...]]) -> Balance:
+    cap, reserved, spent = (Loss(getattr(row, f"{part}_pico_rho"), getattr(row, f"{part}_atto_delta")) for part in ("cap", "reserved", "spent"))
+    return Balance(row.id, row.kind, row.subject, cap, reserved, spent)
+
+
+def balances(source: Register | Connection, names: Iterable[str] | None = None) -> list[Balance]:
+    """Accounts by id, or all; unknown ids are left out."""
+    query: Select[tuple[object, ...]] = select(accounts).order_by(accounts.c.id)
+    if names is not None:
+        query = query.where(accounts.c.id.in_(sorted(set(names))))
+    if isinstance(source, Connection):
+        return [_balance(row) for row in source.execute(query)]
+    with open_reading(source.engine) as connection:
+        return [_balance(row) for row in connection.execute(query)]
+
+
+def require_room(source: Register | Connection, names: Iterable[str], loss: Loss) -> None:
+    """Raise what `reserve` would raise now, touching nothing: what a free check shows."""
+    wanted = sorted(set(names))
+    found = {balance.account: balance for balance in balances(source, wanted)}
+    for name in wanted:
+        if name not in found:
+            raise LEDGER_ACCOUNT_UNKNOWN(account=name)
+    refusals = tuple(
+        LEDGER_EXHAUSTED(
+            account=name,
+            rho_left=plain(found[name].left.rho),
+            delta_left=plain(found[name].left.delta),
+            epsilon_left=_epsilon(found[name].left),
+            shown_at=SHOWN_AT_DELTA,
+            rho_needed=plain(loss.rho),
+            delta_needed=plain(loss.delta),
+        )
+        for name in wanted
+        if not found[name].left.covers(loss)
+    )
+    if refusals:
+        raise refusals[0].with_parts(refusals if len(refusals) > 1 else ())
+
+
+def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: Loss, by: str) -> int:
+    """Take `loss` from every account, or raise LEDGER_EXHAUSTED (a part per account without room) and touch none; returns the entry's
+    index. `charge` is the idempotency key: a second reservation under it raises LEDGER_CHARGE_EXISTS. After a refusal the transaction
+    may go on, for instance to append the refusal."""
+    names = tuple(sorted(set(accounts)))
+    if act.connection.execute(select(charges.c.id).where(charges.c.id == charge)).one_or_none() is not None:
+        raise LEDGER_CHARGE_EXISTS(charge=charge)
+    require_room(act.connection, names, loss)
+    if loss.pico_rho > CAP_LIMIT:  # not reachable past the check above: no cap is higher
+        raise ValueError("a loss beyond every cap")
+    return act.append(ChargeReserved(by=by, charge=charge, job=job, accounts=names, cost=Cost.of(loss)))
+
+
+def reading(act: Act, charge: str, *, by: str) -> int:
+    """The first row is about to be read: from now on the loss is not given back. Moves charge and job to reading."""
+    return act.append(JobReading(by=by, job=_job(act, charge, "reserved"), charge=charge))
+
+
+def spend(act: Act, charge: str, *, by: str) -> int:
+    """All partials are in. Moves charge and job to spent."""
+    return act.append(JobSpent(by=by, job=_job(act, charge, "reading"), charge=charge))
+
+
+def release(act: Act, charge: str, *, by: str) -> int:
+    """Give a reservation back: no row was read."""
+    _job(act, charge, "reserved")
+    return act.append(ChargeReleased(by=by, charge=charge))
+
+
+def forfeit(act: Act, charge: str, *, by: str) -> int:
+    """The job was given up after reading began: its loss counts as spent. Moves charge and job to forfeited."""
+    return act.append(JobForfeited(by=by, job=_job(act, charge, "reading", "spent"), charge=charge))
+
+
+def _job(act: Act, charge: str, *states: str) -> str:
+    row = act.connection.execute(select(charges.c.job, charges.c.state).where(charges.c.id == charge)).one_or_none()
+    if row is None or row.state not in states:
+        raise LEDGER_CHARGE_STATE(charge=charge, state="absent" if row is None else row.state, needed="/".join(states))
+    return str(row.job)
+
+
+def _epsilon(left: Loss) -> str:
+    value = Loss(left.pico_rho).epsilon(SHOWN_AT_DELTA)
+    return "0" if value is None or not left.pico_rho else plain(value)
+
+
+def plain(value: Decimal) -> str:
+    """Digits only, no exponent, no trailing zeros.
+
+    >>> plain(Decimal("1.50E-7"))
+    '0.00000015'
+    """
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
