@@ -48,6 +48,7 @@ class Leases:
         self._clock = clock
         self.holder = holder
         self._length = timedelta(seconds=lease_s)
+        self._ours: dict[str, Lease] = {}
 
     def _now(self) -> str:
         return rfc3339(self._clock())
@@ -60,7 +61,7 @@ class Leases:
         row = connection.execute(select(leases.c.token, leases.c.expires_at).where(leases.c.job == job)).one_or_none()
         if row is None:
             connection.execute(insert(leases).values(job=job, holder=self.holder, token=1, expires_at=self._end()))
-            return Lease(job, self.holder, 1)
+            return self._keep(Lease(job, self.holder, 1))
         if row.expires_at > self._now():
             raise LeaseLost(job)
         taken = connection.execute(
@@ -70,7 +71,11 @@ class Leases:
         )
         if taken.rowcount != 1:
             raise LeaseLost(job)
-        return Lease(job, self.holder, row.token + 1)
+        return self._keep(Lease(job, self.holder, row.token + 1))
+
+    def _keep(self, lease: Lease) -> Lease:
+        self._ours[lease.job] = lease
+        return lease
 
     def claim(self, job: str) -> Lease:
         with writing(self._engine) as connection:
@@ -87,16 +92,22 @@ class Leases:
             raise LeaseLost(lease.job)
 
     def renew_all(self) -> None:
-        """Say once more that this process lives."""
-        with writing(self._engine) as connection:
-            connection.execute(
-                update(leases).where(leases.c.holder == self.holder, leases.c.expires_at > self._now()).values(expires_at=self._end())
-            )
+        """Say once more that the jobs in hand are being worked on."""
+        names = list(self._ours)
+        if names:
+            with writing(self._engine) as connection:
+                connection.execute(update(leases).where(leases.c.holder == self.holder, leases.c.job.in_(names)).values(expires_at=self._end()))
 
-    def give_back(self, lease: Lease) -> None:
-        """Let the next server have the job at once."""
-        with writing(self._engine) as connection:
-            connection.execute(update(leases).where(leases.c.job == lease.job, leases.c.token == lease.token).values(expires_at=self._now()))
+    def forget(self, job: str) -> None:
+        """The job is over: nobody needs a lease on it."""
+        self._ours.pop(job, None)
+
+    def give_back(self, job: str) -> None:
+        """Let whoever looks next have the job at once."""
+        lease = self._ours.pop(job, None)
+        if lease is not None:
+            with writing(self._engine) as connection:
+                connection.execute(update(leases).where(leases.c.job == job, leases.c.token == lease.token).values(expires_at=self._now()))
 
     def void(self, place: str) -> None:
         """End the leases of earlier processes of this place (the part of a holder before `:`), known to be gone: its lock is ours."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 # Public cost model, in milliseconds on one core, deliberately generous: a slot missed says more than a slot too long.
 # Sources: the bench workload (docs/reference/bench.md) and OpenDP's draw rate of 40 k Gaussian samples per core-second.
@@ -18,6 +18,15 @@ MS_PER_ROW = 1 / 20_000
 MS_PER_DRAW = 1 / 30
 SPEND_AT = 60  # percent of a slot after which the step to spent is taken
 PUBLISH_AT = 90  # percent of a slot after which the publication starts
+
+
+def parse_time(text: str) -> datetime:
+    """The inverse of `jobs.events.rfc3339`.
+
+    >>> parse_time("2026-11-22T08:30:00.000001Z").microsecond
+    1
+    """
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,411 @@
+"""The hops of the walk that touch register, ledger, vault or clock. `jobs/release.py` says in which order they are taken."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from infra.clock import Clock
+from infra.database import reading
+from infra.keys import KeyRing, Random
+from infra.settings import Settings
+from infra.tables import answers, jobs, releases
+from jobs import events as ev
+from jobs import directory, ledger
+from jobs.order import Admitted, Asker, Order
+from jobs.queue import Crew, LeaseLost, Leases, Stopping
+from jobs.register import Act, Register
+from jobs.slots import Slots, choose, estimate_ms, parse_time
+from jobs.staging import Staged, Staging
+from jobs.states import MEANING, State
+from policies.catalogue import Catalogue
+from policies.decide import Decision, PlanFacts, RequestFacts, decide_plan, decide_request
+from policies.problem import Problem, declare
+from sandbox.finish.finish import Released
+from sandbox.finish.formats import FORMATS, encode
+from sandbox.plan.compile import compile_job
+from sandbox.plan.model import Plan
+from sandbox.raw.run import Pool, exact_totals
+from sandbox.raw.totals import ExactTotals
+
+SYSTEM = "system"
+
+JOB_CANCELLED = declare(
+    "job_cancelled",
+    zh=("任务已取消", "任务按要求取消，没有发布结果。", "读取原始数据之后取消的，预算不退；如仍需结果，请重新提交。"),
+    en=(
+        "The job was cancelled",
+        "It was cancelled on request; nothing was published.",
+        "If rows had been read, the charge stays. Submit it again if you still want it.",
+    ),
+)
+JOB_WITHHELD = declare(
+    "job_withheld",
+    zh=("结果未予发布", "任务运行期间，授权或数据的状态发生变化，结果不再发布。", "已支出的预算不退；请联系数据主管部门。"),
+    en=(
+        "The answer was withheld",
+        "Licence or data changed state while the job ran; nothing was published.",
+        "The charge stays. Ask the bureau.",
+    ),
+)
+JOB_OUTDATED = declare(
+    "job_outdated",
+    zh=("任务已不能按受理时的计划执行", "系统更新后，该任务的计划与受理时不同。", "没有支出；请重新提交。"),
+    en=("The job no longer has the plan it was admitted with", "The system changed while it waited.", "Nothing was spent; submit it again."),
+)
+
+
+class GivenUp(Exception):
+    """The job was forfeited; its charge stays. Carries nothing: what happened may depend on data."""
+
+
+@dataclass(frozen=True)
+class Office:
+    """All that a walk needs, passed in. `vault` was opened by `sandbox.raw` and is only handed on to it."""
+
+    settings: Settings
+    clock: Clock
+    random: Random
+    register: Register
+    key_ring: KeyRing
+    vault: Any
+    workers: Pool
+    staging: Staging
+    leases: Leases
+    crew: Crew
+    done: Callable[[str], None]  # told the id of every job that comes to an end
+
+    def new_id(self, kind: str) -> str:
+        """An opaque id: 80 random bits."""
+        return f"{kind}-{base64.b32encode(self.random(10)).decode().lower()}"
+
+
+# ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def refusals_logged(office: Office, order: Order) -> Iterator[None]:
+    """A problem raised inside is one event in the log, with codes and rules and nothing of the query."""
+    try:
+        yield
+    except Problem as problem:
+        log_refusal(office, order.by, problem)
+        raise
+
+
+def log_refusal(office: Office, by: Asker, problem: Problem) -> None:
+    parts = [part.code for part in problem.parts]
+    rules = [code for code in parts if code.startswith("licence_")]
+    codes = tuple(dict.fromkeys([problem.code, *parts]))[:64]
+    with office.register.transaction() as act:
+        act.append(ev.JobRefused(by=by.id, operator=by.id, codes=codes, rules=tuple(dict.fromkeys(rules))[:64]))
+
+
+def may_ask(office: Office, order: Order) -> None:
+    """Raise the refusal of the request as such."""
+    with reading(office.register.engine) as connection:
+        _require(decide_request(_facts(connection, order), office.clock()))
+
+
+def may_compute(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> None:
+    """Raise the refusal of what the plan would read, do and spend."""
+    with reading(office.register.engine) as connection:
+        _require(_decided(connection, office, order, plan, catalogue))
+
+
+def _require(decision: Decision) -> None:
+    if not decision.allowed:
+        raise decision.problem()
+
+
+def _decided(connection: Connection, office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Decision:
+    facts = PlanFacts(_facts(connection, order), catalogue, reads=plan.scans, uses=plan.uses, price=plan.loss)
+    return decide_plan(facts, office.clock())
+
+
+def _facts(connection: Connection, order: Order) -> RequestFacts:
+    """Requester and licence as they are now."""
+    held = directory.licence(connection, order.licence)
+    return RequestFacts(
+        principal=directory.principal(connection, order.by.id) or order.by,
+        licence=held.licence if held else None,
+        licence_state=held.state if held else None,
+        scenario=order.scenario,
+        licence_id=order.licence,
+    )
+
+
+def question_of(plan: Plan) -> str:
+    return ev.question_digest(plan.digest, tuple(scan.digest for scan in plan.scans))
+
+
+def released_before(office: Office, question: str) -> str | None:
+    """The visible release that answers the question, or None."""
+    now = ev.rfc3339(office.clock())
+    query = select(answers.c.release).join(releases, releases.c.id == answers.c.release)
+    with reading(office.register.engine) as connection:
+        found = connection.execute(query.where(answers.c.question == question, releases.c.visible_at <= now)).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def answered_before(office: Office, order: Order, plan: Plan, told: Callable[[str], None]) -> bool:
+    """Answer with the stored release of the same question, if there is one: free, the same bytes."""
+    release = released_before(office, question_of(plan))
+    if release is None:
+        return False
+    job = office.new_id("job")
+    with office.register.transaction() as act:
+        _submit(act, job, order, plan)
+        act.append(ev.ReleaseReused(by=order.by.id, job=job, release=release))
+    office.done(job)
+    told(job)
+    return True
+
+
+def _submit(act: Act, job: str, order: Order, plan: Plan) -> None:
+    sealed = act.seal(order.sealed({scan.dataset: scan.version for scan in plan.scans}))
+    act.append(
+        ev.JobSubmitted(
+            by=order.by.id,
+            job=job,
+            operator=order.by.id,
+            licence=order.licence,
+            scenario=order.scenario,
+            request=sealed,
+            idempotency=order.idempotency,
+        )
+    )
+
+
+def accounts_of(plan: Plan, order: Order) -> tuple[str, ...]:
+    private = [scan.dataset for scan in plan.scans if scan.private]
+    return ledger.accounts_of(space=plan.space, datasets=private, licence=order.licence, operator=order.by.id)
+
+
+def slot_of(settings: Settings, plan: Plan, catalogue: Catalogue) -> int:
+    """The index of the job's public slot, from declared sizes and the plan: nothing here was learnt from rows."""
+    rows = sum(catalogue[scan.dataset].dataset.approximate_rows for scan in plan.scans)
+    keys = 1
+    for key in plan.keys:
+        keys *= len(key.domain) if key.domain is not None else max(1, rows // max(1, plan.expected_rows))
+    estimated = estimate_ms(approximate_rows=rows, draws=len(plan.draws), keys=min(keys, rows), cores=settings.workers)
+    return choose(settings.slots_ms, estimated)
+
+
+def reserve(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Admitted:
+    """Admit the job: its price on every account and its events, in one transaction."""
+    job, question = office.new_id("job"), question_of(plan)
+    charge = f"charge-{job}"
+    chosen = slot_of(office.settings, plan, catalogue)
+    with office.register.transaction(publish=False) as act:
+        _submit(act, job, order, plan)
+        slots = Slots(parse_time(act.at), chosen, office.settings.slots_ms)
+        act.append(
+            ev.JobAdmitted(
+                by=SYSTEM,
+                job=job,
+                plan_digest=plan.digest,
+                question=question,
+                cost=ev.Cost.of(plan.loss),
+                slot_ms=slots.rung_ms(chosen),
+            )
+        )
+        ledger.reserve(act, charge=charge, job=job, accounts=accounts_of(plan, order), loss=plan.loss, by=order.by.id)
+        lease = office.leases.take(act.connection, job)
+    return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.ADMITTED)
+
+
+# ── 7 and 8: behind the wall ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def step(office: Office, job: Admitted, *, publish: bool = False) -> Iterator[Act]:
+    """One step of the job, in one transaction with the proof that the job is still ours and still goes on."""
+    with office.register.transaction(publish=publish) as act:
+        office.leases.hold(act.connection, job.lease)
+        state = act.connection.execute(select(jobs.c.state).where(jobs.c.id == job.id)).scalar_one()
+        if MEANING[State(state)].at_start == "nothing":  # cancelled meanwhile
+            raise LeaseLost(job.id)
+        yield act
+
+
+def begin_reading(office: Office, job: Admitted) -> None:
+    """State `reading`. A job whose licence was stopped while it waited is refused here, and its reservation given back."""
+    if job.state != State.ADMITTED:
+        return
+    with step(office, job) as act:
+        decision = _decided(act.connection, office, job.order, job.plan, job.catalogue)
+        if decision.allowed:
+            ledger.reading(act, job.charge, by=SYSTEM)
+        else:
+            _refuse_admitted(act, job.id, job.charge, decision.problem())
+    if not decision.allowed:
+        _end(office, job)
+        raise GivenUp
+
+
+def _refuse_admitted(act: Act, job: str, charge: str, problem: Problem) -> None:
+    parts = tuple(dict.fromkeys(part.code for part in problem.parts))
+    act.append(ev.JobRefused(by=SYSTEM, job=job, codes=(problem.code, *parts), charge=charge))
+
+
+def totals(office: Office, job: Admitted) -> ExactTotals:
+    """Exact totals of all shards. The seed that chooses each unit's groups is secret and the job's own, so a second run gives the same."""
+    seed = int.from_bytes(office.key_ring.derive("groups", job.id.encode())[:8], "big")
+    with office.crew.reading:
+        return exact_totals(job.plan, office.vault, office.workers, seed)
+
+
+@contextmanager
+def constant_failure(office: Office, job: Admitted) -> Iterator[None]:
+    """Whatever is raised inside, the job fails in one way, at a public instant, and nothing of it is told. Its charge stays."""
+    failed = False
+    try:
+        yield
+    except (Stopping, LeaseLost):
+        raise
+    except Exception:
+        failed = True
+    if failed:  # outside the handler: no traceback keeps what was in hand
+        office.crew.wait_until(job.slots.publish_at(office.clock()))
+        with step(office, job, publish=True) as act:
+            act.append(ev.JobForfeited(by=SYSTEM, job=job.id, charge=job.charge, code="job_failed"))
+        _end(office, job)
+        raise GivenUp
+
+
+# ── 9 to 11: spent, drawn, staged, published ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spend(office: Office, job: Admitted) -> None:
+    """State `spent`, at a public instant: the step lengthens a log that others may read."""
+    office.crew.wait_until(job.slots.spend_at(office.clock()))
+    with step(office, job) as act:
+        state = act.connection.execute(select(jobs.c.state).where(jobs.c.id == job.id)).scalar_one()
+        if state == State.READING:  # a resumed job may have spent already
+            ledger.spend(act, job.charge, by=SYSTEM)
+
+
+def stage(office: Office, job: Admitted, answer: Released) -> Staged:
+    """Fix the answer in every format, with the record of what it is."""
+    release = f"rel-{job.id.removeprefix('job-')}"
+    about = {"yunei.release": release, "yunei.query": job.plan.query, "yunei.delta": job.plan.delta}
+    files = {f"table.{form}": encode(answer.table, form, metadata=about) for form in FORMATS}
+    columns: list[dict[str, Any]] = []
+    for column in answer.columns:
+        columns.append({name: getattr(column, name) for name in ("label", "kind", "mechanism", "scale", "low", "high", "half_width_column")})
+        if column.half_width_column is not None:
+            columns.append({"label": column.half_width_column, "kind": "half_width"})
+    record = {
+        "release": release,
+        "job": job.id,
+        "operator": job.order.by.id,
+        "licence": job.order.licence,
+        "scenario": job.order.scenario,
+        "query": job.plan.query,
+        "sources": [{"dataset": scan.dataset, "version": scan.version, "digest": scan.digest} for scan in job.plan.scans],
+        "columns": columns,
+        "rows": answer.table.num_rows,
+        "thresholded": not job.plan.public_keys,
+        "bounds": {"groups_per_unit": job.plan.groups_per_unit, "rows_per_group": job.plan.rows_per_group},
+        "pico_rho": str(job.plan.loss.pico_rho),
+        "atto_delta": str(job.plan.loss.atto_delta),
+        "delta": job.plan.delta,
+        "files": {name: len(data) for name, data in files.items()},
+    }
+    return office.staging.stage(job.id, files, record)
+
+
+def publish(office: Office, job: Admitted, staged: Staged) -> None:
+    """Licence asked again; log, projections and metering in one transaction; checkpoint signed. Visible from the slot on."""
+    office.crew.wait_until(job.slots.publish_at(office.clock()))
+    with step(office, job, publish=True) as act:
+        decision = _decided(act.connection, office, job.order, job.plan, job.catalogue)
+        if decision.allowed:
+            _publish(office, act, job, staged)
+        else:
+            act.append(ev.JobForfeited(by=SYSTEM, job=job.id, charge=job.charge, code="job_withheld"))
+    if not decision.allowed:
+        office.staging.discard(job.id)
+    _end(office, job)
+
+
+def _publish(office: Office, act: Act, job: Admitted, staged: Staged) -> None:
+    act.append(ev.JobStaged(by=SYSTEM, job=job.id, table_sha256=staged.digests["table.arrow"]))
+    record = act.seal(json.dumps({**staged.record, "digests": dict(staged.digests)}, sort_keys=True, ensure_ascii=False).encode())
+    act.append(
+        ev.ReleasePublished(
+            by=SYSTEM,
+            release=staged.record["release"],
+            job=job.id,
+            charge=job.charge,
+            operator=job.order.by.id,
+            licence=job.order.licence,
+            question=job.question,
+            plan_digest=job.plan.digest,
+            record=record,
+            table_sha256=staged.digests["table.arrow"],
+            rows=staged.record["rows"],
+            bytes=staged.record["files"]["table.arrow"],
+            cost=ev.Cost.of(job.plan.loss),
+            visible_at=ev.rfc3339(job.slots.visible_at(max(parse_time(act.at), office.clock()))),
+        )
+    )
+
+
+def _end(office: Office, job: Admitted) -> None:
+    office.leases.forget(job.id)
+    office.done(job.id)
+
+
+# ── resuming, cancelling ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def take_up(office: Office, job_id: str) -> Admitted | None:
+    """Claim a job that nobody works on and make its plan again, from the sealed request and the versions it was admitted on. None: it could
+    not be made again (the program changed), so the job was refused, or forfeited when rows had been read."""
+    lease = office.leases.claim(job_id)
+    with reading(office.register.engine) as connection:
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one()
+        if MEANING[State(row.state)].at_start == "nothing":  # it ended between the look-out and the claim
+            office.leases.forget(job_id)
+            return None
+        by = directory.principal(connection, row.operator)
+        sealed = office.register.opening(row.request)
+        assert by is not None and sealed is not None  # noqa: PT018  # both were written in the transaction that made the row
+        order, versions = Order.unsealed(Asker(by.id, by.role, by.status), sealed, row.idempotency)
+        snapshots = (directory.snapshot(connection, dataset, version) for dataset, version in versions.items())
+        catalogue = Catalogue(tuple(snapshot for snapshot in snapshots if snapshot is not None))
+    slots = Slots.of(parse_time(row.submitted_at), row.slot_ms, office.settings.slots_ms)
+    try:
+        plan = compile_job(order.sql, catalogue, order.ask)
+    except Problem:  # the program changed and no longer takes the query
+        plan = None
+    if plan is not None and plan.digest == row.plan_digest:
+        return Admitted(job_id, order, plan, catalogue, row.question, row.charge, slots, lease, row.state)
+    with office.register.transaction() as act:
+        office.leases.hold(act.connection, lease)
+        if row.state == State.ADMITTED:
+            _refuse_admitted(act, job_id, row.charge, JOB_OUTDATED())
+        else:
+            act.append(ev.JobForfeited(by=SYSTEM, job=job_id, charge=row.charge, code="job_failed"))
+    office.leases.forget(job_id)
+    office.done(job_id)
+    return None
+
+
+def cancel(office: Office, job_id: str, by: str) -> None:
+    """Stop a job that is not yet published or over; one that is stays as it is. Free only before rows were read."""
+    with office.register.transaction() as act:
+        row = act.connection.execute(select(jobs.c.state, jobs.c.charge).where(jobs.c.id == job_id)).one()
+        if MEANING[State(row.state)].shown != "running":
+            return
+        act.append(ev.JobCancelled(by=by, job=job_id, charge=row.charge))
+    office.staging.discard(job_id)
+    office.done(job_id)

@@ -1,0 +1,73 @@
+"""What a job would cost and how exact it would be, and the job on invented rows: both free, both read nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from infra.database import reading
+from jobs import hops, ledger
+from jobs.hops import Office
+from jobs.ledger import Balance
+from jobs.order import Order
+from jobs.slots import Slots
+from policies.catalogue import Catalogue
+from policies.problem import Problem
+from sandbox.dummy import dummy_answer
+from sandbox.finish.finish import Released
+from sandbox.finish.finish import check as check_finish
+from sandbox.noise.chain import check as check_price
+from sandbox.plan.compile import compile_job
+from sandbox.plan.explain import explain
+from sandbox.plan.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """`accounts` are all that the price would be charged to, as they are now; nothing is charged when `answered`."""
+
+    plan: Plan
+    answered: bool
+    slot_ms: int
+    accounts: tuple[Balance, ...]
+    explanation: dict[str, Any]
+
+
+def check(office: Office, order: Order) -> Quoted:
+    """Price and expected error, or every refusal the real run would meet. Nothing is read, spent or logged."""
+    plan, catalogue = _planned(office, order)
+    answered = hops.released_before(office, hops.question_of(plan)) is not None
+    names = hops.accounts_of(plan, order)
+    refusals: list[Problem] = []
+    for ask in (lambda: hops.may_compute(office, order, plan, catalogue), lambda: _room(office, names, plan, answered)):
+        try:
+            ask()
+        except Problem as problem:
+            refusals.append(problem)
+    if refusals:
+        parts = tuple(part for problem in refusals for part in (problem.parts or (problem,)))
+        raise refusals[0].with_parts(parts) if len(refusals) > 1 else refusals[0]
+    check_price(plan)
+    check_finish(plan)
+    slots = Slots(office.clock(), hops.slot_of(office.settings, plan, catalogue), office.settings.slots_ms)
+    accounts = tuple(ledger.balances(office.register, names))
+    return Quoted(plan, answered, 0 if answered else slots.rung_ms(slots.chosen), accounts, explain(plan))
+
+
+def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) -> None:
+    if not answered:
+        with reading(office.register.engine) as connection:
+            ledger.require_room(connection, names, plan.loss)
+
+
+def dummy(office: Office, order: Order) -> Released:
+    """The same job on rows invented from the catalogue: right columns and types, values that mean nothing."""
+    plan, catalogue = _planned(office, order)
+    hops.may_compute(office, order, plan, catalogue)
+    return dummy_answer(plan, catalogue)
+
+
+def _planned(office: Office, order: Order) -> tuple[Plan, Catalogue]:
+    hops.may_ask(office, order)
+    catalogue = office.register.catalogue()
+    return compile_job(order.sql, catalogue, order.ask), catalogue

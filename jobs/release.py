@@ -1,0 +1,96 @@
+"""The walk of one release, from an order to a table that may be fetched. `docs/walk.md` goes through it hop by hop.
+
+A crash may happen between any two lines, and on any line. What each hop leaves behind is enough for `resume` to go on: before `reading`
+nothing was read and the reservation stands; from `reading` on the same plan gives the same totals; once an answer is staged, its
+bytes are published and noise is never drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from jobs import hops
+from jobs.hops import Office
+from jobs.order import Admitted, Order
+from jobs.queue import LeaseLost, Stopping
+from policies.problem import Problem
+from sandbox.finish.finish import check as check_finish
+from sandbox.finish.finish import finish
+from sandbox.noise.chain import check as check_price
+from sandbox.noise.draw import draw
+from sandbox.plan.compile import compile_job
+
+log = structlog.get_logger("yunei.release")
+
+Told = Callable[[str], None]  # is given the job's id as soon as there is one
+
+
+def release(office: Office, order: Order, told: Told, resumed: Admitted | None = None) -> None:
+    """Hop 1, authentication and a closed schema, is behind us. `resumed` is a job that an earlier server admitted.
+
+    Raises the problem when the order is refused: then nothing was read or spent, and the refusal stands in the log.
+    """
+    if resumed is None:
+        with hops.refusals_logged(office, order):
+            hops.may_ask(office, order)  # 3: licence in force, scenario, kind of job
+            catalogue = office.register.catalogue()
+            plan = compile_job(order.sql, catalogue, order.ask)  # 4: plan and price, from public facts alone
+            check_price(plan)  # 4: OpenDP's own map agrees with the price
+            check_finish(plan)  # 4: the last query runs, over no rows
+            hops.may_compute(office, order, plan, catalogue)  # 5: datasets, columns, uses, price
+            if hops.answered_before(office, order, plan, told):  # 2: the same question; free, same bytes
+                return
+            job = hops.reserve(office, order, plan, catalogue)  # 6: every account, or none
+        told(job.id)
+    else:
+        job = resumed
+    staged = office.staging.load(job.id)  # 10: what was staged before a crash is published, never drawn again
+    if staged is None:
+        hops.begin_reading(office, job)  # 7: from here on giving up costs the budget
+        with hops.constant_failure(office, job):
+            totals = hops.totals(office, job)  # 7, 8: shards on workers, partials added exactly
+        hops.spend(office, job)  # 9: at a public instant
+        with hops.constant_failure(office, job):
+            answer = finish(job.plan, draw(job.plan, totals))  # 9: one draw; from here on only noisy rows
+            staged = hops.stage(office, job, answer)  # 10: fixed for ever
+    hops.publish(office, job, staged)  # 11, 11b: licence asked again, log, projections and metering in one transaction; visible at the slot
+
+
+def carry(office: Office, order: Order, told: Told, refused: Callable[[Exception], None]) -> None:
+    """`release` in a thread of its own: whoever waits hears the id or the problem; afterwards nobody does, and nothing is left to raise."""
+    job: str | None = None
+
+    def tell(known: str) -> None:
+        nonlocal job
+        job = known
+        told(known)
+
+    try:
+        release(office, order, tell)
+    except Exception as error:
+        if job is None:
+            refused(error)
+        else:
+            _left(office, job, error)
+
+
+def resume(office: Office, job_id: str) -> None:
+    """Take up a job whose server fell silent, by the crash column of the walk."""
+    try:
+        job = hops.take_up(office, job_id)
+        if job is not None:
+            release(office, job.order, lambda _: None, resumed=job)
+    except Exception as error:
+        _left(office, job_id, error)
+
+
+def _left(office: Office, job: str, error: Exception) -> None:
+    """The job stops here: given up and written down as such, or somebody else's, or left where it is for whoever looks next."""
+    if isinstance(error, hops.GivenUp | LeaseLost):
+        office.leases.forget(job)
+        return
+    if not isinstance(error, Stopping):
+        log.warning("job_left", job=job, error=error.code if isinstance(error, Problem) else type(error).__name__)
+    office.leases.give_back(job)
