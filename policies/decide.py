@@ -206,8 +206,12 @@ def _decide(questions: Sequence[_Question], entities: Sequence[Json], authority:
 
 
 def _to_say(answer: Answer) -> tuple[str, ...]:
-    """Of a dataset that is not registered nothing else can be known: the rules on its grade and share spoke about nothing."""
-    return ("licence_data_unregistered",) if "licence_data_unregistered" in answer.forbidding else answer.forbidding
+    """The rules to report. Of an unregistered dataset nothing else can be known; a dataset out of scope need not be told column by column."""
+    if "licence_data_unregistered" in answer.forbidding:
+        return ("licence_data_unregistered",)
+    if "licence_dataset" in answer.forbidding:
+        return tuple(rule for rule in answer.forbidding if rule != "licence_column_use")
+    return answer.forbidding
 
 
 def _submit(facts: RequestFacts, now: datetime) -> _Question:
@@ -243,7 +247,7 @@ def _compute(facts: PlanFacts, name: str) -> tuple[_Question, Json]:
     granted: set[str] = set()
     if grant:
         named = [column for column in grant.columns or () if column.name.casefold() in touched]
-        granted = declared if grant.columns is None else {_use(column.name, use) for column in named for use in column.uses}
+        granted = uses if grant.columns is None else {_use(column.name, use) for column in named for use in column.uses}
     entity = _entity(
         "Dataset",
         name,

@@ -159,6 +159,8 @@ class Licence(Model):
     def _consistent(self) -> Self:
         if self.valid_until <= self.valid_from:
             raise wrong("协议的截止时刻须晚于起始时刻", "it ends before it starts")
+        if self.valid_from.year < 2000 or self.valid_until.year > 9998:
+            raise wrong("协议的期限须在 2000 年至 9998 年之间", "its term must lie between the years 2000 and 9998")
         if not self.total.loss.covers(self.per_job.loss):
             each, total = self.per_job.loss, self.total.loss
             raise wrong(

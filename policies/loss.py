@@ -78,7 +78,7 @@ class Loss:
 
 
 def zcdp_epsilon(rho: float, delta: float) -> float:
-    """The smallest epsilon found such that rho-zCDP implies (epsilon, delta)-DP; valid up to float rounding for any alpha it stops at."""
+    """The smallest epsilon found such that rho-zCDP implies (epsilon, delta)-DP: never too small, whatever alpha the search stops at."""
     if not rho >= 0 or not delta > 0:
         raise ValueError("rho must be at least 0 and delta above 0")
     if rho == 0 or delta >= 1:
@@ -86,9 +86,10 @@ def zcdp_epsilon(rho: float, delta: float) -> float:
     log_delta = math.log(delta)
 
     def at(log_order: float) -> float:
+        """Epsilon at alpha = 1 + exp(log_order), raised by more than its own rounding: the terms may cancel, so that is absolute."""
         excess = math.exp(log_order)  # alpha - 1
-        alpha = 1 + excess
-        return alpha * rho + math.log(excess / alpha) + (-log_delta - math.log(alpha)) / excess
+        terms = ((1 + excess) * rho, -math.log1p(1 / excess), -log_delta / excess, -math.log1p(excess) / excess)
+        return math.fsum(terms) + 4e-15 * (terms[0] - terms[1] + terms[2] - terms[3])
 
     low, high = math.log(1e-9), math.log(1e18)  # unimodal in alpha: golden-section search
     ratio = (math.sqrt(5) - 1) / 2
@@ -115,7 +116,7 @@ def pico_rho_for(epsilon: Decimal, delta: Decimal) -> int:
     """
     if not epsilon > 0 or not 0 < delta < 1:
         raise ValueError("epsilon must be above 0 and delta between 0 and 1")
-    target, room = float(epsilon), float(delta) / _SLACK
+    target, room = math.nextafter(float(epsilon), 0), float(delta) / _SLACK
     low, high = 0, MAX_PICO_RHO
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,0 +1,64 @@
+"""The table of acts and roles: complete, and duties kept apart."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from policies.roles import ACTS, MAY, ROLE_TITLES, ROLES, Reach, reach
+
+
+def doing(act: str) -> set[str]:
+    return set(MAY[act])  # type: ignore[index]  # names written out in the tests below
+
+
+def test_every_act_and_role_has_its_row() -> None:
+    assert set(MAY) == set(ACTS)
+    assert set(ROLE_TITLES) == set(ROLES)
+    for row in MAY.values():
+        assert row
+        assert set(row) <= set(ROLES)
+        assert set(row.values()) <= set(get_args(Reach))
+
+
+def test_reach_reads_the_table() -> None:
+    assert reach("operator", "job_submit") == "own"
+    assert reach("supervisor", "job_list") == "all"
+    assert reach("admin", "release_fetch") is None
+
+
+def test_only_an_operator_submits_and_sees_only_its_own() -> None:
+    assert doing("job_submit") == doing("job_check") == doing("job_dummy") == {"operator"}
+    assert {reach("operator", act) for act in ACTS} - {None} == {"own", "all"}
+    assert all(
+        reach("operator", act) != "all" for act in ("job_list", "job_cancel", "release_show", "release_fetch", "licence_list", "account_list")
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("dataset_register", "licence_grant"),
+        ("version_ingest", "licence_grant"),
+        ("licence_grant", "job_submit"),
+        ("cap_raise", "job_submit"),
+        ("dataset_register", "job_submit"),
+        ("key_issue", "licence_grant"),
+        ("key_issue", "cap_raise"),
+        ("key_issue", "release_fetch"),
+        ("key_issue", "version_ingest"),
+        ("audit_run", "version_ingest"),
+        ("audit_run", "key_issue"),
+    ],
+)
+def test_duties_are_kept_apart(one: str, other: str) -> None:
+    assert doing(one)
+    assert doing(other)
+    assert not doing(one) & doing(other)
+
+
+def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
+    assert {act for act in ACTS if reach("auditor", act)} == {
+        "job_list", "release_show", "dataset_list", "licence_list", "account_list", "events_read", "log_read", "audit_run", "me_show"
+    }  # fmt: skip
