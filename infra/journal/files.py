@@ -12,9 +12,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
-from infra.journal.tiles import Level, TileName, decode_entries, decode_hashes
+from infra.journal.tiles import Level, TileName, decode_entries, decode_hashes, readable_entries
 from infra.journal.tree import TILE_WIDTH
 
 CHECKPOINT = "checkpoint"
@@ -52,14 +53,25 @@ class LogFiles:
         """The first `width` entries of an entry tile, likewise."""
         return decode_entries(self._tile("entries", n, width))[:width]
 
+    def readable_entries(self, n: int, width: int) -> list[bytes]:
+        """As many whole entries of a tile as can be read, however damaged it is; none when it is missing."""
+        try:
+            return readable_entries(self._tile("entries", n, width))[0][:width]
+        except OSError:
+            return []
+
     def _tile(self, level: Level, n: int, width: int) -> bytes:
         try:
             return (self.folder / TileName(level, n, width).path).read_bytes()
         except FileNotFoundError:
             return (self.folder / TileName(level, n, TILE_WIDTH).path).read_bytes()
 
-    def document(self, digest: str) -> bytes:
-        return (self.folder / document_path(digest)).read_bytes()
+    def has_document(self, digest: str) -> bool:
+        """Whether the document is there and unchanged."""
+        try:
+            return sha256((self.folder / document_path(digest)).read_bytes()).hexdigest() == digest
+        except OSError:
+            return False
 
     def put_tile(self, name: TileName, data: bytes) -> None:
         """Write one tile. A full one makes its partial forms superfluous: they go."""

@@ -92,11 +92,16 @@ def encode_entries(bodies: Sequence[bytes]) -> bytes:
 
 def decode_entries(data: bytes) -> list[bytes]:
     """The entries; a tail that is no whole entry raises JournalError."""
+    bodies, rest = readable_entries(data)
+    if rest:
+        raise JournalError("tile_malformed", "an entry tile ends inside an entry")
+    return bodies
+
+
+def readable_entries(data: bytes) -> tuple[list[bytes], bytes]:
+    """The whole entries from the start, and what follows them: for looking into a damaged tile."""
     bodies, at = [], 0
-    while at < len(data):
-        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-        if at + 2 > len(data) or end > len(data):
-            raise JournalError("tile_malformed", "an entry tile ends inside an entry")
+    while at + 2 <= len(data) and (end := at + 2 + int.from_bytes(data[at : at + 2], "big")) <= len(data):
         bodies.append(data[at + 2 : end])
         at = end
-    return bodies
+    return bodies, data[at:]
