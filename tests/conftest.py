@@ -1,0 +1,38 @@
+"""What tests of several rooms share: real workers, started once, and a vault that lasts for one test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.vault import Vault
+from infra.workers import InlineWorkers, Workers
+
+MASTER_KEY = bytes(range(32))
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """Two real Ray workers. Starting takes about ten seconds, so everyone shares them: kill none that you do not give back."""
+    pool = Workers.start(workers=2, memory_bytes=64 * 2**20, object_store_bytes=80 * 2**20)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def inline_workers() -> InlineWorkers:
+    return InlineWorkers(64 * 2**20)
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault(tmp_path / "vault", MASTER_KEY)
+
+
+@pytest.fixture
+def other_vault(tmp_path: Path) -> Vault:
+    """A vault of another owner."""
+    return Vault(tmp_path / "other", os.urandom(32))
