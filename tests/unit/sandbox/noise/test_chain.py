@@ -20,7 +20,7 @@ import opendp.mod
 import opendp.prelude as dp
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.loss import PICO, Loss, zcdp_epsilon
@@ -44,6 +44,7 @@ from tests.handmade import (
     gaussian,
     one_count,
     plan_of,
+    price_of,
     private_plan,
     public_plan,
     thresholded,
@@ -65,7 +66,14 @@ def refused(plan: Plan) -> Problem:
     return caught.value
 
 
-@given(st.integers(0, 2**140))
+def of_any_size(bits: int) -> st.SearchStrategy[int]:
+    """Integers from 1 to 2**bits, every order of magnitude alike: `st.integers` draws mostly small ones."""
+    return st.integers(0, bits - 1).flatmap(lambda size: st.integers(2**size, 2 ** (size + 1)))
+
+
+@given(st.just(0) | of_any_size(140))
+@example(2**53 + 1)
+@example(2**106 + 2**54)
 def test_floats_are_never_below_the_integer_and_as_near_as_floats_get(value: int) -> None:
     up, root = float_above(value), root_above(value)
     assert Fraction(up) >= value > Fraction(math.nextafter(up, -math.inf))
@@ -73,7 +81,7 @@ def test_floats_are_never_below_the_integer_and_as_near_as_floats_get(value: int
     assert root == 0 or Fraction(math.nextafter(root, 0.0)) ** 2 < value
 
 
-@given(st.integers(1, 50), st.integers(1, 10_000), st.integers(1, 2**62))
+@given(st.integers(1, 50), st.integers(1, 10_000), of_any_size(62))
 def test_stability_maps_cover_the_farthest_neighbour_and_no_more(units: int, groups: int, cap: int) -> None:
     # the farthest neighbours: `units` units that all fill the same `groups` keys to the cap
     exact = Fraction(units * cap) ** 2 * groups
@@ -93,7 +101,7 @@ def test_a_distance_counts_units(distance: object) -> None:
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     groups = draw(st.integers(1, 500))
-    caps = draw(st.lists(st.integers(1, 2**62), min_size=0, max_size=3))
+    caps = draw(st.lists(of_any_size(62), min_size=0, max_size=3))
     totals = [PERSONS] + [Total(f"t{i + 1}", "sum", -cap, cap, cap) for i, cap in enumerate(caps)]
     rhos = [draw(st.integers(10**4, 10**13)) for _ in totals]
     kinds = draw(st.sampled_from(["none", "public", "private"]))
@@ -138,6 +146,13 @@ def test_more_groups_or_a_higher_cap_than_the_price_is_refused(make: type[Plan])
     refused(dataclasses.replace(plan, totals=totals))
 
 
+def test_rho_is_not_underpaid_by_the_least_amount() -> None:
+    plan = public_plan(pico_rho=10**13)
+    check(plan)
+    refused(with_draw(plan, 0, loss=Loss(10**13 - 3)))  # the scale has 1e-13 to spare: two pico-rho of ten
+    refused(with_draw(plan, 1, scale=plan.draws[1].scale * (1 - 3e-13)))
+
+
 def test_delta_may_be_overpaid_but_never_underpaid() -> None:
     plan = private_plan()
     loss = plan.draws[0].loss
@@ -164,8 +179,9 @@ def test_nothing_is_touched_when_the_price_disagrees() -> None:
         def table(self) -> pa.Table:
             raise AssertionError("the totals were read")
 
-    with pytest.raises(Problem):
+    with pytest.raises(Problem) as caught:
         draw(with_draw(public_plan(), 0, scale=1.0), Untouchable())
+    assert caught.value.code == "plan_price_disagrees"
 
 
 @pytest.mark.parametrize(
@@ -267,6 +283,14 @@ def test_keys_of_every_type_come_back_as_they_went_sorted_null_last() -> None:
     table = draw(plan, exact_for(plan, [(*row, 10_000) for row in rows])).table
     found = [tuple(row[key.name] for key in keys) for row in table.to_pylist()]
     assert found == [rows[2], rows[1], rows[0], rows[5], rows[4], rows[3]]
+
+
+def test_a_key_with_no_person_is_as_if_it_were_not_there() -> None:
+    # OpenDP's distance counts an absent key as 0: a present key with 0 could pass the threshold without being charged for
+    loose = Draw("t0", 10.0, price_of(10.0, delta=10**18), 2)
+    plan = plan_of((Key("k0", "integer", None),), (PERSONS,), (loose,))
+    assert draw(plan, exact_for(plan, [(key, 0) for key in range(500)])).table.num_rows == 0
+    assert draw(plan, exact_for(plan, [(key, 1) for key in range(500)])).table.num_rows > 100
 
 
 def test_dates_that_python_does_not_know_do_not_stop_the_draw() -> None:
