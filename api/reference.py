@@ -41,7 +41,10 @@ def errors() -> str:
     from api.problems import status_of
 
     import_every_room()
-    text = "# 错误代码 · Error codes\n\nA refusal is `application/problem+json` (RFC 9457) with the code, both languages and a remedy. A code never changes its meaning.\n"
+    text = (
+        "# 错误代码 · Error codes\n\nA refusal is `application/problem+json` (RFC 9457) with the code, both languages and a remedy. "
+        "A code never changes its meaning.\n"
+    )
     rooms: dict[str, list[str]] = {}
     for code in sorted(KINDS):
         rooms.setdefault(code.split("_", 1)[0], []).append(code)
@@ -75,7 +78,8 @@ def events() -> str:
     from jobs.events import EVENT_KINDS
 
     text = (
-        "# 事件 · Events\n\nEvery act with consequences is one entry of the log: canonical JSON (RFC 8785), amounts as decimal strings, times RFC 3339 UTC. "
+        "# 事件 · Events\n\nEvery act with consequences is one entry of the log: canonical JSON (RFC 8785), amounts as decimal strings, "
+        "times RFC 3339 UTC. "
         "What could be guessed is a salted commitment; its opening is kept beside, for the bureau.\n"
     )
     for kind, model in sorted(EVENT_KINDS.items()):
@@ -88,7 +92,8 @@ def policy() -> str:
     from policies.decide import rules
 
     text = (
-        "# 策略规则 · Policy rules\n\nOne broad permit and one `forbid … unless` per rule (`policies/authority.cedar`), so that a refusal lists every rule it breaks. "
+        "# 策略规则 · Policy rules\n\nOne broad permit and one `forbid … unless` per rule (`policies/authority.cedar`), so that a refusal lists every rule it "
+        "breaks. "
         "An evaluation error is a refusal.\n\n"
     )
     return text + table(("rule", "中文", "English", "basis · 依据"), [(f"`{r.id}`", r.title_zh, r.title_en, r.basis) for r in rules()])
