@@ -31,6 +31,7 @@ from sandbox.finish.finish import Released
 from sandbox.finish.formats import FORMATS, encode
 from sandbox.plan.compile import compile_job
 from sandbox.plan.model import Plan
+from sandbox.raw.open import Vault
 from sandbox.raw.run import Pool, exact_totals
 from sandbox.raw.totals import ExactTotals
 
@@ -59,6 +60,15 @@ JOB_OUTDATED = declare(
     zh=("任务已不能按受理时的计划执行", "系统更新后，该任务的计划与受理时不同。", "没有支出；请重新提交。"),
     en=("The job no longer has the plan it was admitted with", "The system changed while it waited.", "Nothing was spent; submit it again."),
 )
+JOB_STOPPED = declare(
+    "job_stopped",
+    zh=("任务未予执行", "任务等待期间，授权或数据的状态发生变化；没有读取原始数据。", "没有支出；请核对协议状态后重新提交。"),
+    en=(
+        "The job was stopped before it read anything",
+        "Licence or data changed state while it waited.",
+        "Nothing was spent. Look at the licence.",
+    ),
+)
 
 
 class GivenUp(Exception):
@@ -74,7 +84,7 @@ class Office:
     random: Random
     register: Register
     key_ring: KeyRing
-    vault: Any
+    vault: Vault
     workers: Pool
     staging: Staging
     leases: Leases
@@ -318,6 +328,7 @@ def stage(office: Office, job: Admitted, answer: Released) -> Staged:
         "atto_delta": str(job.plan.loss.atto_delta),
         "delta": job.plan.delta,
         "files": {name: len(data) for name, data in files.items()},
+        "accounts": list(accounts_of(job.plan, job.order)),
     }
     return office.staging.stage(job.id, files, record)
 

@@ -171,9 +171,13 @@ class Crew:
         if self.stopping:
             raise Stopping
 
-    def close(self) -> None:
-        """No new work; work under way stops at its next step. Returns when it has."""
+    def stop(self) -> None:
+        """No new work; work under way stops at its next step."""
         self._stop.set()
+
+    def close(self) -> None:
+        """`stop`, and return when all has stopped."""
+        self.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._look_out is not None:
             self._look_out.join()

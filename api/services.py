@@ -1,0 +1,186 @@
+"""Everything a server is made of, wired once: register, vault, workers, staging, leases, crew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import socket
+import threading
+from collections import defaultdict
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+import structlog
+from starlette.requests import HTTPConnection
+
+from infra.clock import Clock, system_clock
+from infra.keys import KeyRing, Random
+from infra.settings import Settings
+from infra.workers import Workers
+from jobs.hops import Office
+from jobs.order import Order
+from jobs.queue import Crew, Leases
+from jobs.register import Register
+from jobs.release import carry, resume
+from jobs.staging import Staging
+from policies.problem import declare
+from sandbox.raw.open import open_vault
+from sandbox.raw.run import Pool, warm
+
+log = structlog.get_logger("yunei.server")
+
+HOME_SERVED = declare(
+    "server_home_in_use",
+    zh=("该目录已有服务在运行", "{home} 正由另一个服务进程使用。", "先停止那个服务，或用 --home 指定另一目录。"),
+    en=("This home is being served", "Another server uses {home}.", "Stop it first, or name another home with --home."),
+)
+
+
+class ClosablePool(Pool, Protocol):
+    def close(self) -> None: ...
+
+
+class Watch:
+    """Wakes whoever waits for a job, without polling. Told from the crew's threads, awaited in the server's loop."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self.stopping = False
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def tell(self, job: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._wake, job)
+
+    def _wake(self, job: str) -> None:
+        for event in self._waiting.get(job, ()):
+            event.set()
+
+    def stop(self) -> None:
+        """Let every long poll answer with what it knows: the server is going down."""
+        self.stopping = True
+        for job in list(self._waiting):
+            self._wake(job)
+
+    async def wait(self, job: str, timeout_s: float) -> None:
+        """Return when the job comes to an end, the server stops, or after `timeout_s`."""
+        event = asyncio.Event()
+        self._waiting[job].add(event)
+        try:
+            if not self.stopping:
+                async with asyncio.timeout(timeout_s):
+                    await event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting[job].discard(event)
+            if not self._waiting[job]:
+                del self._waiting[job]
+
+
+class Services:
+    """Open with `open`, `start` the workers, `close` at the end. Reading works as soon as it is open; jobs run once it is ready."""
+
+    def __init__(self, settings: Settings, register: Register, key_ring: KeyRing, clock: Clock, random: Random, lock: IO[bytes] | None) -> None:
+        self.settings = settings
+        self.register = register
+        self.clock = clock
+        self.random = random
+        self.watch = Watch()
+        self.ready = threading.Event()
+        self.vault = open_vault(settings.vault_dir, key_ring.master_key)
+        place = hashlib.sha256(f"{socket.gethostname()}\n{settings.home}".encode()).hexdigest()[:16]
+        self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
+        self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)
+        self.staging = Staging(settings.staging_dir, random)
+        self._key_ring = key_ring
+        self._lock = lock
+        self._workers: ClosablePool | None = None
+        self._office: Office | None = None
+        if lock is not None:
+            self.leases.void(place)
+            self.staging.sweep()
+
+    @classmethod
+    def open(cls, settings: Settings, *, serving: bool = False, clock: Clock = system_clock, random: Random = os.urandom) -> Services:
+        """Register, keys and vault of a home, made when they are not there. `serving` takes the home's lock: one server at a time, so that
+        what an earlier one left is known to be left. HOME_SERVED when another has it."""
+        lock = _lock(settings.home) if serving else None
+        register = Register.open(settings, clock, random)
+        key_ring = KeyRing.open_or_create(settings.keys_dir, random)
+        return cls(settings, register, key_ring, clock, random, lock)
+
+    def start(self, workers: ClosablePool | None = None) -> None:
+        """Start the workers (about ten seconds with Ray; `workers` given: use those), warm them, take up abandoned jobs, be ready."""
+        settings = self.settings
+        self._workers = workers or Workers.start(
+            workers=settings.workers,
+            memory_bytes=settings.worker_memory_bytes,
+            object_store_bytes=settings.object_store_bytes,
+            address=settings.ray_address,
+        )
+        warm(self._workers)
+        office = self.office
+        self.crew.start(lambda job: resume(office, job))
+        self.ready.set()
+
+    @property
+    def office(self) -> Office:
+        """What the walk needs. Before `start` it has no workers: good for asking, checking and dummy runs."""
+        if self._office is None or (self._office.workers is not self._workers and self._workers is not None):
+            self._office = Office(
+                settings=self.settings,
+                clock=self.clock,
+                random=self.random,
+                register=self.register,
+                key_ring=self._key_ring,
+                vault=self.vault,
+                workers=cast(Pool, self._workers),
+                staging=self.staging,
+                leases=self.leases,
+                crew=self.crew,
+                done=self.watch.tell,
+            )
+        return self._office
+
+    def submit(self, order: Order) -> Future[str]:
+        """Hand an order to the crew. The future is the job's id, or the problem it was refused with. Stopping when going down."""
+        told: Future[str] = Future()
+        told.set_running_or_notify_cancel()
+        office = self.office
+        self.crew.carry(lambda: carry(office, order, told.set_result, told.set_exception))
+        return told
+
+    def close(self) -> None:
+        """Graceful: no new jobs, those under way stop at their next step and stay resumable."""
+        self.watch.stopping = True
+        self.crew.stop()
+        if self._workers is not None:
+            self._workers.close()
+        self.crew.close()
+        self.register.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _lock(home: Path) -> IO[bytes]:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = open(home / "serve.lock", "ab")  # noqa: SIM115  # held open as long as the server runs
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise HOME_SERVED(home=home) from None
+    return file
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    return cast(Services, connection.app.state.services)

@@ -1,0 +1,154 @@
+"""From what the register holds to what is shown over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, Literal, cast
+
+from api.problems import document
+from api.schemas import (
+    AccountView,
+    ColumnView,
+    DatasetView,
+    EventView,
+    FileView,
+    JobView,
+    LicenceView,
+    LossView,
+    ProblemView,
+    Quote,
+    ReleaseView,
+    SourceView,
+    decimal_text,
+)
+from jobs.directory import LicenceRecord
+from jobs.events import Recorded
+from jobs.hops import JOB_CANCELLED, JOB_OUTDATED, JOB_STOPPED, JOB_WITHHELD
+from jobs.ledger import SHOWN_AT_DELTA, Balance
+from jobs.lookup import JobSeen, ReleaseSeen
+from jobs.quote import Quoted
+from policies.catalogue import Snapshot
+from policies.loss import Loss
+from policies.problem import Kind, Language
+from sandbox.finish.finish import Released
+from sandbox.raw.failure import JOB_FAILED
+
+# how a job that published nothing ended; a refusal between admission and the first row is one kind, whichever rule it was
+_ENDS: dict[str, Kind] = {kind.code: kind for kind in (JOB_FAILED, JOB_CANCELLED, JOB_WITHHELD, JOB_OUTDATED)}
+
+
+def account_view(balance: Balance) -> AccountView:
+    def shown(loss: Loss) -> LossView:
+        epsilon = Loss(loss.pico_rho).epsilon(SHOWN_AT_DELTA)
+        return LossView(
+            rho=decimal_text(loss.rho),
+            delta=decimal_text(loss.delta),
+            epsilon=None if epsilon is None else decimal_text(epsilon),
+            at_delta=decimal_text(SHOWN_AT_DELTA),
+        )
+
+    return AccountView(
+        id=balance.account,
+        kind=cast(Literal["population", "dataset", "licence", "operator"], balance.kind),
+        subject=balance.subject,
+        cap=shown(balance.cap),
+        used=shown(balance.reserved + balance.spent),  # a reservation is as good as spent to whoever asks: the step between says nothing
+        left=shown(balance.left),
+    )
+
+
+def accounts_view(balances: Iterable[Balance]) -> list[AccountView]:
+    return [account_view(balance) for balance in balances]
+
+
+def quote_view(quoted: Quoted) -> Quote:
+    return Quote(
+        price=LossView.of(quoted.plan.loss, Decimal(quoted.plan.delta)),
+        answered=quoted.answered,
+        slot_ms=quoted.slot_ms,
+        accounts=accounts_view(quoted.accounts),
+        explanation=quoted.explanation,
+    )
+
+
+def columns_view(released: Released) -> list[ColumnView]:
+    columns: list[ColumnView] = []
+    for column in released.columns:
+        columns.append(
+            ColumnView(
+                label=column.label,
+                kind=column.kind,
+                mechanism=column.mechanism or None,
+                scale=column.scale,
+                low=column.low,
+                high=column.high,
+                half_width_column=column.half_width_column,
+            )
+        )
+        if column.half_width_column is not None:
+            columns.append(ColumnView(label=column.half_width_column, kind="half_width"))
+    return columns
+
+
+def job_view(seen: JobSeen, language: Language) -> JobView:
+    return JobView(
+        id=seen.id,
+        state=seen.state,
+        licence=seen.licence,
+        scenario=seen.scenario,
+        sql=seen.sql,
+        submitted_at=seen.submitted_at,
+        slot_ms=seen.slot_ms,
+        price=None if seen.price is None else LossView.of(seen.price, seen.at_delta),
+        reused=seen.reused,
+        release=seen.release,
+        problem=_job_problem(seen, language),
+    )
+
+
+def _job_problem(seen: JobSeen, language: Language) -> ProblemView | None:
+    if not seen.problem:
+        return None
+    kind = _ENDS.get(seen.problem[0], JOB_STOPPED)
+    return ProblemView.model_validate(document(kind(), language, instance=seen.id))
+
+
+def release_view(seen: ReleaseSeen, left: Iterable[Balance]) -> ReleaseView:
+    record = seen.record
+    return ReleaseView(
+        id=seen.id,
+        job=seen.job,
+        licence=record["licence"],
+        operator=record["operator"],
+        scenario=record["scenario"],
+        query=record["query"],
+        sources=[SourceView(**source) for source in record["sources"]],
+        columns=[ColumnView(**{**column, "mechanism": column.get("mechanism") or None}) for column in record["columns"]],
+        rows=record["rows"],
+        thresholded=record["thresholded"],
+        bounds=record["bounds"],
+        price=LossView.of(seen.loss, Decimal(record["delta"])),
+        left=accounts_view(left),
+        files=[
+            FileView(format=cast(Any, name.removeprefix("table.")), bytes=size, sha256=record["digests"][name])
+            for name, size in record["files"].items()
+        ],
+        published_at=seen.published_at,
+        visible_at=seen.visible_at,
+        log_index=seen.index,
+        table=f"/v1/releases/{seen.id}/table",
+        receipt=f"/v1/releases/{seen.id}/receipt",
+    )
+
+
+def dataset_view(snapshot: Snapshot) -> DatasetView:
+    return DatasetView(dataset=snapshot.dataset, version=snapshot.version, digest=snapshot.digest)
+
+
+def licence_view(record: LicenceRecord, balances: Iterable[Balance]) -> LicenceView:
+    return LicenceView(licence=record.licence, state=record.state, accounts=accounts_view(balances))
+
+
+def event_view(recorded: Recorded) -> EventView:
+    return EventView(index=recorded.index, at=recorded.at, kind=recorded.kind, event=recorded.event.model_dump(mode="json"))
