@@ -91,6 +91,10 @@ class Answer:
         rows: list[dict[str, Any]] = self.to_arrow().to_pylist()
         return rows
 
+    def encoded(self, format: Format) -> bytes:
+        """The table as the server encodes it."""
+        return self.arrow_bytes if format == "arrow" else self._client.table(self.release, format)
+
     def save(self, path: str | Path) -> Path:
         """Write the table as the server encodes it, in the format the file's ending names."""
         target = Path(path)

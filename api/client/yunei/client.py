@@ -155,7 +155,7 @@ class Client:
         if isinstance(of, Job):
             of = self.published(of)
         release = of if isinstance(of, Release) else self.release(of)
-        data = self._table(release.id, "arrow")
+        data = self.table(release.id, "arrow")
         file, digest = release.file("arrow"), hashlib.sha256(data).hexdigest()
         if file is not None and file.sha256 != digest:
             raise problem("verify_release", language=self.language, what=f"SHA-256 {digest} ≠ {file.sha256}")
@@ -282,7 +282,7 @@ class Client:
         id_ = _id(release)
         with speaking(self.language):
             text = receipt if receipt is not None else self.receipt(id_)
-            data = arrow if arrow is not None else self._table(id_, "arrow")
+            data = arrow if arrow is not None else self.table(id_, "arrow")
             evidence = Watcher(self._http, self.trust).release(id_, text, data, key)
             if path is not None and not self._holds(id_, Path(path), data):
                 raise problem("verify_release", what=str(path))
@@ -298,10 +298,11 @@ class Client:
             import pyarrow.parquet
 
             return bool(pyarrow.parquet.read_table(path).equals(read_arrow(arrow)))
-        return path.read_bytes() == self._table(id_, format)
+        return path.read_bytes() == self.table(id_, format)
 
-    def _table(self, id_: str, format: Format) -> bytes:
-        return self._http.content(f"/v1/releases/{_part(id_)}/table", params={"format": format})
+    def table(self, release: Release | str, format: Format) -> bytes:
+        """The table's bytes as the server encodes them in `format`."""
+        return self._http.content(f"/v1/releases/{_part(_id(release))}/table", params={"format": format})
 
     def _job(self, data: object) -> Job:
         return Job.read(data, self.language)

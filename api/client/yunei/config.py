@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,11 +59,18 @@ def language_from(environ: Mapping[str, str] | None = None) -> Language:
     return language_of(next((environ[name] for name in names if environ.get(name)), None))
 
 
+def colours_wanted() -> bool:
+    """The NO_COLOR convention: any non-empty NO_COLOR means none."""
+    return not os.environ.get("NO_COLOR")
+
+
 def _stored(path: Path, language: Language) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    import tomllib  # only here: most runs that must be quick have no file
+
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:
         raise problem("client_bad_config", language=language, path=path, why=_first_line(error)) from error
     wrong = [name for name, value in data.items() if name not in ("url", "key", "language") or not isinstance(value, str)]

@@ -31,8 +31,13 @@ class Trust:
     def pin(self, where: str) -> Pin | None:
         """What is remembered of the log at `where`. Raises `verify_state` when the record is damaged: never silently trust anew."""
         record = self._load().get(where)
-        if record is None:
-            return None
+        return None if record is None else self._read(record)
+
+    def pins(self) -> list[Pin]:
+        """Every log remembered."""
+        return [self._read(record) for record in self._load().values()]
+
+    def _read(self, record: Any) -> Pin:
         try:
             key = Key.parse(record["key"])
             note = record["checkpoint"]

@@ -1,0 +1,294 @@
+"""yunei job …"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from yunei.cli import output
+from yunei.cli.session import Shape, session
+from yunei.models import Job
+from yunei.problem import problem
+from yunei.words import say
+
+
+def _shared(
+    sql: Annotated[
+        str | None, typer.Argument(metavar="SQL", help=say("查询语句；- 表示从标准输入读取", "the query; - reads standard input"))
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help=say("查询语句所在文件", "file that holds the query"))] = None,
+    licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("许可编号", "licence"))] = ...,
+    scenario: Annotated[str, typer.Option("--scenario", envvar="YUNEI_SCENARIO", metavar="ID", help=say("应用场景", "scenario"))] = ...,
+    epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy loss to spend, as ε"))] = None,
+    rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("隐私预算 ρ（与 ε 二选一）", "or as zCDP ρ"))] = None,
+    delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ, 1e-8 if not given"))] = None,
+    groups_per_unit: Annotated[
+        int | None, typer.Option("--groups-per-unit", metavar="N", help=say("每个体最多计入的分组数", "most groups one unit counts in"))
+    ] = None,
+    rows_per_group: Annotated[
+        int | None,
+        typer.Option("--rows-per-group", metavar="N", help=say("每个体在一组内最多计入的行数", "most rows one unit counts with in a group")),
+    ] = None,
+    ranges: Annotated[
+        list[str] | None, typer.Option("--range", metavar="COL=LO:HI", help=say("收窄取值范围，可重复", "narrow a column's range; repeatable"))
+    ] = None,
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    """The parameters that check, dummy and submit have in common: one body serves all three."""
+
+
+def _order(action: Callable[..., None]) -> Callable[..., None]:
+    """`action(sql, job, **its own)` as a command that has the shared parameters before its own."""
+    shared = inspect.signature(_shared, eval_str=True).parameters
+    extra = {name: parameter for name, parameter in inspect.signature(action, eval_str=True).parameters.items() if name not in ("sql", "job")}
+
+    def command(**given: Any) -> None:
+        session.shape = given.pop("shape")
+        own = {name: given.pop(name) for name in extra}
+        sql = query(given.pop("sql"), given.pop("file"))
+        given["ranges"] = parsed_ranges(given["ranges"] or [])
+        action(sql, given, **own)
+
+    command.__signature__ = inspect.Signature([*shared.values(), *extra.values()])  # type: ignore[attr-defined]  # what inspect reads
+    return command
+
+
+def query(argument: str | None, file: Path | None) -> str:
+    """The SQL, from exactly one of argument, standard input and file. Raises `client_bad_request`."""
+    if (argument is None) == (file is None):
+        raise problem(
+            "client_bad_request",
+            what=say("查询语句用参数或 --file 给出，二者取一。", "Give the query as argument or with --file, one of them."),
+            verb="job submit",
+        )
+    if file is None:
+        return sys.stdin.read() if argument == "-" else str(argument)
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "UTF-8?"
+        raise problem("client_bad_request", what=f"{file}: {why}", verb="job submit") from error
+
+
+def parsed_ranges(texts: list[str]) -> dict[str, tuple[str, str]]:
+    """`column=low:high` as (low, high) by column; the numbers themselves are the server's to judge."""
+    found: dict[str, tuple[str, str]] = {}
+    for text in texts:
+        column, equals, bounds = text.partition("=")
+        low, colon, high = bounds.partition(":")
+        if not (column and equals and low and colon and high) or column in found:
+            raise problem(
+                "client_bad_request",
+                what=f"--range {text}: " + say("应写成 列名=下限:上限，每列一次。", "write COLUMN=LOW:HIGH, each column once."),
+                verb="job submit",
+            )
+        found[column] = low.strip(), high.strip()
+    return found
+
+
+@_order
+def check(sql: str, job: dict[str, Any]) -> None:
+    with session.client() as client:
+        quote = client.check(sql, **job)
+    if session.shape == "json":
+        output.as_json(quote.data)
+        return
+    if session.shape == "csv":
+        output.accounts(quote.accounts)
+        return
+    output.facts(
+        [
+            (say("价格", "price"), f"{quote.price}　ρ = {quote.price.rho}"),
+            (
+                say("是否已有答案", "answered before"),
+                say("是：正式提交不花预算，字节相同", "yes: submitting is free and gives the same bytes")
+                if quote.answered
+                else say("否", "no"),
+            ),
+            (say("最早可见", "visible after"), f"{quote.slot_ms} ms"),
+        ]
+    )
+    words = quote.explanation.get(say.language)
+    if words:
+        output.line()
+        output.line("\n".join(explained(words)))
+    if quote.accounts:
+        output.line()
+        output.accounts(quote.accounts)
+
+
+def explained(words: object) -> list[str]:
+    """The explanation in one language: a text, a list of lines, or named lines."""
+    if isinstance(words, Mapping):
+        return [f"{name}: {value}" for name, value in words.items()]
+    return [str(item) for item in words] if isinstance(words, list | tuple) else str(words).split("\n")
+
+
+@_order
+def dummy(sql: str, job: dict[str, Any]) -> None:
+    from yunei.render import grid
+
+    with session.client() as client:
+        found = client.dummy(sql, **job)
+    if session.shape == "json":
+        output.as_json(found.data)
+    elif session.shape == "csv":
+        labels = [column.label for column in found.columns]
+        output.table(labels, [[row.get(label) for label in labels] for row in found.rows])
+    else:
+        output.show_grid(
+            grid(found.columns, found.rows, len(found.rows)),
+            [say("虚构数据：列与类型真实，数值没有意义。", "Invented rows: columns and types are right, values mean nothing.")],
+        )
+
+
+@_order
+def submit(
+    sql: str,
+    job: dict[str, Any],
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help=say("等待结果，或提交后立即返回", "wait for the answer, or return at once"))
+    ] = True,
+    timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help=say("最多等待的秒数", "longest wait in seconds"))] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", metavar="TEXT", help=say("同一标识的重复提交只算一次", "submissions with one key are one job")),
+    ] = None,
+) -> None:
+    with session.client() as client:
+        submitted = client.submit(sql, idempotency_key=idempotency_key, **job)
+        if wait:
+            _wait(client, submitted, timeout)
+        else:
+            _brief(submitted)
+
+
+def wait(
+    job: Annotated[str, typer.Argument(metavar="JOB", help=say("任务编号", "id of the job"))],
+    timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help=say("最多等待的秒数", "longest wait in seconds"))] = None,
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        _wait(client, client.job(job), timeout)
+
+
+def _wait(client: Any, job: Job, timeout: float | None) -> None:
+    from yunei.cli.release import show_answer
+
+    try:
+        with output.waiting(say("等待结果", "waiting for the answer")) as watch:
+            done = job if job.done else client.wait(job, timeout, watch)
+            answer = client.answer(done)
+    except KeyboardInterrupt:
+        output.note(say(f"任务继续运行；稍后执行 yunei job wait {job.id}", f"the job goes on; later run: yunei job wait {job.id}"))
+        raise
+    if done.reused and session.shape == "table":
+        output.note(say("同一问题此前已有答案：本次不支出预算。", "The same question was answered before: nothing was charged."))
+    show_answer(answer)
+
+
+def _brief(job: Job) -> None:
+    if session.shape == "json":
+        output.as_json(job.data)
+    elif session.shape == "csv":
+        _rows([job])
+    else:
+        output.line(job.id)
+        if not job.done:
+            output.note(say(f"已受理；执行 yunei job wait {job.id} 查看结果", f"admitted; for the answer: yunei job wait {job.id}"))
+
+
+def list_(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几个", "how many at most"))] = 20,
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        jobs = list(client.jobs(limit))
+    if shape == "json":
+        output.as_json([job.data for job in jobs])
+    else:
+        _rows(jobs)
+
+
+def _rows(jobs: list[Job]) -> None:
+    headers = ("job", "state", "submitted_at", "price", "release", "sql")
+    if session.shape == "csv":
+        rows = [(job.id, job.state, job.data["submitted_at"], job.price.rho if job.price else "", job.release, job.sql) for job in jobs]
+        output.table(headers, rows, csv_headers=("job", "state", "submitted_at", "price_rho", "release", "sql"))
+        return
+    named = (
+        say("任务", "job"),
+        say("状态", "state"),
+        say("提交时间", "submitted"),
+        say("代价", "price"),
+        say("发布", "release"),
+        say("查询", "query"),
+    )
+    output.table(
+        named,
+        [(job.id, state(job), f"{job.submitted_at:%Y-%m-%d %H:%M:%S}Z", price(job), job.release, shortened(job.sql)) for job in jobs],
+    )
+
+
+def state(job: Job) -> str:
+    names = {"running": "运行中", "published": "已发布", "refused": "已拒绝", "cancelled": "已取消", "failed": "未能完成"}
+    return say(names.get(job.state, job.state), job.state)
+
+
+def price(job: Job) -> str:
+    return say("无（已有答案）", "none (reused)") if job.reused else str(job.price) if job.price else ""
+
+
+def shortened(sql: str, width: int = 60) -> str:
+    flat = " ".join(sql.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def show(
+    job: Annotated[str, typer.Argument(metavar="JOB", help=say("任务编号", "id of the job"))],
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        found = client.job(job)
+    if shape == "json":
+        output.as_json(found.data)
+        return
+    if shape == "csv":
+        _rows([found])
+        return
+    pairs: list[tuple[str, object]] = [
+        (say("任务", "job"), found.id),
+        (say("状态", "state"), state(found)),
+        (say("许可", "licence"), found.licence),
+        (say("应用场景", "scenario"), found.scenario),
+        (say("提交时间", "submitted"), f"{found.submitted_at:%Y-%m-%d %H:%M:%S}Z"),
+        (say("代价", "price"), price(found)),
+        (say("发布", "release"), found.release),
+        (say("查询", "query"), found.sql.strip()),
+    ]
+    output.facts(pairs)
+    if found.problem is not None:
+        output.problem_panel(found.problem)
+
+
+def cancel(
+    job: Annotated[str, typer.Argument(metavar="JOB", help=say("任务编号", "id of the job"))],
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        found = client.cancel(job)
+    if shape == "json":
+        output.as_json(found.data)
+    elif shape == "csv":
+        _rows([found])
+    else:
+        output.line(f"{found.id}  {state(found)}")

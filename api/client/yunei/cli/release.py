@@ -1,0 +1,161 @@
+"""yunei release …"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from yunei.answer import format_of
+from yunei.cli import output
+from yunei.cli.session import Shape, session
+from yunei.models import Format, Release
+from yunei.problem import problem
+from yunei.words import say
+
+SCREEN_ROWS = 50
+
+
+def list_(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几个", "how many at most"))] = 20,
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        found = list(client.releases(limit))
+    if shape == "json":
+        output.as_json([release.data for release in found])
+        return
+    keys = ("release", "published_at", "rows", "price_rho" if shape == "csv" else "price", "log_index", "query")
+    headers = (
+        say("发布", "release"),
+        say("发布时间", "published"),
+        say("行数", "rows"),
+        say("代价", "price"),
+        say("日志序号", "log index"),
+        say("查询", "query"),
+    )
+    rows = [
+        (
+            release.id,
+            release.data["published_at"] if shape == "csv" else f"{release.published_at:%Y-%m-%d %H:%M:%S}Z",
+            release.rows,
+            release.price.rho if shape == "csv" else release.price,
+            release.log_index,
+            release.query if shape == "csv" else " ".join(release.query.split())[:60],
+        )
+        for release in found
+    ]
+    output.table(headers, rows, right=(2, 4), csv_headers=keys)
+
+
+def show(
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help=say("发布编号", "id of the release"))],
+    rows: Annotated[int, typer.Option("--rows", min=0, help=say("最多显示几行", "how many rows to show"))] = SCREEN_ROWS,
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        answer = client.answer(release)
+        if shape == "table":
+            facts(answer.release)
+            output.line()
+        show_answer(answer, rows)
+
+
+def facts(release: Release) -> None:
+    output.facts(
+        [
+            (say("发布", "release"), release.id),
+            (say("许可", "licence"), release.licence),
+            (say("应用场景", "scenario"), release.scenario),
+            (say("查询", "query"), release.query.strip()),
+            (say("数据来源", "sources"), ", ".join(f"{source['dataset']} v{source['version']}" for source in release.data.get("sources", ()))),
+            (say("发布时间", "published"), f"{release.published_at:%Y-%m-%d %H:%M:%S}Z"),
+            (say("代价", "price"), f"{release.price}　ρ = {release.price.rho}"),
+            (say("日志序号", "log index"), release.log_index),
+        ]
+    )
+
+
+def show_answer(answer: Any, rows: int = SCREEN_ROWS) -> None:
+    """An answer in the session's shape. CSV is the server's own encoding, byte for byte."""
+    if session.shape == "json":
+        output.as_json({"release": answer.release.data, "rows": answer.rows()})
+    elif session.shape == "csv":
+        sys.stdout.write(answer.encoded("csv").decode())
+    else:
+        output.show_grid(answer.grid(rows), answer.notes())
+
+
+def fetch(
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help=say("发布编号", "id of the release"))],
+    to: Annotated[Path | None, typer.Option("--output", "-o", help=say("保存到哪里；- 表示标准输出", "where to; - is standard output"))] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", help=say("文件格式，默认按文件名，否则 parquet", "file format; by the file's name, else parquet")),
+    ] = None,
+    receipt: Annotated[
+        bool, typer.Option("--receipt/--no-receipt", help=say("同时保存回执（.tlog-proof）", "save the receipt beside it (.tlog-proof)"))
+    ] = True,
+) -> None:
+    if to is not None and str(to) == "-":
+        with session.client() as client:
+            sys.stdout.buffer.write(client.table(release, format or "csv"))
+        return
+    chosen: Format = format or (format_of(to) if to is not None else "parquet")
+    target = to or Path(f"{_safe(release)}.{chosen}")
+    if target.is_dir():
+        target = target / f"{_safe(release)}.{chosen}"
+    try:
+        with session.client() as client:
+            client.fetch(release, chosen, target)
+            output.line(str(target))
+            if receipt:
+                proof = target.with_name(f"{target.name}.tlog-proof")
+                proof.write_text(client.receipt(release), encoding="utf-8")
+                output.line(str(proof))
+    except OSError as error:
+        raise problem("client_bad_request", what=f"{target}: {error.strerror}", verb="release fetch") from error
+
+
+def _safe(name: str) -> str:
+    return "".join(character if character.isalnum() or character in "-_." else "_" for character in name).lstrip(".") or "release"
+
+
+def verify(
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help=say("发布编号", "id of the release"))],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help=say("已下载的文件，一并核对", "a downloaded file to check too"))] = None,
+    receipt: Annotated[Path | None, typer.Option("--receipt", help=say("回执文件；默认向服务器取", "receipt file; else the server's"))] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用首次见到的", "the log's key; else the one first seen"))
+    ] = None,
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    try:
+        text = receipt.read_text(encoding="utf-8") if receipt is not None else None
+        with session.client() as client:
+            evidence = client.verify(release, receipt=text, path=file, key=key)
+    except (OSError, UnicodeDecodeError) as error:
+        name = receipt if receipt is not None and not receipt.is_file() else file
+        raise problem("client_bad_request", what=f"{name}: {getattr(error, 'strerror', None) or 'UTF-8?'}", verb="release verify") from error
+    checkpoint = evidence.checkpoint
+    pairs: list[tuple[str, str, object]] = [
+        ("release", say("发布", "release"), evidence.release),
+        ("log", say("日志", "log"), checkpoint.origin),
+        ("index", say("日志序号", "log index"), evidence.index),
+        ("size", say("日志长度", "log size"), checkpoint.size),
+        ("sha256", say("内容 SHA-256", "SHA-256 of the table"), evidence.sha256),
+        ("key", say("日志公钥", "log key"), evidence.key),
+    ]
+    if shape == "json":
+        output.as_json({"verified": True, **{name: value if isinstance(value, int) else str(value) for name, _, value in pairs}})
+        return
+    if shape == "csv":
+        output.table([name for name, _, _ in pairs], [[value for _, _, value in pairs]])
+        return
+    output.line(say("✓ 回执、日志与内容相符", "✓ receipt, log and bytes agree"))
+    output.facts([(name, value) for _, name, value in pairs])

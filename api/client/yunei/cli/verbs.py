@@ -1,0 +1,103 @@
+"""Every command of the client, as a table: noun, verb, what it does, and where the function is. Nothing is imported to list them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verb:
+    name: str
+    zh: str
+    en: str
+    function: str  # module:name under yunei.cli
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A group of verbs. The nameless one holds the commands without a noun."""
+
+    name: str
+    zh: str
+    en: str
+    verbs: tuple[Verb, ...]
+
+
+NOUNS: tuple[Noun, ...] = (
+    Noun(
+        "job",
+        "提交任务、查询进展",
+        "submit jobs and see what becomes of them",
+        (
+            Verb("check", "价格、误差与全部拒绝理由；不花预算", "price, expected error and every refusal; free", "job:check"),
+            Verb("dummy", "在虚构数据上试跑；不花预算", "try it on invented rows; free", "job:dummy"),
+            Verb("submit", "提交任务，等待并显示结果", "submit, wait and show the answer", "job:submit"),
+            Verb("wait", "等待任务结束并显示结果", "wait for a job and show its answer", "job:wait"),
+            Verb("list", "我的任务，新的在前", "your jobs, newest first", "job:list_"),
+            Verb("show", "一个任务的全部情况", "all about one job", "job:show"),
+            Verb("cancel", "取消任务；读取数据之前取消不支出预算", "cancel a job; free before rows are read", "job:cancel"),
+        ),
+    ),
+    Noun(
+        "release",
+        "查看、下载、验证发布结果",
+        "look at, fetch and verify what left the sandbox",
+        (
+            Verb("list", "我的发布结果，新的在前", "releases of your jobs, newest first", "release:list_"),
+            Verb("show", "显示发布结果及其说明", "show a release and what is known of it", "release:show"),
+            Verb("fetch", "下载发布结果；中断后可续传", "download a release; resumes", "release:fetch"),
+            Verb("verify", "验证回执、日志与内容", "verify receipt, log and bytes", "release:verify"),
+        ),
+    ),
+    Noun(
+        "dataset",
+        "已登记的公共数据",
+        "the datasets that are registered",
+        (
+            Verb("list", "已登记的数据集", "registered datasets", "catalogue:datasets"),
+            Verb("show", "数据集的列、类型、范围与用途", "a dataset's columns, types, ranges and uses", "catalogue:dataset"),
+        ),
+    ),
+    Noun(
+        "licence",
+        "授权运营协议",
+        "the licences that jobs run under",
+        (
+            Verb("list", "我的许可", "your licences", "catalogue:licences"),
+            Verb("show", "许可的范围、期限与预算", "a licence: scope, term, budget", "catalogue:licence"),
+        ),
+    ),
+    Noun(
+        "account",
+        "隐私预算账户",
+        "privacy budgets",
+        (Verb("list", "上限、已用、剩余", "cap, used and left", "catalogue:accounts"),),
+    ),
+    Noun(
+        "log",
+        "发布日志：查看与验证",
+        "the log of everything released",
+        (
+            Verb("verify", "从第一条起重算整个日志，并与签名核对", "recompute the whole log and hold it against its signature", "log:verify"),
+            Verb("show", "日志检查点与最近的记录", "the log's checkpoint and its latest entries", "log:show"),
+        ),
+    ),
+    Noun(
+        "",
+        "",
+        "",
+        (
+            Verb("login", "保存服务器地址与密钥（仅本人可读）", "store address and key, readable by you alone", "user:login"),
+            Verb("whoami", "当前密钥属于谁、可以做什么", "whose key this is and what it may do", "user:whoami"),
+        ),
+    ),
+)
+
+
+def find(noun: str, verb: str) -> Verb | None:
+    """The client's own verb, or None: then another package may have it."""
+    for group in NOUNS:
+        for candidate in group.verbs:
+            if (group.name, candidate.name) == (noun, verb) or (not group.name and candidate.name == noun):
+                return candidate
+    return None
