@@ -60,7 +60,7 @@ class Workers:
     """`size` actors on Ray, one core each. Make with `start`; threads may share it; `close` ends every process it started."""
 
     def __init__(self, ray: Any, actors: list[Any], memory_bytes: int, folders: tuple[Path | None, ...]) -> None:
-        self._ray, self._actors, self._folders = ray, actors, folders
+        self._ray, self._actors, self.folders = ray, actors, folders
         self.size = len(actors)
         self.memory_bytes = memory_bytes
 
@@ -133,7 +133,7 @@ class Workers:
         if self._actors:
             self._actors = []
             self._ray.shutdown()
-            _remove(*self._folders)
+            _remove(*self.folders)
 
     def _take(self, reference: Any) -> Any:
         try:

@@ -1,0 +1,117 @@
+"""The register's database: settings that make a commit last, migrations that agree with the tables."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from infra.database import migrate, open_engine, reading, writing
+from infra.tables import accounts, log_head, metadata, principals
+
+PERSON = {"id": "p", "role": "operator", "title_zh": "甲", "title_en": "a", "status": "active", "registered_at": "2026-01-01T00:00:00.000000Z"}
+
+
+def engine_in(folder: Path, **options: int) -> Engine:
+    return open_engine(f"sqlite:///{folder}/register.db", **options)
+
+
+def test_a_commit_is_on_disk_when_it_returns(tmp_path: Path) -> None:
+    with reading(engine_in(tmp_path)) as connection:
+        pragmas = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys")}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert (tmp_path / "register.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_migrations_lead_to_the_tables_of_the_code(tmp_path: Path) -> None:
+    engine = engine_in(tmp_path)
+    migrate(engine)
+    with reading(engine) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        checks = connection.scalar(text("SELECT sql FROM sqlite_master WHERE name = 'accounts'"))
+        assert "spent_pico_rho + reserved_pico_rho <= cap_pico_rho" in checks  # comparison does not see checks
+        assert "spent_atto_delta + reserved_atto_delta <= cap_atto_delta" in checks
+
+
+def test_migrating_again_keeps_what_is_there(tmp_path: Path) -> None:
+    engine = engine_in(tmp_path)
+    migrate(engine)
+    with writing(engine) as connection:
+        connection.execute(insert(principals).values(PERSON))
+    migrate(engine)
+    with reading(engine) as connection:
+        assert connection.execute(select(principals.c.id)).all() == [("p",)]
+        assert connection.execute(select(log_head.c.size)).scalar_one() == 0
+
+
+def test_servers_that_start_together_migrate_once(tmp_path: Path) -> None:
+    barrier, errors = threading.Barrier(4), []
+
+    def start() -> None:
+        engine = engine_in(tmp_path)
+        barrier.wait()
+        try:
+            migrate(engine)
+        except Exception as error:
+            errors.append(error)
+        engine.dispose()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_an_exception_undoes_the_whole_transaction(tmp_path: Path) -> None:
+    engine = engine_in(tmp_path)
+    migrate(engine)
+
+    def fail() -> None:
+        with writing(engine) as connection:
+            connection.execute(insert(principals).values(PERSON))
+            raise ZeroDivisionError
+
+    pytest.raises(ZeroDivisionError, fail)
+    with reading(engine) as connection:
+        assert connection.execute(select(principals)).all() == []
+
+
+def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:
+    engine = engine_in(tmp_path)
+    migrate(engine)
+    with reading(engine) as connection:
+        connection.execute(insert(principals).values(PERSON))
+    with reading(engine) as connection:
+        assert connection.execute(select(principals)).all() == []
+
+
+def test_a_second_writer_waits_its_turn_and_gives_up_in_time(tmp_path: Path) -> None:
+    engine = engine_in(tmp_path, timeout_s=1)
+    migrate(engine)
+    with writing(engine), pytest.raises(OperationalError, match="locked"), writing(engine):
+        pass
+
+
+@pytest.mark.parametrize("column", ["spent_pico_rho", "reserved_pico_rho", "spent_atto_delta", "reserved_atto_delta"])
+@pytest.mark.parametrize("value", [-1, 11])
+def test_the_table_itself_refuses_an_account_beyond_its_cap(tmp_path: Path, column: str, value: int) -> None:
+    engine = engine_in(tmp_path)
+    migrate(engine)
+    amounts = {f"{part}_{unit}": 10 if part == "cap" else 0 for part in ("cap", "reserved", "spent") for unit in ("pico_rho", "atto_delta")}
+    row = {"id": "dataset:x", "kind": "dataset", "subject": "x", "opened_at": "t", **amounts}
+    with writing(engine) as connection:
+        connection.execute(insert(accounts).values(row))
+    with pytest.raises(IntegrityError), writing(engine) as connection:
+        connection.execute(accounts.update().values({column: value}))
+
+
+def test_a_database_in_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match="file"):
+        open_engine("sqlite://")
