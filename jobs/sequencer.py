@@ -17,7 +17,7 @@ from infra.database import reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.note import Signer
-from infra.journal.tiles import encode_entries, encode_hashes, entry_names, tile_names, width_of
+from infra.journal.tiles import edge_names, encode_entries, encode_hashes, entry_names, tile_names, width_of
 from infra.journal.tree import TILE_WIDTH, CompactRange, JournalError, ReadTile, range_at
 from infra.tables import documents, entries, log_hashes, log_head
 
@@ -140,16 +140,18 @@ class Sequencer:
 
     def _edge_is_whole(self, connection: Connection, size: int, read: ReadTile) -> bool:
         """Whether the last tile of each level is as it should be: a power cut may have left it short, for partial tiles are not synced."""
-        first = (size - 1) - (size - 1) % TILE_WIDTH if size else 0
-        try:
-            return all(
-                self._files.hashes(int(name.level), name.n, name.width) == read(int(name.level), name.n) for name in tile_names(first, size)
-            ) and all(
-                self._files.entries(name.n, name.width) == [bytes(row.body) for row in _entries(connection, first, size)]
-                for name in entry_names(first, size)
-            )
-        except (OSError, JournalError):
-            return False
+        for name in edge_names(size):
+            try:
+                if name.level == "entries":
+                    first = name.n * TILE_WIDTH
+                    whole = self._files.entries(name.n, name.width) == [bytes(row.body) for row in _entries(connection, first, size)]
+                else:
+                    whole = self._files.hashes(name.level, name.n, name.width) == read(name.level, name.n)
+            except (OSError, JournalError):
+                return False
+            if not whole:
+                return False
+        return True
 
     def rewrite(self, connection: Connection, size: int) -> None:
         """Write every tile and document of the first `size` entries again, from the database, one tile in memory at a time."""

@@ -73,6 +73,17 @@ def entry_names(old: int, new: int) -> Iterator[TileName]:
             yield TileName("entries", n, width_of(new, 0, n))
 
 
+def edge_names(size: int) -> Iterator[TileName]:
+    """The last tile of each level, and the last entry tile: those a tree of `size` leaves still grew when it was written."""
+    level = 0
+    while (count := level_size(size, level)) > 0:
+        n = (count - 1) // TILE_WIDTH
+        if level == 0:
+            yield TileName("entries", n, width_of(size, 0, n))
+        yield TileName(level, n, width_of(size, level, n))
+        level += 1
+
+
 def encode_hashes(hashes: Sequence[bytes]) -> bytes:
     return b"".join(hashes)
 

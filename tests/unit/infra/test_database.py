@@ -78,7 +78,8 @@ def test_an_exception_undoes_the_whole_transaction(tmp_path: Path) -> None:
             connection.execute(insert(principals).values(PERSON))
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail)
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with reading(engine) as connection:
         assert connection.execute(select(principals)).all() == []
 
