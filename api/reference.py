@@ -92,9 +92,8 @@ def policy() -> str:
     from policies.decide import rules
 
     text = (
-        "# 策略规则 · Policy rules\n\nOne broad permit and one `forbid … unless` per rule (`policies/authority.cedar`), so that a refusal lists every rule it "
-        "breaks. "
-        "An evaluation error is a refusal.\n\n"
+        "# 策略规则 · Policy rules\n\nOne broad permit and one `forbid … unless` per rule (`policies/authority.cedar`), so that a refusal "
+        "lists every rule it breaks. An evaluation error is a refusal.\n\n"
     )
     return text + table(("rule", "中文", "English", "basis · 依据"), [(f"`{r.id}`", r.title_zh, r.title_en, r.basis) for r in rules()])
 
