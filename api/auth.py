@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Security
 from fastapi.routing import APIRoute
@@ -88,7 +88,7 @@ def authenticate(services: Services, authorization: str) -> Principal:
 def door(act: Act) -> Any:
     """A dependency: the visit, if the caller's role may do `act`."""
 
-    def enter(request: Request, _key: HTTPAuthorizationCredentials | None = Security(_bearer)) -> Visit:
+    def enter(request: Request, _key: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Visit:
         principal = cast(Principal, request.state.principal)
         return Visit(principal, admit(principal, act))
 

@@ -156,7 +156,9 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], schemas: Ma
 
 
 def _response(status: str, response: Mapping[str, Any], schemas: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    media, content = next(iter(response.get("content", {}).items()), ("", {}))
+    contents: Mapping[str, Any] = response.get("content", {})
+    media = next(iter(contents), "")
+    content: Mapping[str, Any] = contents[media] if media else {}
     name = _reference(content.get("schema", {}))
     problem = media == "application/problem+json"
     return {

@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -21,7 +22,7 @@ from infra.clock import Clock, system_clock
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.workers import Workers
-from jobs.hops import Office
+from jobs.office import Office
 from jobs.order import Order
 from jobs.queue import Crew, Leases
 from jobs.register import Register
@@ -70,20 +71,24 @@ class Watch:
         for job in list(self._waiting):
             self._wake(job)
 
-    async def wait(self, job: str, timeout_s: float) -> None:
-        """Return when the job comes to an end, the server stops, or after `timeout_s`."""
+    @contextlib.contextmanager
+    def on(self, job: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the job comes to an end, or the server to its own."""
         event = asyncio.Event()
         self._waiting[job].add(event)
         try:
-            if not self.stopping:
-                async with asyncio.timeout(timeout_s):
-                    await event.wait()
-        except TimeoutError:
-            pass
+            yield event
         finally:
             self._waiting[job].discard(event)
             if not self._waiting[job]:
                 del self._waiting[job]
+
+    async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
+        """Return when the event is set or the time is over."""
+        if not self.stopping:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await event.wait()
 
 
 class Services:

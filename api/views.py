@@ -24,9 +24,9 @@ from api.schemas import (
 )
 from jobs.directory import LicenceRecord
 from jobs.events import Recorded
-from jobs.hops import JOB_CANCELLED, JOB_OUTDATED, JOB_STOPPED, JOB_WITHHELD
 from jobs.ledger import SHOWN_AT_DELTA, Balance
 from jobs.lookup import JobSeen, ReleaseSeen
+from jobs.office import JOB_CANCELLED, JOB_OUTDATED, JOB_STOPPED, JOB_WITHHELD
 from jobs.quote import Quoted
 from policies.catalogue import Snapshot
 from policies.loss import Loss

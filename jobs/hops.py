@@ -2,99 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from infra.clock import Clock
 from infra.database import reading
-from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.tables import answers, jobs, releases
-from jobs import events as ev
 from jobs import directory, ledger
+from jobs import events as ev
+from jobs.office import JOB_OUTDATED, SYSTEM, GivenUp, Office
 from jobs.order import Admitted, Asker, Order
-from jobs.queue import Crew, LeaseLost, Leases, Stopping
-from jobs.register import Act, Register
+from jobs.queue import LeaseLost, Stopping
+from jobs.register import Act
 from jobs.slots import Slots, choose, estimate_ms, parse_time
-from jobs.staging import Staged, Staging
+from jobs.staging import Staged
 from jobs.states import MEANING, State
 from policies.catalogue import Catalogue
 from policies.decide import Decision, PlanFacts, RequestFacts, decide_plan, decide_request
-from policies.problem import Problem, declare
+from policies.problem import Problem
 from sandbox.finish.finish import Released
-from sandbox.finish.formats import FORMATS, encode
+from sandbox.finish.formats import FORMATS, Format, encode
 from sandbox.plan.compile import compile_job
 from sandbox.plan.model import Plan
-from sandbox.raw.open import Vault
-from sandbox.raw.run import Pool, exact_totals
+from sandbox.raw.run import exact_totals
 from sandbox.raw.totals import ExactTotals
-
-SYSTEM = "system"
-
-JOB_CANCELLED = declare(
-    "job_cancelled",
-    zh=("任务已取消", "任务按要求取消，没有发布结果。", "读取原始数据之后取消的，预算不退；如仍需结果，请重新提交。"),
-    en=(
-        "The job was cancelled",
-        "It was cancelled on request; nothing was published.",
-        "If rows had been read, the charge stays. Submit it again if you still want it.",
-    ),
-)
-JOB_WITHHELD = declare(
-    "job_withheld",
-    zh=("结果未予发布", "任务运行期间，授权或数据的状态发生变化，结果不再发布。", "已支出的预算不退；请联系数据主管部门。"),
-    en=(
-        "The answer was withheld",
-        "Licence or data changed state while the job ran; nothing was published.",
-        "The charge stays. Ask the bureau.",
-    ),
-)
-JOB_OUTDATED = declare(
-    "job_outdated",
-    zh=("任务已不能按受理时的计划执行", "系统更新后，该任务的计划与受理时不同。", "没有支出；请重新提交。"),
-    en=("The job no longer has the plan it was admitted with", "The system changed while it waited.", "Nothing was spent; submit it again."),
-)
-JOB_STOPPED = declare(
-    "job_stopped",
-    zh=("任务未予执行", "任务等待期间，授权或数据的状态发生变化；没有读取原始数据。", "没有支出；请核对协议状态后重新提交。"),
-    en=(
-        "The job was stopped before it read anything",
-        "Licence or data changed state while it waited.",
-        "Nothing was spent. Look at the licence.",
-    ),
-)
-
-
-class GivenUp(Exception):
-    """The job was forfeited; its charge stays. Carries nothing: what happened may depend on data."""
-
-
-@dataclass(frozen=True)
-class Office:
-    """All that a walk needs, passed in. `vault` was opened by `sandbox.raw` and is only handed on to it."""
-
-    settings: Settings
-    clock: Clock
-    random: Random
-    register: Register
-    key_ring: KeyRing
-    vault: Vault
-    workers: Pool
-    staging: Staging
-    leases: Leases
-    crew: Crew
-    done: Callable[[str], None]  # told the id of every job that comes to an end
-
-    def new_id(self, kind: str) -> str:
-        """An opaque id: 80 random bits."""
-        return f"{kind}-{base64.b32encode(self.random(10)).decode().lower()}"
-
 
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -420,3 +355,9 @@ def cancel(office: Office, job_id: str, by: str) -> None:
         act.append(ev.JobCancelled(by=by, job=job_id, charge=row.charge))
     office.staging.discard(job_id)
     office.done(job_id)
+
+
+def deliver(office: Office, release: str, recipient: str, form: Format, sha256: str) -> None:
+    """A builder takes the table: in the log before the first byte leaves."""
+    with office.register.transaction() as act:
+        act.append(ev.ProductDelivered(by=recipient, release=release, recipient=recipient, format=form, sha256=sha256))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.plan.explain import explain
+
 from infra.database import reading
 from jobs import hops, ledger
-from jobs.hops import Office
 from jobs.ledger import Balance
+from jobs.office import Office
 from jobs.order import Order
 from jobs.slots import Slots
 from policies.catalogue import Catalogue
@@ -18,7 +20,6 @@ from sandbox.finish.finish import Released
 from sandbox.finish.finish import check as check_finish
 from sandbox.noise.chain import check as check_price
 from sandbox.plan.compile import compile_job
-from sandbox.plan.explain import explain
 from sandbox.plan.model import Plan
 
 

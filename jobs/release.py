@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from jobs import hops
-from jobs.hops import Office
+from jobs.office import GivenUp, Office
 from jobs.order import Admitted, Order
 from jobs.queue import LeaseLost, Stopping
 from policies.problem import Problem
@@ -88,7 +88,7 @@ def resume(office: Office, job_id: str) -> None:
 
 def _left(office: Office, job: str, error: Exception) -> None:
     """The job stops here: given up and written down as such, or somebody else's, or left where it is for whoever looks next."""
-    if isinstance(error, hops.GivenUp | LeaseLost):
+    if isinstance(error, GivenUp | LeaseLost):
         office.leases.forget(job)
         return
     if not isinstance(error, Stopping):

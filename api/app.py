@@ -1,0 +1,137 @@
+"""The HTTP server's application: endpoints, one way to fail, an OpenAPI document that says all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.auth import challenge
+from api.problems import (
+    INTERNAL,
+    MEDIA_TYPE,
+    REQUEST_MALFORMED,
+    REQUEST_METHOD,
+    REQUEST_NOT_FOUND,
+    REQUEST_TOO_LARGE,
+    answer,
+    invalid,
+)
+from api.routes import jobs, log, meta, register, releases
+from api.services import Services, services_of
+from api.web import Shell
+from infra.settings import Settings
+from jobs.hops import log_refusal
+from jobs.order import Asker
+from policies.problem import Problem
+
+TITLE = "域内 yunei"
+DESCRIPTION = (
+    "公共数据授权运营计算沙箱：原始数据不出域、数据可用不可见。"
+    " · A sandbox for the authorised operation of public data: jobs run beside the raw "
+    "data, and only noised tables leave, each priced in privacy loss and written into a log that anyone can check."
+)
+TAGS = [
+    {"name": "jobs", "description": "任务 · Jobs"},
+    {"name": "releases", "description": "发布结果 · Releases"},
+    {"name": "register", "description": "数据目录、协议与账户 · Catalogue, licences and accounts"},
+    {"name": "log", "description": "存证日志 · The log"},
+    {"name": "server", "description": "服务 · The server"},
+]
+
+
+def create_app(services: Services | None) -> FastAPI:
+    """The application over `services`; None makes one that can only describe itself."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        import asyncio
+
+        if services is not None:
+            services.watch.attach(asyncio.get_running_loop())
+        yield
+
+    app = FastAPI(
+        title=TITLE, version="1", description=DESCRIPTION, openapi_tags=TAGS, openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    app.state.services = services
+    for router in (jobs.router, releases.router, register.router, log.bureau, log.router, meta.guarded, meta.router):
+        app.include_router(router)
+    _fail_in_one_way(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way of replacing it
+    settings = services.settings if services is not None else Settings()
+    random: Callable[[int], bytes] = services.random if services is not None else lambda size: bytes(size)
+    app.add_middleware(Shell, limit=settings.body_limit_bytes, default_language=settings.language, random=random)
+    return app
+
+
+def _fail_in_one_way(app: FastAPI) -> None:
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        await _logged(request, error, already=request.url.path == "/v1/jobs" and not error.code.startswith(("auth_", "request_", "server_")))
+        headers = list(challenge(error))
+        if error.code in ("server_starting", "server_stopping"):
+            headers.append(("Retry-After", "1"))
+        return _answer(request, error, headers)
+
+    async def on_invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        problem = invalid(error.errors())
+        await _logged(request, problem)
+        return _answer(request, problem)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kinds: dict[int, Callable[[], Problem]] = {
+            400: REQUEST_MALFORMED,
+            404: lambda: REQUEST_NOT_FOUND(what="address"),
+            405: lambda: REQUEST_METHOD(method=request.method),
+            413: lambda: REQUEST_TOO_LARGE(limit=services_of(request).settings.body_limit_bytes),
+        }
+        problem = kinds.get(error.status_code, lambda: INTERNAL(id=request.state.instance))()
+        await _logged(request, problem)
+        return _answer(request, problem, list((error.headers or {}).items()))
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+
+
+def _answer(request: Request, problem: Problem, headers: list[tuple[str, str]] | None = None) -> Response:
+    return answer(problem, request.state.language, instance=request.state.instance, headers=headers or ())
+
+
+async def _logged(request: Request, problem: Problem, already: bool = False) -> None:
+    """A submission that an authenticated caller's mistake kept from the walk is a refusal like any other: one event."""
+    principal = getattr(request.state, "principal", None)
+    if principal is None or already or request.method != "POST" or request.url.path != "/v1/jobs" or problem.code.startswith("server_"):
+        return
+    services = services_of(request)
+    await run_in_threadpool(log_refusal, services.office, Asker(principal.id, principal.role, principal.status), problem)
+
+
+@lru_cache(maxsize=4)
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status.startswith(("4", "5")) and "application/json" in response.get("content", {}):
+                    response["content"] = {MEDIA_TYPE: response["content"].pop("application/json")}
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI document, without a server."""
+    return _document(create_app(None))

@@ -1,0 +1,58 @@
+"""What the endpoints' declarations share: answers that are problems, the caller's language, look-ups that end in 404."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from api.problems import REQUEST_NOT_FOUND
+from api.schemas import ProblemView
+from api.services import Services, services_of
+from policies.problem import Language
+from policies.roles import MAY, Act
+
+Found = TypeVar("Found")
+
+_MEANING: dict[int, str] = {
+    400: "不是 JSON · not JSON",
+    401: "没有密钥或密钥无效 · no key, or one that opens nothing",
+    403: "策略或角色不允许 · policy or role says no",
+    404: "没有，或不归您查看 · not there, or not yours to see",
+    406: "没有这种格式 · no such format",
+    409: "状态冲突 · not in a state for this",
+    413: "请求体过大 · body too large",
+    416: "范围超出内容 · range outside the content",
+    422: "请求不符合格式或不受支持 · does not fit the schema, or is not supported",
+    500: "内部错误 · internal error",
+    503: "尚未就绪或正在停止 · starting or stopping",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problem answers of an endpoint, for its OpenAPI entry. Every endpoint may fail with 500."""
+    return {status: {"model": ProblemView, "description": _MEANING[status]} for status in (*statuses, 500)}
+
+
+def roles(act: Act) -> dict[str, Any]:
+    """Which roles may call an endpoint, for the documentation: from the table that decides."""
+    return {"x-roles": sorted(MAY[act])}
+
+
+def language_of(request: Request) -> Language:
+    language: Language = request.state.language
+    return language
+
+
+def found(value: Found | None, what: str) -> Found:
+    if value is None:
+        raise REQUEST_NOT_FOUND(what=what)
+    return value
+
+
+def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+Serving = Annotated[Services, Depends(_services)]
+Speaking = Annotated[Language, Depends(language_of)]

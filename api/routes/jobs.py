@@ -1,0 +1,172 @@
+"""Jobs: ask the price, try on invented rows, submit, wait, cancel. One body for the first three."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api.auth import Guarded, Visit, door
+from api.problems import REQUEST_KEY_INVALID, REQUEST_KEY_REUSED, REQUEST_NOT_FOUND, SERVER_STARTING, SERVER_STOPPING
+from api.routes.common import Serving, Speaking, problems, roles
+from api.schemas import WAIT_LIMIT_S, DummyAnswer, JobList, JobRequest, JobView, Quote
+from api.services import Services
+from api.views import columns_view, job_view, quote_view
+from jobs import hops, lookup, quote
+from jobs.lookup import JobSeen
+from jobs.order import Order, idempotency_digest
+from jobs.projections import DoesNotFit
+from jobs.queue import Stopping
+from sandbox.finish.formats import encode
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Guarded)
+
+_ELSEWHERE_S = 2.0  # how long to trust that this server is told of a job's end: another server on the same register may carry it
+
+
+def _order(body: JobRequest, visit: Visit, idempotency: str | None = None) -> Order:
+    return Order(visit.asker, body.licence, body.scenario, body.sql, body.ask(), idempotency)
+
+
+@router.post(
+    "/check",
+    summary="报价：费用、预期误差与全部不受理原因，免费 · Quote: price, expected error and every refusal, free",
+    description="Nothing is read, spent or logged.",
+    responses=problems(400, 401, 403, 413, 422),
+    openapi_extra=roles("job_check"),
+)
+def check(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job_check")]) -> Quote:
+    return quote_view(quote.check(services.office, _order(body, visit)))
+
+
+@router.post(
+    "/dummy",
+    summary="试跑：虚构数据，免费 · Dummy run on invented rows, free",
+    description="Rows are made from the catalogue alone. Right columns and types, values that mean nothing.",
+    responses=problems(400, 401, 403, 413, 422),
+    openapi_extra=roles("job_dummy"),
+)
+def dummy(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job_dummy")]) -> DummyAnswer:
+    answer = quote.dummy(services.office, _order(body, visit))
+    return DummyAnswer(columns=columns_view(answer), rows=json.loads(encode(answer.table, "json"))["rows"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="提交任务 · Submit a job",
+    description="The price is reserved on every account before 202 is answered. The same question released before is answered with the stored "
+    "release, free. With an Idempotency-Key a repeated request is the same job.",
+    responses=problems(400, 401, 403, 409, 413, 422, 503),
+    openapi_extra=roles("job_submit"),
+)
+async def submit(
+    request: Request,
+    response: Response,
+    body: JobRequest,
+    services: Serving,
+    visit: Annotated[Visit, door("job_submit")],
+    language: Speaking,
+    idempotency_key: Annotated[str | None, Header(description="1 to 128 visible ASCII characters, for example a UUID")] = None,
+) -> JobView:
+    digest = None
+    if idempotency_key is not None:
+        if not re.fullmatch(r"[\x21-\x7e]{1,128}", idempotency_key):
+            raise REQUEST_KEY_INVALID()
+        digest = idempotency_digest(visit.principal.id, idempotency_key)
+    order = _order(body, visit, digest)
+    job = await run_in_threadpool(_same_request, services, order)
+    if job is None:
+        if not services.ready.is_set():
+            raise SERVER_STARTING()
+        try:
+            job = await asyncio.wrap_future(services.submit(order))
+        except Stopping:
+            raise SERVER_STOPPING() from None
+        except DoesNotFit:  # the same Idempotency-Key came twice at once, and the other was first
+            job = await run_in_threadpool(_same_request, services, order)
+            if job is None:
+                raise
+    response.headers["Location"] = f"/v1/jobs/{job}"
+    return job_view(await run_in_threadpool(_visible, services, job, visit), language)
+
+
+def _same_request(services: Services, order: Order) -> str | None:
+    """The job that this Idempotency-Key made before, if any."""
+    known = lookup.by_idempotency(services.register, order.idempotency) if order.idempotency else None
+    if known is None:
+        return None
+    job, sealed = known
+    if not order.same_as(sealed):
+        raise REQUEST_KEY_REUSED()
+    return job
+
+
+def _visible(services: Services, job: str, visit: Visit) -> JobSeen:
+    seen = lookup.job(services.register, job, services.clock())
+    if seen is None or visit.only not in (None, seen.operator):
+        raise REQUEST_NOT_FOUND(what="job")
+    return seen
+
+
+@router.get(
+    "",
+    summary="任务列表，新的在前 · Jobs, newest first",
+    responses=problems(401, 403, 422),
+    openapi_extra=roles("job_list"),
+)
+def jobs(
+    services: Serving,
+    visit: Annotated[Visit, door("job_list")],
+    language: Speaking,
+    limit: Annotated[int, Query(ge=1, le=200, description="at most this many")] = 50,
+    before: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
+) -> JobList:
+    seen = lookup.jobs_of(services.register, visit.only, services.clock(), before=before, limit=limit + 1)
+    more = len(seen) > limit
+    return JobList(jobs=[job_view(job, language) for job in seen[:limit]], next=seen[limit - 1].id if more else None)
+
+
+@router.get(
+    "/{id}",
+    summary="查看任务，可等待其结束 · A job; may wait for its end",
+    description="With wait_s the answer comes as soon as the job is over, at the latest after that many seconds. Before its public slot a job "
+    "is running, without progress: how long it takes says nothing about the data.",
+    responses=problems(401, 403, 404, 422),
+    openapi_extra=roles("job_list"),
+)
+async def job(
+    id: str,
+    services: Serving,
+    visit: Annotated[Visit, door("job_list")],
+    language: Speaking,
+    wait_s: Annotated[float, Query(ge=0, le=WAIT_LIMIT_S, allow_inf_nan=False, description="seconds to wait for the end, at most 60")] = 0.0,
+) -> JobView:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_s
+    with services.watch.on(id) as event:
+        while True:
+            event.clear()  # before looking: an end that comes after is not missed
+            seen = await run_in_threadpool(_visible, services, id, visit)
+            left = deadline - loop.time()
+            if seen.state != "running" or left <= 0 or services.watch.stopping:
+                return job_view(seen, language)
+            pause = _ELSEWHERE_S if seen.over_at is None else (seen.over_at - services.clock()).total_seconds()
+            await services.watch.wait(event, min(left, max(0.0, pause)))
+
+
+@router.post(
+    "/{id}/cancel",
+    status_code=202,
+    summary="取消任务；读取数据后取消不退预算 · Cancel a job; after reading the charge stays",
+    responses=problems(401, 403, 404),
+    openapi_extra=roles("job_cancel"),
+)
+def cancel(id: str, services: Serving, visit: Annotated[Visit, door("job_cancel")], language: Speaking) -> JobView:
+    if _visible(services, id, visit).state == "running":
+        hops.cancel(services.office, id, visit.principal.id)
+    return job_view(_visible(services, id, visit), language)

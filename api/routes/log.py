@@ -1,0 +1,93 @@
+"""The log: checkpoint, tiles and key for anyone, entries and events for the bureau. Layout: C2SP tlog-tiles."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api.auth import Guarded, Visit, door
+from api.problems import REQUEST_NOT_FOUND
+from api.routes.common import Serving, problems, roles
+from api.schemas import EventList, LogKey
+from api.services import Services
+from api.views import event_view
+
+router = APIRouter(prefix="/v1/log", tags=["log"])  # what is public here is hashes and signatures
+bureau = APIRouter(prefix="/v1/log", tags=["log"], route_class=Guarded)
+
+_NUMBER = r"(?:x\d{3}/)*\d{3}(?:\.p/(?:[1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]))?"
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@router.get(
+    "/key",
+    summary="日志公钥 · The log's public key",
+    responses=problems(),
+)
+def key(services: Serving) -> LogKey:
+    return LogKey(origin=services.settings.log_origin, vkey=services.register.vkey)
+
+
+@router.get(
+    "/checkpoint",
+    response_class=Response,
+    summary="最新签名检查点 · The newest signed checkpoint",
+    responses={200: {"description": "signed note", "content": _TEXT}, **problems()},
+)
+def checkpoint(services: Serving) -> Response:
+    return Response(services.register.checkpoint(), media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+
+@bureau.get(
+    "/tile/entries/{number:path}",
+    response_class=Response,
+    summary="日志条目 · Entries of the log",
+    responses={200: {"description": "entry bundle", "content": _BINARY}, **problems(401, 403, 404)},
+    openapi_extra=roles("events_read"),
+)
+def entries(number: str, services: Serving, visit: Annotated[Visit, door("events_read")]) -> Response:
+    return _tile(services, "entries", number)
+
+
+@router.get(
+    "/tile/{level}/{number:path}",
+    response_class=Response,
+    summary="哈希瓦片 · Hash tiles",
+    responses={200: {"description": "up to 256 hashes of 32 bytes", "content": _BINARY}, **problems(404)},
+)
+def tile(level: str, number: str, services: Serving) -> Response:
+    if not re.fullmatch(r"\d|[1-5]\d|6[0-3]", level):
+        raise REQUEST_NOT_FOUND(what="tile")
+    return _tile(services, level, number)
+
+
+def _tile(services: Services, level: str, number: str) -> Response:
+    """A tile's file; its name is checked before it becomes a path."""
+    if not re.fullmatch(_NUMBER, number):
+        raise REQUEST_NOT_FOUND(what="tile")
+    try:
+        data = (services.register.files.folder / "tile" / level / number).read_bytes()
+    except OSError:
+        raise REQUEST_NOT_FOUND(what="tile") from None
+    return Response(data, media_type="application/octet-stream", headers={"Cache-Control": _FOR_EVER})
+
+
+@bureau.get(
+    "/events",
+    summary="登记事件，由旧到新 · Events, oldest first",
+    responses=problems(401, 403, 422),
+    openapi_extra=roles("events_read"),
+)
+def events(
+    services: Serving,
+    visit: Annotated[Visit, door("events_read")],
+    after: Annotated[int, Query(ge=-1, le=2**53, description="index of the last event already seen; -1: from the start")] = -1,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    kind: Annotated[list[str] | None, Query(max_length=64, description="only these kinds")] = None,
+) -> EventList:
+    recorded = services.register.events(after, limit, tuple(kind or ()))
+    return EventList(events=[event_view(event) for event in recorded], next=recorded[-1].index if len(recorded) == limit else None)

@@ -1,0 +1,104 @@
+"""What is registered: datasets, licences, accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from api.auth import Guarded, Visit, door
+from api.routes.common import Serving, found, problems, roles
+from api.schemas import AccountList, DatasetList, DatasetView, LicenceList, LicenceView
+from api.services import Services
+from api.views import accounts_view, dataset_view, licence_view
+from jobs import acts, ledger
+from jobs.directory import LicenceRecord
+from jobs.ledger import Balance
+from policies.licence import Licence
+
+router = APIRouter(prefix="/v1", tags=["register"], route_class=Guarded)
+
+
+@router.get(
+    "/datasets",
+    summary="数据目录 · The catalogue",
+    responses=problems(401, 403),
+    openapi_extra=roles("dataset_list"),
+)
+def datasets(services: Serving, visit: Annotated[Visit, door("dataset_list")]) -> DatasetList:
+    return DatasetList(datasets=[dataset_view(snapshot) for snapshot in services.register.catalogue().values()])
+
+
+@router.get(
+    "/datasets/{name}",
+    summary="一个数据集 · One dataset",
+    responses=problems(401, 403, 404),
+    openapi_extra=roles("dataset_list"),
+)
+def dataset(name: str, services: Serving, visit: Annotated[Visit, door("dataset_list")]) -> DatasetView:
+    return dataset_view(found(services.register.catalogue().get(name), "dataset"))
+
+
+@router.get(
+    "/licences",
+    summary="授权运营协议 · Licences",
+    responses=problems(401, 403),
+    openapi_extra=roles("licence_list"),
+)
+def licences(services: Serving, visit: Annotated[Visit, door("licence_list")]) -> LicenceList:
+    return LicenceList(licences=[licence_view(record, _accounts(services, [record])) for record in services.register.licences(visit.only)])
+
+
+@router.get(
+    "/licences/{id}",
+    summary="一份协议及其账户 · One licence and its accounts",
+    responses=problems(401, 403, 404),
+    openapi_extra=roles("licence_list"),
+)
+def licence(id: str, services: Serving, visit: Annotated[Visit, door("licence_list")]) -> LicenceView:
+    record = services.register.licence(id)
+    own = record is not None and visit.only in (None, record.licence.operator)
+    record = found(record if own else None, "licence")
+    return licence_view(record, _accounts(services, [record]))
+
+
+@router.post(
+    "/licences",
+    status_code=201,
+    summary="授予协议 · Grant a licence",
+    responses=problems(400, 401, 403, 409, 413, 422),
+    openapi_extra=roles("licence_grant"),
+)
+def grant(body: Licence, services: Serving, visit: Annotated[Visit, door("licence_grant")]) -> LicenceView:
+    acts.grant_licence(services.register, body, by=visit.principal.id)
+    record = found(services.register.licence(body.id), "licence")
+    return licence_view(record, _accounts(services, [record]))
+
+
+@router.get(
+    "/accounts",
+    summary="隐私预算账户 · Privacy budget accounts",
+    description="An operator sees the accounts its licences are charged to; the bureau sees all.",
+    responses=problems(401, 403),
+    openapi_extra=roles("account_list"),
+)
+def accounts(services: Serving, visit: Annotated[Visit, door("account_list")]) -> AccountList:
+    if visit.only is None:
+        return AccountList(accounts=accounts_view(ledger.balances(services.register)))
+    return AccountList(accounts=accounts_view(_accounts(services, services.register.licences(visit.only))))
+
+
+def _accounts(services: Services, records: list[LicenceRecord]) -> list[Balance]:
+    """Every account that jobs under these licences are charged to."""
+    catalogue = services.register.catalogue()
+    names: set[str] = set()
+    for record in records:
+        names.add(ledger.licence_account(record.licence.id))
+        for granted in record.licence.datasets:
+            snapshot = catalogue.get(granted.dataset)
+            if snapshot is not None and snapshot.dataset.unit is not None:
+                space = snapshot.dataset.unit.space
+                names.update(
+                    ledger.accounts_of(space=space, datasets=[granted.dataset], licence=record.licence.id, operator=record.licence.operator)
+                )
+    return ledger.balances(services.register, names)

@@ -1,0 +1,156 @@
+"""Releases: what is known of a table that left, its bytes in four formats, its receipt."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from api.auth import Guarded, Visit, door
+from api.problems import REQUEST_FORMAT, REQUEST_RANGE
+from api.routes.common import Serving, found, problems, roles
+from api.schemas import ReleaseView
+from api.services import Services
+from api.views import release_view
+from jobs import hops, ledger, lookup
+from jobs.lookup import ReleaseSeen
+from sandbox.finish.formats import FORMATS, MEDIA_TYPES, Format
+
+router = APIRouter(prefix="/v1/releases", tags=["releases"], route_class=Guarded)
+
+_FILES = {media.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES.values()}
+
+
+def _seen(services: Services, id: str, visit: Visit) -> ReleaseSeen:
+    return found(lookup.release(services.register, id, services.clock(), operator=visit.only), "release")
+
+
+@router.get(
+    "/{id}",
+    summary="发布结果的说明：列、误差、支出、剩余、存证位置 · A release: columns, error, price, what is left, place in the log",
+    responses=problems(401, 403, 404),
+    openapi_extra=roles("release_show"),
+)
+def release(id: str, services: Serving, visit: Annotated[Visit, door("release_show")]) -> ReleaseView:
+    seen = _seen(services, id, visit)
+    own = visit.principal.role == "operator"
+    return release_view(seen, ledger.balances(services.register, seen.record["accounts"]) if own else ())
+
+
+@router.api_route(
+    "/{id}/table",
+    methods=["GET"],
+    response_class=Response,
+    summary="结果表：arrow、parquet、csv、json · The table as arrow, parquet, csv or json",
+    description="The ETag is the SHA-256 of the bytes. If-None-Match, Range and If-Range are understood; HEAD too.",
+    responses={
+        200: {"description": "结果表 · the table", "content": _FILES},
+        206: {"description": "其中一段 · a part of it", "content": _FILES},
+        304: {"description": "未变 · not modified"},
+        **problems(401, 403, 404, 406, 416),
+    },
+    openapi_extra=roles("release_fetch"),
+)
+def table(
+    id: str,
+    request: Request,
+    services: Serving,
+    visit: Annotated[Visit, door("release_fetch")],
+    format: Annotated[str | None, Query(max_length=16, description="arrow, parquet, csv or json; beats Accept")] = None,
+    accept: Annotated[str, Header(max_length=1000)] = "*/*",
+    if_none_match: Annotated[str, Header(max_length=4000)] = "",
+    range: Annotated[str, Header(max_length=200)] = "",
+    if_range: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    seen = _seen(services, id, visit)
+    form = _format(format, accept)
+    name = f"table.{form}"
+    etag = f'"{seen.record["digests"][name]}"'
+    headers = {
+        "ETag": etag,
+        "Cache-Control": "private, no-cache",
+        "Accept-Ranges": "bytes",
+        "Vary": "Accept",
+        "Content-Disposition": f'attachment; filename="{seen.id}.{form}"',
+    }
+    if _matches(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    staged = found(services.staging.load(seen.job), "release")
+    data = staged.read(name)
+    part = _part(range, len(data)) if range and if_range in ("", etag) else None
+    if request.method == "GET" and (part is None or part.start == 0) and visit.principal.role == "builder":
+        hops.deliver(services.office, seen.id, visit.principal.id, form, seen.record["digests"][name])
+    if part is None:
+        return Response(data, headers=headers, media_type=MEDIA_TYPES[form])
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"
+    return Response(data[part.start : part.stop], status_code=206, headers=headers, media_type=MEDIA_TYPES[form])
+
+
+router.add_api_route("/{id}/table", table, methods=["HEAD"], include_in_schema=False, response_class=Response)
+
+
+@router.get(
+    "/{id}/receipt",
+    response_class=Response,
+    summary="回执：入册证明与签名检查点，可离线核验 · Receipt: inclusion proof and signed checkpoint; verifies offline",
+    description="A c2sp.org/tlog-proof; its `extra` is the log's entry itself, so that nothing else is needed to verify it.",
+    responses={
+        200: {"description": "回执 · the receipt", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problems(401, 403, 404),
+    },
+    openapi_extra=roles("release_show"),
+)
+def receipt(id: str, services: Serving, visit: Annotated[Visit, door("release_show")]) -> Response:
+    seen = _seen(services, id, visit)
+    header, rest = services.register.receipt(seen.index).split("\n", 1)
+    entry = base64.b64encode(services.register.entry(seen.index)).decode()
+    return Response(f"{header}\nextra {entry}\n{rest}", media_type="text/plain; charset=utf-8")
+
+
+def _format(asked: str | None, accept: str) -> Format:
+    """`asked` by name, else the media type Accept weighs highest; csv when anything will do."""
+    if asked is not None:
+        for form in FORMATS:
+            if form == asked:
+                return form
+        raise REQUEST_FORMAT(asked=asked)
+    by_media: dict[str, Format] = {media.partition(";")[0]: form for form, media in MEDIA_TYPES.items()} | {
+        "*/*": "csv",
+        "text/*": "csv",
+        "application/*": "json",
+    }
+    best: tuple[float, Format] | None = None
+    for item in accept.split(","):
+        media, _, rest = item.strip().partition(";")
+        named = by_media.get(media.strip().lower())
+        weight = re.search(r"(?:^|;)\s*q=([01](?:\.\d{0,3})?)\s*(?:;|$)", rest)
+        value = float(weight.group(1)) if weight else 1.0
+        if named is not None and value > 0 and (best is None or value > best[0]):
+            best = (value, named)
+    if best is None:
+        raise REQUEST_FORMAT(asked=accept[:100])
+    return best[1]
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    """If-None-Match compares weakly (RFC 9110, 13.1.2)."""
+    return if_none_match.strip() == "*" or etag in (item.strip().removeprefix("W/") for item in if_none_match.split(","))
+
+
+def _part(header: str, length: int) -> slice | None:
+    """One byte range (RFC 9110, 14.1.2); None when the header is malformed or names several: then everything is sent."""
+    found_range = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})-(\d{0,18})\s*", header)
+    if found_range is None or found_range.groups() == ("", ""):
+        return None
+    first, last = found_range.groups()
+    if not first:
+        start, stop = max(0, length - int(last)), length
+    else:
+        start, stop = int(first), min(length, int(last) + 1) if last else length
+        if last and int(last) < int(first):
+            return None
+    if start >= length or start >= stop:
+        raise REQUEST_RANGE(length=length)
+    return slice(start, stop)
