@@ -241,7 +241,7 @@ class Register:
         with reading(self.engine) as connection:
             return directory.all_principals(connection)
 
-    def keys(self) -> list[KeyRecord]:
+    def api_keys(self) -> list[KeyRecord]:
         with reading(self.engine) as connection:
             return directory.all_keys(connection)
 
