@@ -1,0 +1,63 @@
+"""Ledger charges per second: reserve → reading → spent, each in a durable transaction with its event, on SQLite."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from infra.settings import Settings
+from jobs import acts, ledger
+from jobs.register import Register
+from policies.catalogue import Snapshot
+from policies.licence import licence_from_toml
+from policies.loss import Loss
+from tests.bench import visits
+
+LICENCE = """
+id = "bench"
+operator = "bench-operator"
+title = { zh = "测量", en = "bench" }
+scenarios = ["bench"]
+per_job = { rho = "1", delta = "1e-6" }
+total = { rho = "100000", delta = "0.1" }
+valid_from = 2026-01-01T00:00:00Z
+valid_until = 2099-01-01T00:00:00Z
+decision_document = "bench"
+datasets = [{ dataset = "visits" }]
+"""
+
+
+def bench(folder: Path, charges: int = 600, writers: int = 8) -> dict[str, Any]:
+    settings = Settings(home=folder / "charges", population_cap_pico_rho=10**18, dataset_cap_pico_rho=10**18, operator_cap_pico_rho=10**18)
+    register = Register.open(settings)
+    try:
+        acts.register_dataset(register, Snapshot(dataset=visits.dataset(1000), version=1, digest="0" * 64))
+        acts.issue_key(register, "bench-operator", "operator")
+        acts.grant_licence(register, licence_from_toml(LICENCE))
+        names = ledger.accounts_of(space="person", datasets=["visits"], licence="bench", operator="bench-operator")
+
+        def charge(number: int) -> None:
+            name = f"charge-{number}"
+            with register.transaction(publish=False) as act:
+                ledger.reserve(act, charge=name, job=f"job-{number}", accounts=names, loss=Loss(1), by="bench-operator")
+            with register.transaction(publish=False) as act:
+                ledger.reading(act, name, by="system")
+            with register.transaction(publish=False) as act:
+                ledger.spend(act, name, by="system")
+
+        started = time.perf_counter()
+        with ThreadPoolExecutor(writers) as pool:
+            list(pool.map(charge, range(charges)))
+        elapsed = time.perf_counter() - started
+        used = {balance.used.pico_rho for balance in ledger.balances(register, names)}
+        assert used == {charges}, used
+        return {
+            "charges": charges,
+            "writers": writers,
+            "charges_per_s": round(charges / elapsed),
+            "transactions_per_s": round(3 * charges / elapsed),
+        }
+    finally:
+        register.close()
