@@ -53,13 +53,13 @@ class Total:
     """An exact integer total per key (t0, t1, … in the shard table).
 
     Each row is clamped to [low, high] in fixed point (units of 10**-decimals, after subtracting `centre`, itself in those units) before
-    the first sum; one unit's total within one key is then brought within [-cap, cap]: a plain sum and a count by clamping, a sum about a
-    centre (for an average) by scaling it down to the weight of `rows_per_group` rows, so that the unit's own average is kept. So one
+    the first sum; one unit's total within one key is then brought within [-cap, cap]: a sum and a count by clamping, the sum about `centre`
+    of an average by scaling it down to the weight of `rows_per_group` rows, so that the unit's own average is kept. So one
     unit moves one key's total by at most `cap`.
     """
 
     name: str
-    kind: Literal["units", "count", "sum"]
+    kind: Literal["units", "count", "sum", "average"]
     low: int
     high: int
     cap: int

@@ -1,0 +1,1 @@
+"""The supported SQL: what is read, how it is made total, how it is written for DuckDB."""

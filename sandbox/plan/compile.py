@@ -1,0 +1,298 @@
+"""From SQL to a plan: a pure function of the query, the catalogue and what the job asks for.
+
+parse → names and types → ownership → keys → totals with bounds → noise and price → emitted SQL. Everything that can be refused is refused
+here, before any row could be read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from sqlglot import exp
+
+from policies.catalogue import Bounds, Catalogue, KeyValue
+from sandbox.plan import problems as refusals
+from sandbox.plan.ask import Ask
+from sandbox.plan.bind import Rows
+from sandbox.plan.emit import finish_sql, shard_sql
+from sandbox.plan.ir import Frontier, Project
+from sandbox.plan.model import Bound, Key, Output, Plan, Scan
+from sandbox.plan.outer import GroupKey, Outer, has_aggregate
+from sandbox.plan.price import price
+from sandbox.plan.relation import Source, allowed, job_ranges, read_from
+from sandbox.plan.scope import Scope
+from sandbox.plan.totals import Totals
+from sandbox.plan.width import Form, Linear, NoWidth, constant_width, expected_width, form_of, noisy, width_sql
+from sandbox.sql import problems
+from sandbox.sql.expr import Call, Column, Expr, columns, emit
+from sandbox.sql.fragment import fragment
+from sandbox.sql.numbers import to_float
+from sandbox.sql.parse import canonical, parse, table_names
+from sandbox.sql.types import NAMES
+
+MAX_PUBLIC_KEYS = 250_000
+MECHANISM = "discrete Gaussian"
+HALF_WIDTH = "__half_width"
+
+
+def tables_in(sql: str) -> tuple[str, ...]:
+    """The datasets a query names. Raises `sql_*` problems."""
+    return table_names(parse(sql))
+
+
+def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
+    """The plan of a job. Raises `sql_*` and `plan_*` problems; equal arguments give equal plans."""
+    tree = parse(sql)
+    if not tree.expressions:
+        raise problems.EMPTY()
+    scope = Scope(sql, {})
+    aliases = {item.alias.casefold(): item.this for item in reversed(tree.expressions) if isinstance(item, exp.Alias)}
+    source = read_from(tree, catalogue, scope, aliases)
+    scope.ranges = job_ranges(ask.ranges, scope.tables)
+    keys = _keys(tree, scope, aliases)
+    made = [_key(place, key, scope, source) for place, key in enumerate(keys)]
+    bounds, notes = _bounds(source, ask, made)
+    public = all(key.domain is not None for key in made)
+
+    totals = Totals(bounds.rows_per_group)
+    if not public:
+        totals.units()
+    outer = Outer(scope, keys, totals, aliases, source.owner.unit.name)
+    select = [Selected.of(item, outer) for item in tree.expressions]
+    _labels(select)
+    having = tree.args.get("having")
+    kept = None if having is None else emit(outer.condition(having.this))
+    order = _order(tree, outer, select, made)
+    if not totals.totals:
+        raise (refusals.NOTHING_PRIVATE() if keys else refusals.UNIT_ROWS(fragment=fragment(tree.expressions[0], sql)))
+
+    pieces = [next((item.label for item in select if _mentions(item.expr, total.name)), total.name) for total in totals.totals]
+    draws = price(ask.privacy, totals.totals, bounds.groups_per_unit, pieces, private_keys=not public)
+    scales = {draw.total: draw.scale for draw in draws}
+    expected = max(1, source.private.dataset.approximate_rows // max(1, _product(made))) if public else 1000
+    choose = None if public and _product(made) <= bounds.groups_per_unit else bounds.groups_per_unit
+    frontier = Frontier(
+        Project(source.relation, source.owner, tuple(key.expr for key in keys), tuple(totals.values)),
+        tuple(totals.totals),
+        tuple(key.domain for key in made),
+        bounds.rows_per_group,
+        choose,
+    )
+    return Plan(
+        query=canonical(tree),
+        space=source.owner.space,
+        scans=_scans(scope),
+        keys=tuple(made),
+        totals=tuple(totals.totals),
+        draws=draws,
+        outputs=tuple(item.output(totals, scales, expected) for item in select),
+        groups_per_unit=bounds.groups_per_unit,
+        rows_per_group=bounds.rows_per_group,
+        shard_sql=shard_sql(frontier),
+        finish_sql=finish_sql(_finished(select, scales), kept, order, _number(tree, "limit", scope), _number(tree, "offset", scope)),
+        uses=tuple(scope.uses),
+        delta=format(ask.privacy.delta.normalize(), "f"),
+        bounds=(*notes, *totals.bounds),
+        expected_rows=expected,
+    )
+
+
+def _keys(tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr]) -> list[GroupKey]:
+    """The grouping keys, each once: columns, expressions, aliases, positions, or ALL. Raises `plan_unit_key`, `plan_key_type` and others."""
+    group = tree.args.get("group")
+    if group is None:
+        return []
+    nodes = [item.unalias() for item in tree.expressions if not has_aggregate(item)] if group.args.get("all") else list(group.expressions)
+    keys: list[GroupKey] = []
+    for node in nodes:
+        node = _position(node.unnest(), tree, scope)
+        expr = Rows(scope, "key", aliases=aliases).bind(node)
+        piece = fragment(node, scope.text)
+        for column in columns(expr):
+            if scope.is_unit(column):
+                raise refusals.UNIT_KEY(fragment=piece, column=column.name)
+        if not any(columns(expr)):
+            raise refusals.CONSTANT_KEY(fragment=piece)
+        if expr.type.kind not in ("exact", "text", "date", "boolean") or expr.type.scale:
+            zh, en = ("小数", "fraction") if expr.type.numeric else NAMES[expr.type.kind]
+            raise refusals.KEY_TYPE(fragment=piece, kind_zh=zh, kind_en=en)
+        if all(expr != key.expr for key in keys):
+            keys.append(GroupKey(expr, node))
+    return keys
+
+
+def _position(node: exp.Expr, tree: exp.Select, scope: Scope) -> exp.Expr:
+    """What an ordinal or an alias stands for. A column of that name comes before an alias, as in DuckDB."""
+    if isinstance(node, exp.Literal) and not node.is_string:
+        place = int(node.this) if str(node.this).isdigit() else 0
+        if not 1 <= place <= len(tree.expressions):
+            raise problems.ORDINAL(fragment=fragment(node, scope.text), count=len(tree.expressions))
+        node = tree.expressions[place - 1].unalias().unnest()
+    elif isinstance(node, exp.Column) and not node.table and scope.find(node) is None:
+        named = [item.this for item in tree.expressions if isinstance(item, exp.Alias) and item.alias.casefold() == node.name.casefold()]
+        node = named[0].unnest() if named else node
+    return node
+
+
+def _key(place: int, key: GroupKey, scope: Scope, source: Source) -> Key:
+    """A plain column with a domain is a public key; what WHERE says about it narrows the domain. Everything else is private."""
+    kind = {"exact": "integer"}.get(key.expr.type.kind, key.expr.type.kind)
+    domain: tuple[KeyValue, ...] | None = None
+    if isinstance(key.expr, Column):
+        column = scope.by_alias(key.expr.table).dataset.get(key.expr.name)
+        assert column is not None
+        if column.domain is not None:
+            domain = allowed(column.domain, key.expr, source.where)
+            if not domain:
+                raise refusals.NO_KEYS_LEFT(fragment=fragment(key.node, scope.text))
+    return Key(f"k{place}", cast(Literal["integer", "text", "date", "boolean"], kind), domain)
+
+
+def _product(keys: Sequence[Key]) -> int:
+    return math.prod(len(key.domain or ()) for key in keys)
+
+
+def _bounds(source: Source, ask: Ask, keys: Sequence[Key]) -> tuple[Bounds, list[Bound]]:
+    """The job's bounds where it narrows the catalogue's; no more groups than there are public keys."""
+    limits = source.private.dataset.bounds
+    assert limits is not None
+    chosen: dict[str, int] = {}
+    notes: list[Bound] = []
+    for name in ("groups_per_unit", "rows_per_group"):
+        limit, asked = getattr(limits, name), getattr(ask, name)
+        if asked is not None and asked > limit:
+            raise refusals.BOUND_WIDENED(name=name, asked=asked, limit=limit)
+        chosen[name] = limit if asked is None else asked
+        origin: Literal["catalogue", "job", "keys"] = "catalogue" if asked is None else "job"
+        if name == "groups_per_unit" and all(key.domain is not None for key in keys):
+            count = _product(keys)
+            if count > MAX_PUBLIC_KEYS:
+                raise refusals.TOO_MANY_KEYS(count=count, limit=MAX_PUBLIC_KEYS)
+            if count < chosen[name]:
+                chosen[name], origin = count, "keys"
+        notes.append(Bound(name, "", "0", str(chosen[name]), origin))
+    return Bounds(**chosen), notes
+
+
+@dataclass(frozen=True)
+class Selected:
+    """One column of the answer, bound. `form` None: known without noise."""
+
+    label: str
+    expr: Expr
+    form: Form | None
+    single: str | None  # the total it shows unchanged, or about whose centre it is
+
+    @classmethod
+    def of(cls, item: exp.Expr, outer: Outer) -> Selected:
+        node = item.unalias()
+        piece = fragment(node, outer.scope.text)
+        label = item.alias if isinstance(item, exp.Alias) else node.name if isinstance(node, exp.Column) else piece
+        if isinstance(node, exp.Star):
+            raise refusals.UNIT_ROWS(fragment="*")
+        expr = outer.bind(node)
+        if not noisy(expr):
+            return cls(label, expr, None, None)
+        try:
+            form = form_of(expr, outer.totals)
+        except NoWidth:
+            raise refusals.HALF_WIDTH(fragment=piece) from None
+        single = expr.name if isinstance(expr, Column) else None
+        if isinstance(expr, Call) and expr.op == "average":
+            single = cast(Column, expr.args[0]).name
+        return cls(label, expr, form, single)
+
+    def sql(self) -> str:
+        """The value: integers as BIGINT, other numbers as DOUBLE."""
+        expr = self.expr
+        if expr.type.kind == "exact" and (expr.type.scale or (expr.type.wide and not isinstance(expr, Column))):
+            expr = to_float(expr)
+        return emit(expr)
+
+    def output(self, totals: Totals, scales: Mapping[str, float], expected_rows: int) -> Output:
+        if self.form is None:
+            return Output(self.label, "key", "", None, None, None)
+        scale = low = high = None
+        if isinstance(self.form, Linear) and len(self.form.terms) == 1:
+            ((name, coefficient),) = self.form.terms.items()
+            scale = float(abs(coefficient) * scales[name])
+        if self.single is not None:
+            total = totals.named(self.single)
+            low, high = ((end + total.centre) / 10**total.decimals for end in (total.low, total.high))
+        constant, expected = constant_width(self.form, scales), expected_width(self.form, scales, expected_rows)
+        return Output(self.label, "value", MECHANISM, scale, low, high, constant, expected)
+
+
+def _labels(select: Sequence[Selected]) -> None:
+    """Every column of the answer, half-widths included, has a name of its own, in more than case."""
+    seen: set[str] = set()
+    for item in select:
+        for label in (item.label, item.label + HALF_WIDTH) if item.form is not None else (item.label,):
+            if label.casefold() in seen or not label:
+                raise problems.DUPLICATE_COLUMN(label=label)
+            seen.add(label.casefold())
+
+
+def _finished(select: Sequence[Selected], scales: Mapping[str, float]) -> list[tuple[str, str]]:
+    values = [(item.sql(), item.label) for item in select]
+    widths = []
+    for item, (sql, label) in zip(select, values, strict=True):
+        if item.form is not None:
+            width = width_sql(item.form, scales)
+            always = constant_width(item.form, scales) is not None
+            widths.append((width if always else f"CASE WHEN {sql} IS NOT NULL THEN {width} END", label + HALF_WIDTH))
+    return values + widths
+
+
+def _order(tree: exp.Select, outer: Outer, select: Sequence[Selected], keys: Sequence[Key]) -> list[str]:
+    """ORDER BY, then every key: the order of rows is a function of the noisy table."""
+    terms: list[str] = []
+    clause = tree.args.get("order")
+    for item in clause.expressions if clause is not None else ():
+        direction = f"{'DESC' if item.args.get('desc') else 'ASC'} NULLS {'FIRST' if item.args.get('nulls_first') else 'LAST'}"
+        if isinstance(item.this, exp.Var) and str(item.this.this).upper() == "ALL":
+            terms += [f"{chosen.sql()} {direction}" for chosen in select]
+            continue
+        node = item.this
+        if isinstance(node, exp.Literal) and not node.is_string:
+            place = int(node.this) if str(node.this).isdigit() else 0
+            if not 1 <= place <= len(select):
+                raise problems.ORDINAL(fragment=fragment(node, outer.scope.text), count=len(select))
+            terms.append(f"{select[place - 1].sql()} {direction}")
+            continue
+        outer.alias_first = True
+        try:
+            terms.append(f"{emit(outer.bind(node))} {direction}")
+        finally:
+            outer.alias_first = False
+    return terms + [f"{key.name} ASC NULLS LAST" for key in keys]
+
+
+def _number(tree: exp.Select, clause: str, scope: Scope) -> int | None:
+    node = tree.args.get(clause)
+    if node is None:
+        return None
+    count = node.args["expression"]
+    if not isinstance(count, exp.Literal) or count.is_string or not str(count.this).isdigit() or len(str(count.this)) > 12:
+        raise problems.LITERAL(fragment=fragment(count, scope.text), kind_zh="行数", kind_en="number of rows", example=f" {clause.upper()} 10")
+    return int(count.this)
+
+
+def _scans(scope: Scope) -> tuple[Scan, ...]:
+    """Each table with the only columns the shard query reads."""
+    scans = []
+    for table in scope.tables:
+        read = {use.column for use in scope.uses if use.dataset == table.dataset.name}
+        if table.dataset.unit is not None:
+            read.add(table.dataset.unit.column)
+        named = tuple(column.name for column in table.dataset.columns if column.name in read)
+        snapshot = table.snapshot
+        scans.append(Scan(table.dataset.name, snapshot.version, snapshot.digest, table.dataset.private, table.alias, named))
+    return tuple(scans)
+
+
+def _mentions(expr: Expr, name: str) -> bool:
+    return any(column.name == name and not column.table for column in columns(expr))

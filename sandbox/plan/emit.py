@@ -1,0 +1,132 @@
+"""SQL from the IR: the one query a shard runs, and the one that turns noisy totals into the answer.
+
+Shard: rows of the relation with their unit, keys and values → values clamped and made fixed point, keys outside their domains dropped →
+one partial per (unit, key), brought within its cap → at most L0 keys per unit, in the order of a keyed hash with every key as tie-break →
+sums over units. Integers all the way, so the totals do not depend on order, threads or shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from policies.catalogue import KeyValue
+from sandbox.plan.ir import Filter, Frontier, Join, Relation, Scan
+from sandbox.plan.model import Total
+from sandbox.sql.expr import Expr, emit, float_literal, integer_literal, quoted, text_literal
+from sandbox.sql.numbers import FLOAT_CLAMP
+from sandbox.sql.types import Type
+
+SEED = "CAST($seed AS UBIGINT)"
+
+
+def shard_sql(frontier: Frontier) -> str:
+    rows = frontier.of
+    keys = [f"k{place}" for place in range(len(rows.keys))]
+    parts = [
+        _cte("rows", _rows(frontier)),
+        _cte("fixed", _fixed(frontier, keys)),
+        _cte("partial", _partial(frontier, keys)),
+    ]
+    last = "partial"
+    if frontier.choose is not None:
+        # ties of the hash are broken by the keys themselves, which together are unique within a unit: the choice is a function of the rows
+        order = ", ".join([f"hash({', '.join([*keys, 'u', SEED])})", *(f"{key} ASC NULLS LAST" for key in keys)])
+        parts.append(_cte("chosen", f"SELECT * FROM partial QUALIFY row_number() OVER (PARTITION BY u ORDER BY {order}) <= {frontier.choose}"))
+        last = "chosen"
+    sums = [f"CAST(COALESCE(sum({total.name}), 0) AS HUGEINT) AS {total.name}" for total in frontier.totals]
+    group = f" GROUP BY {', '.join(keys)}" if keys else ""
+    return f"WITH {', '.join(parts)} SELECT {', '.join([*keys, *sums])} FROM {last}{group}"
+
+
+def _cte(name: str, body: str) -> str:
+    return f"{name} AS ({body})"
+
+
+def _rows(frontier: Frontier) -> str:
+    rows = frontier.of
+    outputs = [f"{emit(rows.owner.unit)} AS u"]
+    outputs += [f"{key_sql(key)} AS k{place}" for place, key in enumerate(rows.keys)]
+    outputs += [f"{emit(value)} AS v{place}" for place, value in enumerate(rows.values) if value is not None]
+    if isinstance(rows.of, Filter):
+        return f"SELECT {', '.join(outputs)} FROM {_relation(rows.of.of)} WHERE {emit(rows.of.predicate)}"
+    return f"SELECT {', '.join(outputs)} FROM {_relation(rows.of)}"
+
+
+def _relation(relation: Relation) -> str:
+    if isinstance(relation, Scan):
+        return quoted(relation.alias)
+    assert isinstance(relation, Join)
+    joined = f"{_relation(relation.left)} {'LEFT ' if relation.kind == 'left' else ''}"
+    if relation.on is None:
+        return f"{joined}CROSS JOIN {quoted(relation.right.alias)}"
+    return f"{joined}JOIN {quoted(relation.right.alias)} ON {emit(relation.on)}"
+
+
+def key_sql(key: Expr) -> str:
+    return f"TRY_CAST({emit(key)} AS BIGINT)" if key.type.kind == "exact" else emit(key)
+
+
+def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:
+    values = [
+        f"{_fixed_point(f'v{place}', value.type, total)} AS v{place}" if total.kind in ("sum", "average") else f"v{place}"
+        for place, (value, total) in enumerate(zip(frontier.of.values, frontier.totals, strict=True))
+        if value is not None
+    ]
+    # the seed is a parameter of every shard query, whether or not groups have to be chosen with it
+    kept = ["u IS NOT NULL", f"{SEED} IS NOT NULL"]
+    kept += [f"{key} IN ({', '.join(map(constant, domain))})" for key, domain in zip(keys, frontier.domains, strict=True) if domain is not None]
+    return f"SELECT {', '.join(['u', *keys, *values])} FROM rows WHERE {' AND '.join(kept)}"
+
+
+def _fixed_point(name: str, kind: Type, total: Total) -> str:
+    """One row's value in [low, high], as a 64-bit integer in units of 10**-decimals about the centre. NULL and NaN give NULL."""
+    low, high = total.low + total.centre, total.high + total.centre
+    if kind.kind == "exact":
+        ends = integer_literal(low), integer_literal(high)
+        inside = f"CAST(CASE WHEN {name} < {ends[0]} THEN {ends[0]} WHEN {name} > {ends[1]} THEN {ends[1]} ELSE {name} END AS BIGINT)"
+    else:
+        scaled = [float_literal(end / 10**total.decimals) for end in (low, high)]
+        clamped = FLOAT_CLAMP.format(name, *scaled)
+        inside = f"CAST(round({clamped} * 1e{total.decimals}) AS BIGINT)"
+    return f"({inside} - {integer_literal(total.centre)})" if total.centre else inside
+
+
+def _partial(frontier: Frontier, keys: Sequence[str]) -> str:
+    totals = [
+        f"{_bounded(f'v{place}' if value is not None else None, total, frontier.rows_per_group)} AS {total.name}"
+        for place, (value, total) in enumerate(zip(frontier.of.values, frontier.totals, strict=True))
+    ]
+    by = ", ".join(["u", *keys])
+    return f"SELECT {', '.join([by, *totals])} FROM fixed GROUP BY {by}"
+
+
+def _bounded(value: str | None, total: Total, rows: int) -> str:
+    """One unit's part of a total within one key, at most `cap` in absolute value."""
+    counted = f"count({value or '*'})"
+    if total.kind in ("units", "count"):
+        return f"CAST(least({counted}, {total.cap}) AS BIGINT)"
+    if total.kind == "sum":
+        low, high = integer_literal(min(0, rows * total.low)), integer_literal(max(0, rows * total.high))
+        return f"CAST(least(greatest(COALESCE(sum({value}), 0), {low}), {high}) AS BIGINT)"
+    weighed = f"CASE WHEN {counted} <= {rows} THEN sum({value}) ELSE sum({value}) * {rows} // {counted} END"
+    return f"CAST(COALESCE({weighed}, 0) AS BIGINT)"
+
+
+def constant(value: KeyValue) -> str:
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return integer_literal(value)
+    if isinstance(value, date):
+        return f"CAST('{value.isoformat()}' AS DATE)"
+    return text_literal(value)
+
+
+def finish_sql(outputs: Sequence[tuple[str, str]], having: str | None, order: Sequence[str], limit: int | None, offset: int | None) -> str:
+    """The answer's query over the table `noisy`: outputs as (SQL, label); rows in the asked order, ties and all else by key."""
+    columns = ", ".join(f"{sql} AS {quoted(label)}" for sql, label in outputs)
+    where = f" WHERE {having}" if having is not None else ""
+    by = f" ORDER BY {', '.join(order)}" if order else ""
+    cut = (f" LIMIT {limit}" if limit is not None else "") + (f" OFFSET {offset}" if offset is not None else "")
+    return f"SELECT {columns} FROM noisy{where}{by}{cut}"

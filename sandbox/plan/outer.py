@@ -1,0 +1,158 @@
+"""The query outside the frontier: select list, HAVING and ORDER BY over one row per key of noisy totals.
+
+Here a grouping key means the key's column of the noisy table, an aggregate means its noisy total (or, for AVG, a function of two), and
+everything else is arithmetic on those: post-processing, which costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from policies.problem import Problem
+from sandbox.plan import problems as refusals
+from sandbox.plan.bind import AGGREGATES, Binder, Rows
+from sandbox.plan.scope import Scope
+from sandbox.plan.totals import Origin, Totals
+from sandbox.sql import problems
+from sandbox.sql.expr import Call, Column, Expr, Literal, columns, float_literal
+from sandbox.sql.types import FLOAT, STORED, Type, exact
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """A key as bound over rows, and the syntax it was bound from."""
+
+    expr: Expr
+    node: exp.Expr
+
+
+class Outer(Binder):
+    def __init__(self, scope: Scope, keys: Sequence[GroupKey], totals: Totals, aliases: Mapping[str, exp.Expr], unit: str) -> None:
+        super().__init__(scope)
+        self.keys = keys
+        self.totals = totals
+        self.aliases = aliases
+        self.unit = unit
+        self.alias_first = False
+        self.expanding: set[str] = set()
+
+    def known(self, node: exp.Expr) -> Expr | None:
+        node = node.unnest()
+        if isinstance(node, exp.Column) and self.alias_first and not node.table and self._aliased(node.name) is not None:
+            return None
+        for place, key in enumerate(self.keys):
+            if type(node) is type(key.node) and self._rows(node) == key.expr:
+                return slot(f"k{place}", key.expr.type)
+        return None
+
+    def _rows(self, node: exp.Expr) -> Expr | None:
+        """The node bound over rows, leaving no trace; None when it has no meaning there."""
+        uses = dict(self.scope.uses)
+        try:
+            return Rows(self.scope, "key", aliases=self.aliases).bind(node)
+        except Problem:
+            return None
+        finally:
+            self.scope.uses = uses
+
+    def _aliased(self, name: str) -> exp.Expr | None:
+        folded = name.casefold()
+        return None if folded in self.expanding else self.aliases.get(folded)
+
+    def column(self, node: exp.Column) -> Expr:
+        named = None if node.table else self._aliased(node.name)
+        if named is not None:
+            folded = node.name.casefold()
+            self.expanding.add(folded)
+            try:
+                return self.bind(named)
+            finally:
+                self.expanding.discard(folded)
+        for place, key in enumerate(self.keys):  # a key that is itself an alias: GROUP BY y where y is FLOOR(x / 10)
+            if self._rows(node) == key.expr:
+                return slot(f"k{place}", key.expr.type)
+        if self.scope.find(node) is None:
+            raise self.scope.unknown(node)
+        raise problems.NOT_GROUPED(fragment=self.piece(node))
+
+    def aggregate(self, node: exp.Expr) -> Expr:
+        condition = None
+        piece = self.piece(node)
+        if isinstance(node, exp.Filter):
+            condition = Rows(self.scope, "filter").condition(node.args["expression"].this)
+            node = node.this
+        if isinstance(node, exp.CountIf):
+            asked = Rows(self.scope, "aggregate").condition(node.this)
+            self._no_unit([asked], piece)
+            both = asked if condition is None else Call("and", (condition, asked), asked.type, "({0} AND {1})")
+            return slot(self.totals.count(None, both), FLOAT)
+        if isinstance(node, exp.Count):
+            return self._count(node, condition, piece)
+        if not isinstance(node, (exp.Sum, exp.Avg)):
+            raise problems.NOT_SUPPORTED(fragment=piece, element="FILTER")
+        if isinstance(node.this, exp.Distinct):
+            raise refusals.AGGREGATE_DISTINCT(fragment=piece)
+        value = self._argument(node.this, piece)
+        if isinstance(node, exp.Sum):
+            name = self.totals.sum(value, condition, piece, self._origin(value))
+            return slot(name, exact(None, None, self.totals.named(name).decimals))
+        return self._average(*self.totals.average(value, condition, piece, self._origin(value)))
+
+    def _count(self, node: exp.Count, condition: Expr | None, piece: str) -> Expr:
+        of = node.this
+        if of is None or isinstance(of, exp.Star):
+            return slot(self.totals.count(None, condition), FLOAT)
+        if isinstance(of, exp.Distinct):
+            one = Rows(self.scope, "distinct").bind(of.expressions[0]) if len(of.expressions) == 1 else None
+            if one is None or not self.scope.is_unit(one):
+                raise refusals.COUNT_DISTINCT(fragment=piece, column=self.unit)
+            return slot(self.totals.units(condition), FLOAT)
+        value = Rows(self.scope, "aggregate").bind(of)
+        self._no_unit([value], piece)
+        if not any(columns(value)) and not (isinstance(value, Literal) and value.value is not None):
+            raise refusals.CONSTANT_AGGREGATE(fragment=piece)
+        return slot(self.totals.count(value, condition), FLOAT)
+
+    def _argument(self, node: exp.Expr, piece: str) -> Expr:
+        value = Rows(self.scope, "aggregate", narrowed=True).bind(node)
+        self._no_unit([value], piece)
+        if not any(columns(value)):
+            raise refusals.CONSTANT_AGGREGATE(fragment=piece)
+        if value.type.kind == "boolean":
+            return Call("cast", (value,), exact(0, 1), "CAST({0} AS BIGINT)")
+        if not value.type.numeric:
+            raise problems.TYPES(fragment=piece, reason_zh="只能对数值求和或求平均", reason_en="only numbers are summed or averaged")
+        return value
+
+    def _origin(self, value: Expr) -> Origin:
+        if any((self.scope.by_alias(c.table).dataset.name.casefold(), c.name.casefold()) in self.scope.ranges for c in columns(value)):
+            return "job"
+        return "catalogue" if isinstance(value, Column) else "derived"
+
+    def _no_unit(self, exprs: Sequence[Expr], piece: str) -> None:
+        for expr in exprs:
+            for column in columns(expr):
+                if self.scope.is_unit(column):
+                    raise refusals.UNIT_AGGREGATE(fragment=piece, column=column.name)
+
+    def _average(self, about: str, count: str) -> Expr:
+        """(centre + sum / count), inside the range it must lie in; NULL where the noisy count is below one."""
+        total = self.totals.named(about)
+        unit, low, high = f"1e{total.decimals}", total.low + total.centre, total.high + total.centre
+        inside = f"({float_literal(total.centre)} + CAST({{0}} AS DOUBLE) / CAST({{1}} AS DOUBLE))"
+        form = f"CASE WHEN {{1}} >= 1 THEN least(greatest({inside}, {float_literal(low)}), {float_literal(high)}) / {unit} END"
+        return Call("average", (slot(about, FLOAT), slot(count, FLOAT)), FLOAT, form)
+
+
+def slot(name: str, kind: Type) -> Column:
+    """A column of the noisy table: keys in their types, totals as 64-bit integers."""
+    if kind.kind == "float":
+        kind = exact(None, None)
+    return Column("", name, Type(kind.kind, kind.scale, reach=STORED if kind.kind == "exact" else 0))
+
+
+def has_aggregate(node: exp.Expr) -> bool:
+    return node.find(*AGGREGATES) is not None

@@ -1,0 +1,83 @@
+"""The price, from the plan alone: what the job asks for, split over its totals, and the noise that this buys.
+
+Each total is a vector over keys; one unit moves at most `groups` of its elements by at most `cap`, so by `cap`·√groups in L2, and a
+discrete Gaussian of standard deviation s costs (cap·√groups / s)² / 2 in rho (Canonne, Kamath & Steinke 2020, theorem 4). With private keys
+half of the job's delta goes to the threshold on bounded unit counts, the rest to stating epsilon (docs/proofs/bounding.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+from policies.loss import ATTO, MAX_PICO_RHO, PICO, Loss, pico_rho_for, split
+from sandbox.plan import problems as refusals
+from sandbox.plan.ask import Privacy
+from sandbox.plan.model import Draw, Total
+
+# Noise is scaled up by this much, so that OpenDP's map, which rounds every step up, stays below the price; well inside the 1e-9 of agreement.
+MARGIN = 1e-11
+LARGEST_SCALE = 2.0**56
+_FLOAT_GRAIN = 2.0**-52  # OpenDP's delta map works in doubles near 1, with this much rounding per key
+
+
+def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int) -> Loss:
+    """The most the job may cost. Raises `plan_delta_too_small`, `plan_price_too_small`."""
+    atto = int(Fraction(privacy.delta) * ATTO / 2) if private_keys else 0
+    least = 8 * (groups + 2) * _FLOAT_GRAIN
+    if private_keys and atto / ATTO < least:
+        raise refusals.DELTA_TOO_SMALL(asked=privacy.delta, limit=f"{Decimal(2 * least):.1E}")
+    if privacy.rho is not None:
+        pico = min(int(Fraction(privacy.rho) * PICO), MAX_PICO_RHO)
+    else:
+        assert privacy.epsilon is not None
+        with localcontext() as context:
+            context.prec = 80
+            left = privacy.delta - Decimal(atto) / ATTO
+        pico = pico_rho_for(privacy.epsilon, left)
+    return Loss(pico, atto)
+
+
+def price(privacy: Privacy, totals: Sequence[Total], groups: int, pieces: Sequence[str], *, private_keys: bool) -> tuple[Draw, ...]:
+    """One draw per total, in order; with private keys the first total must count units, and its draw selects the keys."""
+    whole = asked_loss(privacy, private_keys=private_keys, groups=groups)
+    asked = f"epsilon = {privacy.epsilon}" if privacy.epsilon is not None else f"rho = {privacy.rho}"
+    parts = split(whole.pico_rho, (1,) * len(totals))
+    if min(parts) <= 0:
+        raise refusals.PRICE_TOO_SMALL(asked=asked, parts=len(totals))
+    draws = []
+    for place, (total, pico) in enumerate(zip(totals, parts, strict=True)):
+        scale = scale_for(total.cap, groups, pico)
+        if scale > LARGEST_SCALE:
+            raise refusals.NOISE_TOO_LARGE(asked=asked, fragment=pieces[place])
+        if private_keys and place == 0:
+            draws.append(Draw(total.name, scale, Loss(pico, whole.atto_delta), threshold_for(scale, groups, whole.atto_delta)))
+        else:
+            draws.append(Draw(total.name, scale, Loss(pico)))
+    return tuple(draws)
+
+
+def scale_for(cap: int, groups: int, pico_rho: int) -> float:
+    """The standard deviation at which `cap` over `groups` keys costs `pico_rho`, a hair more."""
+    return math.sqrt(Fraction(cap * cap * groups * PICO, 2 * pico_rho)) * (1 + MARGIN)
+
+
+def threshold_for(scale: float, groups: int, atto_delta: int) -> int:
+    """The least threshold at which a unit's own keys, at most `groups` with count 1, are shown with probability at most delta.
+
+    A key is shown when its noisy count exceeds the threshold. The discrete Gaussian's tail is below the continuous one (Canonne et al.,
+    proposition 25), which is what OpenDP's map uses; a union bound over keys and its rounding are added.
+    """
+    delta = atto_delta / ATTO
+
+    def spent(threshold: int) -> float:
+        tail = 0.5 * math.erfc((threshold - 1) / (scale * math.sqrt(2)))
+        return groups * tail * (1 + 1e-9) + (groups + 2) * _FLOAT_GRAIN
+
+    low, high = 1, 2 + math.ceil(40 * scale)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if spent(middle) <= delta else (middle + 1, high)
+    return low + 1

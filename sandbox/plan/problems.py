@@ -1,0 +1,198 @@
+"""Refusals of what a query asks: whose rows, which keys, what bounds, at which price."""
+
+from __future__ import annotations
+
+from policies.problem import declare
+
+NO_PRIVATE_TABLE = declare(
+    "plan_no_private_table",
+    zh=("没有涉及受保护的数据", "查询只用到公共表。", "公共表不需要经过沙箱，请直接获取；否则请在 FROM 中加入要统计的数据集。"),
+    en=("No protected data", "The query reads public tables only.", "Fetch public tables directly, or name the dataset to be counted in FROM."),
+)
+TWO_PRIVATE_TABLES = declare(
+    "plan_two_private_tables",
+    zh=("一次只能查询一个受保护的数据集", "{fragment} 是第二个受保护的数据集。", "请对每个数据集各提交一个作业；公共表可以连接。"),
+    en=(
+        "One protected dataset at a time",
+        "{fragment} is a second protected dataset.",
+        "Submit one job per dataset; public tables may be joined.",
+    ),
+)
+JOIN_SIDE = declare(
+    "plan_join_side",
+    zh=(
+        "外连接会产生不属于任何隐私单元的行",
+        "{fragment} 会保留公共表中没有对应记录的行。",
+        "请把受保护的数据集写在前面：FROM 数据集 LEFT JOIN 公共表，或改用 JOIN。",
+    ),
+    en=(
+        "The outer join makes rows nobody owns",
+        "{fragment} keeps public rows without a match.",
+        "Put the protected dataset first: dataset LEFT JOIN public table, or use JOIN.",
+    ),
+)
+UNIT_ROWS = declare(
+    "plan_unit_rows",
+    zh=("不能取出明细行", "{fragment} 会逐行列出原始数据。", "请改为汇总，例如 COUNT(*)、SUM(列)、AVG(列)，并用 GROUP BY 分组。"),
+    en=(
+        "No single rows",
+        "{fragment} would list rows of the raw data.",
+        "Aggregate instead: COUNT(*), SUM(column), AVG(column), with GROUP BY.",
+    ),
+)
+UNIT_KEY = declare(
+    "plan_unit_key",
+    zh=("不能按隐私单元分组", "{fragment} 用到标识列 {column}。", "请按其他列分组；要数有多少个不同的单元，用 COUNT(DISTINCT {column})。"),
+    en=(
+        "The privacy unit is never a key",
+        "{fragment} uses the identifying column {column}.",
+        "Group by other columns; COUNT(DISTINCT {column}) counts units.",
+    ),
+)
+UNIT_AGGREGATE = declare(
+    "plan_unit_aggregate",
+    zh=("不能汇总标识列", "{fragment} 用到标识列 {column}。", "数行数用 COUNT(*)，数单元用 COUNT(DISTINCT {column})。"),
+    en=(
+        "The identifying column is not aggregated",
+        "{fragment} uses the identifying column {column}.",
+        "Count rows with COUNT(*), units with COUNT(DISTINCT {column}).",
+    ),
+)
+COUNT_DISTINCT = declare(
+    "plan_count_distinct",
+    zh=("只能对隐私单元去重计数", "{fragment} 对其他内容去重。", "去重计数只能写 COUNT(DISTINCT {column})；要看某列各取值，请用 GROUP BY。"),
+    en=(
+        "Only privacy units are counted distinctly",
+        "{fragment} counts something else.",
+        "Write COUNT(DISTINCT {column}); to see a column's values, GROUP BY it.",
+    ),
+)
+AGGREGATE_DISTINCT = declare(
+    "plan_aggregate_distinct",
+    zh=("SUM、AVG 不能去重", "{fragment} 用到 DISTINCT。", "请去掉 DISTINCT。"),
+    en=("SUM and AVG take no DISTINCT", "{fragment} uses DISTINCT.", "Leave DISTINCT out."),
+)
+NO_BOUND = declare(
+    "plan_no_bound",
+    zh=(
+        "求和的取值没有上下界",
+        "{fragment} 的取值范围无法由数据目录推出。",
+        "请在作业的 ranges 中给出列的范围，例如 {example}；或在语句中限定，例如 least(greatest({argument}, 0), 100)。",
+    ),
+    en=(
+        "The summed values have no bounds",
+        "The range of {fragment} does not follow from the catalogue.",
+        "Give the column's range in the job's ranges, e.g. {example}, or limit it in the query: least(greatest({argument}, 0), 100).",
+    ),
+)
+BOUNDS_TOO_WIDE = declare(
+    "plan_bounds_too_wide",
+    zh=("取值范围过大", "{fragment} 每个单元的贡献上限超出可精确计算的范围。", "请在作业的 ranges 中收窄范围，或减小 rows_per_group。"),
+    en=(
+        "The bounds are too wide",
+        "One unit's share of {fragment} is beyond exact arithmetic.",
+        "Narrow it in the job's ranges, or lower rows_per_group.",
+    ),
+)
+CONSTANT_AGGREGATE = declare(
+    "plan_constant_aggregate",
+    zh=("汇总的是常量", "{fragment} 的结果不依赖数据的取值。", "数行数请用 COUNT(*)。"),
+    en=("A constant is aggregated", "{fragment} does not depend on any value.", "Count rows with COUNT(*)."),
+)
+KEY_TYPE = declare(
+    "plan_key_type",
+    zh=(
+        "不能按小数或时间分组",
+        "{fragment} 的类型是{kind_zh}，不能作为分组键。",
+        "请先归并为整数或日期，例如 floor(x / 10)、CAST(t AS DATE)。",
+    ),
+    en=(
+        "Fractions and times are not keys",
+        "{fragment} is a {kind_en}; it cannot be grouped by.",
+        "Turn it into integers or dates: floor(x / 10), CAST(t AS DATE).",
+    ),
+)
+CONSTANT_KEY = declare(
+    "plan_constant_key",
+    zh=("分组键是常量", "{fragment} 不含任何列。", "请从 GROUP BY 中去掉它。"),
+    en=("A constant key", "{fragment} holds no column.", "Leave it out of GROUP BY."),
+)
+TOO_MANY_KEYS = declare(
+    "plan_too_many_keys",
+    zh=("公开分组过多", "公开分组共有 {count} 个组合，上限为 {limit}。", "请减少分组列，或用 WHERE 限定取值。"),
+    en=(
+        "Too many public keys",
+        "The public keys have {count} combinations; the limit is {limit}.",
+        "Group by fewer columns, or restrict them in WHERE.",
+    ),
+)
+NO_KEYS_LEFT = declare(
+    "plan_no_keys_left",
+    zh=("没有可回答的分组", "WHERE 条件排除了 {fragment} 的全部公开取值。", "请检查条件中的取值是否写对。"),
+    en=("No key is left to answer", "WHERE excludes every public value of {fragment}.", "Check the values in the condition."),
+)
+NOTHING_PRIVATE = declare(
+    "plan_nothing_to_release",
+    zh=("没有需要计算的内容", "查询只列出公开的分组取值，没有汇总。", "请加上 COUNT(*)、SUM 或 AVG。"),
+    en=("Nothing to compute", "The query lists public keys and aggregates nothing.", "Add COUNT(*), SUM or AVG."),
+)
+HALF_WIDTH = declare(
+    "plan_no_half_width",
+    zh=(
+        "无法给出可靠的误差范围",
+        "对 {fragment} 无法如实给出误差范围。",
+        "请把其中的汇总分别列为结果列，取回后再计算；支持加减、与常量或分组键相乘除、两个汇总相除、取整。",
+    ),
+    en=(
+        "No honest error bar",
+        "No half-width can be given for {fragment}.",
+        "Select its aggregates as columns and compute on the answer; sums, differences, products and quotients with constants or keys, "
+        "ratios of two aggregates and rounding are supported.",
+    ),
+)
+BOUND_WIDENED = declare(
+    "plan_bound_widened",
+    zh=("只能收窄贡献上限", "{name} 设为 {asked}，数据目录的上限为 {limit}。", "请填写不超过 {limit} 的值，或不填。"),
+    en=("Bounds can only be narrowed", "{name} is {asked}; the catalogue allows {limit}.", "Give at most {limit}, or leave it out."),
+)
+RANGE_WIDENED = declare(
+    "plan_range_widened",
+    zh=("只能收窄取值范围", "列 {column} 的范围设为 {asked}，数据目录中为 {limit}。", "请填写在 {limit} 之内的范围，或不填。"),
+    en=(
+        "Ranges can only be narrowed",
+        "{column} is asked as {asked}; the catalogue says {limit}.",
+        "Give a range within {limit}, or leave it out.",
+    ),
+)
+RANGE_UNKNOWN = declare(
+    "plan_range_unknown",
+    zh=("范围所指的列不存在", "ranges 中的 {name} 不是查询所用数据集的数值列。", "请写成 列名 或 数据集.列名。"),
+    en=("A range for no column", "{name} in ranges is not a numeric column of the query's datasets.", "Write it as column or dataset.column."),
+)
+PRICE_TOO_SMALL = declare(
+    "plan_price_too_small",
+    zh=("隐私预算过小", "{asked} 分摊到 {parts} 项汇总后不足以计算。", "请提高 epsilon（或 rho），或减少汇总项。"),
+    en=(
+        "Too little privacy budget",
+        "{asked} over {parts} totals leaves nothing to compute with.",
+        "Raise epsilon (or rho), or ask fewer aggregates.",
+    ),
+)
+NOISE_TOO_LARGE = declare(
+    "plan_noise_too_large",
+    zh=("噪声将淹没一切结果", "按 {asked}，{fragment} 的噪声超出可表示的范围。", "请提高 epsilon（或 rho），或收窄取值范围与贡献上限。"),
+    en=(
+        "The noise would drown everything",
+        "At {asked} the noise of {fragment} is beyond what can be written.",
+        "Raise epsilon (or rho), or narrow ranges and bounds.",
+    ),
+)
+DELTA_TOO_SMALL = declare(
+    "plan_delta_too_small",
+    zh=("delta 过小", "分组取值不公开时需要 delta 不小于 {limit}，作业给的是 {asked}。", "请提高 delta，或按有公开取值范围的列分组。"),
+    en=(
+        "delta is too small",
+        "Private keys need a delta of at least {limit}; the job gives {asked}.",
+        "Raise delta, or group by columns with public domains.",
+    ),
+)

@@ -1,0 +1,119 @@
+"""The exact totals a query needs: each aggregate becomes one or two integer sums per key with a bound on what one unit can move.
+
+COUNT and SUM are one total; AVG is a sum about the middle of the range and a count of values, shared with an equal COUNT
+(docs/proofs/fixed-point.md has why values are integers before the first sum).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal as Either
+
+from policies.problem import Problem
+from sandbox.plan import problems as refusals
+from sandbox.plan.model import Bound, Total
+from sandbox.sql.expr import Call, Expr, Literal, columns
+from sandbox.sql.types import MAX_DIGITS, Type, exact
+
+Origin = Either["catalogue", "job", "derived"]
+LARGEST_CAP = 2**62
+EXACT_FLOAT = 2**50  # fixed point of a float is exact at its bounds below this
+ONE = exact(1, 1)
+
+
+@dataclass
+class Totals:
+    """Totals by what they count: asked twice, kept once. `values[i]` is what a row contributes to `totals[i]` (None: every row)."""
+
+    rows_per_group: int
+    totals: list[Total] = field(default_factory=list)
+    values: list[Expr | None] = field(default_factory=list)
+    bounds: dict[Bound, None] = field(default_factory=dict)
+    _known: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+    def units(self, condition: Expr | None = None) -> str:
+        return self._add("units", _when(condition, None), 0, 1, 1)
+
+    def count(self, value: Expr | None, condition: Expr | None) -> str:
+        """Rows, or rows where `value` is present (not NULL and not NaN), a unit counting at most `rows_per_group` within a key."""
+        return self._add("count", _when(condition, None if value is None else present(value)), 0, 1, self.rows_per_group)
+
+    def sum(self, value: Expr, condition: Expr | None, piece: str, source: Origin) -> str:
+        low, high, decimals = self._range(value, piece, source)
+        if low == high == 0:
+            raise refusals.CONSTANT_AGGREGATE(fragment=piece)
+        return self._sum(value, condition, piece, low, high, decimals, 0)
+
+    def average(self, value: Expr, condition: Expr | None, piece: str, source: Origin) -> tuple[str, str]:
+        """The sum about the middle of the range, and the count of values."""
+        low, high, decimals = self._range(value, piece, source)
+        if low == high:
+            raise refusals.CONSTANT_AGGREGATE(fragment=piece)
+        centre = (low + high) // 2
+        return self._sum(value, condition, piece, low - centre, high - centre, decimals, centre, scaled=True), self.count(value, condition)
+
+    def _sum(
+        self, value: Expr, condition: Expr | None, piece: str, low: int, high: int, decimals: int, centre: int, *, scaled: bool = False
+    ) -> str:
+        cap = self.rows_per_group * max(abs(low), abs(high))
+        if cap > LARGEST_CAP or (value.type.kind == "float" and max(abs(low + centre), abs(high + centre)) > EXACT_FLOAT):
+            raise refusals.BOUNDS_TOO_WIDE(fragment=piece)
+        return self._add("average" if scaled else "sum", _when(condition, value), low, high, cap, decimals, centre)
+
+    def _add(self, kind: str, value: Expr | None, low: int, high: int, cap: int, decimals: int = 0, centre: int = 0) -> str:
+        known = (kind, value, low, high, cap, decimals, centre)
+        if known not in self._known:
+            name = f"t{len(self.totals)}"
+            role: Either["units", "count", "sum", "average"] = kind  # type: ignore[assignment]  # the four calls above
+            self.totals.append(Total(name, role, low, high, cap, decimals, centre))
+            self.values.append(value)
+            self._known[known] = name
+        return self._known[known]
+
+    def named(self, name: str) -> Total:
+        return next(total for total in self.totals if total.name == name)
+
+    def _range(self, value: Expr, piece: str, source: Origin) -> tuple[int, int, int]:
+        """Bounds of one row's value in fixed point, and how many decimals that has. Raises `plan_no_bound`."""
+        kind = value.type
+        if kind.low is None or kind.high is None:
+            raise no_bound(value, piece)
+        decimals = kind.scale if kind.kind == "exact" else kind.digits if kind.digits is not None else _worth(kind)
+        self.bounds[Bound("range", piece, shown(kind.low), shown(kind.high), source)] = None
+        return math.floor(kind.low * 10**decimals), math.ceil(kind.high * 10**decimals), decimals
+
+
+def no_bound(value: Expr, piece: str) -> Problem:
+    name = next((column.name for column in columns(value) if column.type.numeric and not column.type.bounded), "x")
+    return refusals.NO_BOUND(fragment=piece, argument=name, example=f'{{"{name}": {{"low": 0, "high": 100}}}}')
+
+
+def shown(bound: Fraction) -> str:
+    return str(int(bound)) if bound.denominator == 1 else f"{float(bound):.9g}"
+
+
+def _worth(kind: Type) -> int:
+    """Decimals for a float whose grain nobody declared: about nine significant digits of its range."""
+    assert kind.low is not None
+    assert kind.high is not None
+    most = max(abs(kind.low), abs(kind.high), Fraction(1, 10**9))
+    return max(0, min(MAX_DIGITS, 8 - math.floor(math.log10(most))))
+
+
+def present(value: Expr) -> Expr | None:
+    """1 where there is a value; NaN is none. None when there always is one."""
+    if isinstance(value, Literal) and value.value is not None:
+        return None
+    form = "CASE WHEN {0} <= 'infinity'::DOUBLE THEN 1 END" if value.type.kind == "float" else "CASE WHEN {0} IS NOT NULL THEN 1 END"
+    return Call("present", (value,), ONE, form)
+
+
+def _when(condition: Expr | None, value: Expr | None) -> Expr | None:
+    """The value where the FILTER condition holds."""
+    if condition is None:
+        return value
+    if value is None:
+        return Call("present", (condition,), ONE, "CASE WHEN {0} THEN 1 END")
+    return Call("filtered", (condition, value), value.type, "CASE WHEN {0} THEN {1} END")

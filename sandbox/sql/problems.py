@@ -1,0 +1,223 @@
+"""Refusals of the SQL itself. Each names the fragment of the operator's text and says what to write instead."""
+
+from __future__ import annotations
+
+from policies.problem import Kind, declare
+
+EMPTY = declare(
+    "sql_empty",
+    zh=("没有查询语句", "作业中的 SQL 为空。", "请写一条 SELECT 语句，例如 SELECT city, COUNT(*) FROM visits GROUP BY city。"),
+    en=("No query", "The job's SQL is empty.", "Write one SELECT, e.g. SELECT city, COUNT(*) FROM visits GROUP BY city."),
+)
+TOO_LONG = declare(
+    "sql_too_long",
+    zh=("语句过长", "语句有 {size} 字节，上限为 {limit} 字节。", "请拆成几个作业，或用公共表代替很长的取值清单。"),
+    en=("The query is too long", "It has {size} bytes; the limit is {limit}.", "Split it, or use a public table instead of long value lists."),
+)
+TOO_LARGE = declare(
+    "sql_too_large",
+    zh=("语句过于庞大", "语句的语法单元超过 {limit} 个。", "请拆成几个作业，或用公共表代替很长的取值清单。"),
+    en=("The query is too large", "It has more than {limit} syntax elements.", "Split it, or use a public table instead of long value lists."),
+)
+TOO_DEEP = declare(
+    "sql_too_deep",
+    zh=("嵌套过深", "表达式嵌套超过 {limit} 层。", "请减少括号与函数的嵌套。"),
+    en=("Nested too deeply", "Expressions are nested more than {limit} deep.", "Use fewer nested parentheses and functions."),
+)
+BAD_CHARACTER = declare(
+    "sql_bad_character",
+    zh=("含有不可用字符", "语句第 {position} 个字符 {character} 不能使用。", "请删除控制字符或残缺字符后重新提交。"),
+    en=("A character that cannot be used", "Character {position} is {character}.", "Remove control characters and broken characters."),
+)
+SYNTAX = declare(
+    "sql_syntax",
+    zh=("语法错误", "第 {line} 行第 {column} 列附近无法解析：{fragment}", "请检查此处的拼写、逗号、括号与引号；语法以 DuckDB 的 SELECT 为准。"),
+    en=(
+        "Syntax error",
+        "Cannot be read near line {line}, column {column}: {fragment}",
+        "Check spelling, commas, parentheses and quotes there.",
+    ),
+)
+ONE_STATEMENT = declare(
+    "sql_one_statement",
+    zh=("只能有一条语句", "作业中有多条 SQL 语句。", "一个作业写一条 SELECT；其余语句请另交作业。"),
+    en=("One statement only", "The job holds several SQL statements.", "Write one SELECT per job; submit the others as jobs of their own."),
+)
+NOT_SELECT = declare(
+    "sql_not_select",
+    zh=("只能查询", "语句以 {fragment} 开头，不是 SELECT。", "作业只能读取统计结果，请改写为 SELECT … GROUP BY …。"),
+    en=("Queries only", "The statement starts with {fragment}, not SELECT.", "A job only reads statistics: write SELECT … GROUP BY …."),
+)
+NOT_SUPPORTED = declare(
+    "sql_not_supported",
+    zh=("不支持的写法", "不支持 {fragment}（{element}）。", "请只用支持的写法；清单见文档“支持的 SQL”。"),
+    en=("Not supported", "{fragment} is not supported ({element}).", "Keep to the supported SQL; the list is in the documentation."),
+)
+SUBQUERY = declare(
+    "sql_subquery",
+    zh=("不支持子查询", "{fragment} 是子查询或 WITH 子句。", "请直接从表中查询；筛选写在 WHERE，对结果的筛选写在 HAVING。"),
+    en=("No subqueries", "{fragment} is a subquery or WITH clause.", "Query the table directly: filter rows in WHERE, results in HAVING."),
+)
+SET_OPERATION = declare(
+    "sql_set_operation",
+    zh=("不支持集合运算", "{fragment} 用到 UNION、EXCEPT 或 INTERSECT。", "请分成几个作业，或用 CASE 与 FILTER 在一条语句中分组。"),
+    en=("No set operations", "{fragment} uses UNION, EXCEPT or INTERSECT.", "Submit separate jobs, or tell cases apart with CASE and FILTER."),
+)
+WINDOW = declare(
+    "sql_window",
+    zh=("不支持窗口函数", "{fragment} 是窗口函数或 QUALIFY。", "请用 GROUP BY 汇总；排名请在取回结果后计算。"),
+    en=("No window functions", "{fragment} is a window function or QUALIFY.", "Aggregate with GROUP BY; compute ranks on the answer."),
+)
+DISTINCT_ROWS = declare(
+    "sql_select_distinct",
+    zh=("不支持 SELECT DISTINCT", "{fragment} 会列出不同的行。", "请把这些列写进 GROUP BY，并加上 COUNT(*) 一类的汇总。"),
+    en=("No SELECT DISTINCT", "{fragment} would list distinct rows.", "Put the columns into GROUP BY and add an aggregate such as COUNT(*)."),
+)
+GROUPING_SETS = declare(
+    "sql_grouping_sets",
+    zh=("不支持多重分组", "{fragment} 用到 ROLLUP、CUBE 或 GROUPING SETS。", "每种分组各写一个作业。"),
+    en=("No grouping sets", "{fragment} uses ROLLUP, CUBE or GROUPING SETS.", "Write one job per grouping."),
+)
+SAMPLE = declare(
+    "sql_sample",
+    zh=("不支持抽样", "{fragment} 用到抽样子句。", "请去掉抽样；计算在全部数据上进行。"),
+    en=("No sampling", "{fragment} uses a sampling clause.", "Leave the sampling out; the job runs on all rows."),
+)
+PARAMETER = declare(
+    "sql_parameter",
+    zh=("不支持参数占位符", "{fragment} 是参数占位符。", "请把取值直接写在语句中。"),
+    en=("No parameters", "{fragment} is a parameter.", "Write the value itself into the query."),
+)
+TABLE_FUNCTION = declare(
+    "sql_table_function",
+    zh=("不能读取文件或表函数", "FROM 中的 {fragment} 不是已登记的数据集。", "FROM 与 JOIN 之后只能写数据目录中的数据集名称。"),
+    en=(
+        "No files or table functions",
+        "{fragment} in FROM is not a registered dataset.",
+        "Name datasets of the catalogue after FROM and JOIN.",
+    ),
+)
+COLLATION = declare(
+    "sql_collation",
+    zh=("不支持排序规则", "{fragment} 指定了排序规则。", "请去掉 COLLATE；需要忽略大小写时用 lower()。"),
+    en=("No collations", "{fragment} sets a collation.", "Leave COLLATE out; use lower() to ignore case."),
+)
+FUNCTION_UNKNOWN = declare(
+    "sql_function_unknown",
+    zh=("函数不在允许清单中", "{fragment} 用到函数 {function}，它不在允许清单中。", "{instead_zh}"),
+    en=("The function is not on the allow-list", "{fragment} uses {function}, which is not on the allow-list.", "{instead_en}"),
+)
+ARGUMENTS = declare(
+    "sql_function_arguments",
+    zh=("函数参数不合要求", "{fragment}：{reason_zh}。", "请按 {signature} 的形式书写。"),
+    en=("Arguments do not fit", "{fragment}: {reason_en}.", "Write it as {signature}."),
+)
+TYPES = declare(
+    "sql_type_mismatch",
+    zh=("类型不一致", "{fragment}：{reason_zh}。", "请用 CAST 转换为同一类型，或改用同类型的列与取值。"),
+    en=("Types do not fit", "{fragment}: {reason_en}.", "CAST to one type, or use columns and values of the same type."),
+)
+LITERAL = declare(
+    "sql_literal",
+    zh=("取值无法识别", "{fragment} 不是有效的{kind_zh}。", "请写成{example}这样的形式。"),
+    en=("Not a valid value", "{fragment} is not a valid {kind_en}.", "Write it like {example}."),
+)
+UNKNOWN_TABLE = declare(
+    "sql_unknown_table",
+    zh=("没有这个数据集", "数据目录中没有名为 {fragment} 的数据集。", "请用 yunei dataset list 查看可用的数据集名称。"),
+    en=("No such dataset", "The catalogue has no dataset named {fragment}.", "See the names with yunei dataset list."),
+)
+UNKNOWN_COLUMN = declare(
+    "sql_unknown_column",
+    zh=("没有这一列", "查询到的数据集中没有列 {fragment}。", "可用的列：{columns}。"),
+    en=("No such column", "The datasets of this query have no column {fragment}.", "There are: {columns}."),
+)
+AMBIGUOUS_COLUMN = declare(
+    "sql_ambiguous_column",
+    zh=("列名有歧义", "列 {fragment} 在多个数据集中都有。", "请写明数据集，例如 {example}。"),
+    en=("Ambiguous column", "More than one dataset has a column {fragment}.", "Name the dataset, e.g. {example}."),
+)
+DUPLICATE_ALIAS = declare(
+    "sql_duplicate_alias",
+    zh=("表名重复", "名称 {fragment} 在 FROM 中出现两次。", "请用 AS 给其中一个另起名称。"),
+    en=("A table name twice", "The name {fragment} occurs twice in FROM.", "Give one of them another name with AS."),
+)
+DUPLICATE_COLUMN = declare(
+    "sql_duplicate_column",
+    zh=("结果列重名", "结果中有两列都叫 {label}（误差列以 __half_width 结尾）。", "请用 AS 给其中一列另起名称。"),
+    en=("Two answer columns of one name", "Two columns would be called {label} (half-widths end in __half_width).", "Rename one with AS."),
+)
+NOT_GROUPED = declare(
+    "sql_not_grouped",
+    zh=("列未分组也未汇总", "{fragment} 既不在 GROUP BY 中，也不在汇总函数内。", "请把它写进 GROUP BY，或放进 COUNT、SUM、AVG 中。"),
+    en=(
+        "Neither grouped nor aggregated",
+        "{fragment} is not in GROUP BY nor inside an aggregate.",
+        "Group by it, or put it into COUNT, SUM or AVG.",
+    ),
+)
+MISPLACED_AGGREGATE = declare(
+    "sql_misplaced_aggregate",
+    zh=("汇总函数位置不对", "{fragment} 不能出现在{place_zh}。", "对行的筛选写在 WHERE，对汇总结果的筛选写在 HAVING，汇总函数不能嵌套。"),
+    en=(
+        "An aggregate in the wrong place",
+        "{fragment} cannot stand in {place_en}.",
+        "Filter rows in WHERE, results in HAVING; do not nest aggregates.",
+    ),
+)
+ORDINAL = declare(
+    "sql_ordinal",
+    zh=("序号超出范围", "{fragment} 不是结果列的序号，结果共有 {count} 列。", "请写 1 到 {count} 之间的序号，或写列名。"),
+    en=("No such position", "{fragment} is not the position of an answer column; there are {count}.", "Write 1 to {count}, or the name."),
+)
+JOIN_CONDITION = declare(
+    "sql_join_condition",
+    zh=("连接缺少等值条件", "{fragment} 没有两表列相等的连接条件。", "请写成 JOIN … ON a.列 = b.列，或 JOIN … USING (列)。"),
+    en=(
+        "A join without an equality",
+        "{fragment} has no equality between the two tables.",
+        "Write JOIN … ON a.column = b.column or JOIN … USING (column).",
+    ),
+)
+JOIN_KIND = declare(
+    "sql_join_kind",
+    zh=("不支持的连接方式", "{fragment} 的连接方式不受支持。", "请用 JOIN 或 LEFT JOIN。"),
+    en=("Join kind not supported", "{fragment} is a kind of join that is not supported.", "Use JOIN or LEFT JOIN."),
+)
+
+UNSUPPORTED: dict[str, Kind] = {  # sqlglot node, or node and argument, to the refusal that says more than NOT_SUPPORTED
+    "Subquery": SUBQUERY,
+    "Exists": SUBQUERY,
+    "CTE": SUBQUERY,
+    "With": SUBQUERY,
+    "In.query": SUBQUERY,
+    "Select.with_": SUBQUERY,
+    "Any": SUBQUERY,
+    "All": SUBQUERY,
+    "Union": SET_OPERATION,
+    "Except": SET_OPERATION,
+    "Intersect": SET_OPERATION,
+    "Window": WINDOW,
+    "WindowSpec": WINDOW,
+    "Qualify": WINDOW,
+    "Select.qualify": WINDOW,
+    "Select.windows": WINDOW,
+    "Select.distinct": DISTINCT_ROWS,
+    "Rollup": GROUPING_SETS,
+    "Cube": GROUPING_SETS,
+    "GroupingSets": GROUPING_SETS,
+    "Select.sample": SAMPLE,
+    "Table.sample": SAMPLE,
+    "TableSample": SAMPLE,
+    "Placeholder": PARAMETER,
+    "Parameter": PARAMETER,
+    "Table.this": TABLE_FUNCTION,
+    "Table.db": TABLE_FUNCTION,
+    "Table.catalog": TABLE_FUNCTION,
+    "Lateral": TABLE_FUNCTION,
+    "Unnest": TABLE_FUNCTION,
+    "Values": TABLE_FUNCTION,
+    "ReadCSV": TABLE_FUNCTION,
+    "ReadParquet": TABLE_FUNCTION,
+    "Collate": COLLATION,
+}

@@ -1,0 +1,83 @@
+"""Rules of text functions. Patterns, positions and lengths are constants, so that no value can make one raise or grow without bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sandbox.sql.casts import to_text
+from sandbox.sql.expr import Call, Expr, Literal
+from sandbox.sql.numbers import Misfit, constant_integer, integer, truth, want
+from sandbox.sql.types import TEXT, exact
+
+LONGEST = 10_000
+
+
+def constant_text(arg: Expr) -> Literal:
+    if isinstance(arg, Literal) and isinstance(arg.value, str) and len(arg.value) <= 200:
+        return arg
+    raise Misfit("此处须为不超过 200 字的文本常量", "a constant text of at most 200 characters is wanted here")
+
+
+def plain(op: str) -> Callable[[Sequence[Expr]], Expr]:
+    def rule(args: Sequence[Expr]) -> Expr:
+        want(("text",), *args)
+        return Call(op, tuple(args), TEXT, f"{op}({{0}})")
+
+    return rule
+
+
+def length(args: Sequence[Expr]) -> Expr:
+    want(("text",), *args)
+    return Call("length", tuple(args), exact(0, None), "CAST(length({0}) AS BIGINT)")
+
+
+def substring(args: Sequence[Expr]) -> Expr:
+    want(("text",), args[0])
+    start = constant_integer(args[1], 1, LONGEST)
+    count = constant_integer(args[2], 0, LONGEST) if len(args) > 2 else LONGEST
+    return Call("substring", (args[0], integer(start), integer(count)), TEXT, "substring({0}, {1}, {2})")
+
+
+def end(op: str) -> Callable[[Sequence[Expr]], Expr]:
+    def rule(args: Sequence[Expr]) -> Expr:
+        want(("text",), args[0])
+        return Call(op, (args[0], integer(constant_integer(args[1], 0, LONGEST))), TEXT, f"{op}({{0}}, {{1}})")
+
+    return rule
+
+
+def test(op: str) -> Callable[[Sequence[Expr]], Expr]:
+    def rule(args: Sequence[Expr]) -> Expr:
+        want(("text",), args[0])
+        return truth(op, f"{op}({{0}}, {{1}})", args[0], constant_text(args[1]))
+
+    return rule
+
+
+def like(op: str) -> Callable[[Sequence[Expr]], Expr]:
+    def rule(args: Sequence[Expr]) -> Expr:
+        want(("text",), args[0])
+        return truth(op, f"({{0}} {op.upper()} {{1}})", args[0], constant_text(args[1]))
+
+    return rule
+
+
+def replace(args: Sequence[Expr]) -> Expr:
+    want(("text",), args[0])
+    return Call("replace", (args[0], constant_text(args[1]), constant_text(args[2])), TEXT, "replace({0}, {1}, {2})")
+
+
+def split_part(args: Sequence[Expr]) -> Expr:
+    want(("text",), args[0])
+    place = integer(constant_integer(args[2], 1, LONGEST))
+    return Call("split_part", (args[0], constant_text(args[1]), place), TEXT, "split_part({0}, {1}, {2})")
+
+
+def join(args: Sequence[Expr]) -> Expr:
+    """`a || b`: NULL when either is."""
+    return Call("join", tuple(to_text(arg) for arg in args), TEXT, "({0} || {1})")
+
+
+def concat(args: Sequence[Expr]) -> Expr:
+    """concat(a, …): NULLs are skipped."""
+    return Call("concat", tuple(to_text(arg) for arg in args), TEXT, "concat({args})")
