@@ -13,7 +13,7 @@ from datetime import date
 from policies.catalogue import KeyValue
 from sandbox.plan.ir import Filter, Frontier, Join, Relation, Scan
 from sandbox.plan.model import Total
-from sandbox.sql.expr import Expr, emit, float_literal, integer_literal, quoted, text_literal
+from sandbox.sql.expr import Column, Expr, emit, float_literal, integer_literal, quoted, text_literal
 from sandbox.sql.numbers import FLOAT_CLAMP
 from sandbox.sql.types import Type
 
@@ -64,7 +64,8 @@ def _relation(relation: Relation) -> str:
 
 
 def key_sql(key: Expr) -> str:
-    return f"TRY_CAST({emit(key)} AS BIGINT)" if key.type.kind == "exact" else emit(key)
+    """A key in its wire type; a column is read in it already."""
+    return f"TRY_CAST({emit(key)} AS BIGINT)" if key.type.kind == "exact" and not isinstance(key, Column) else emit(key)
 
 
 def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:

@@ -245,11 +245,10 @@ def width_sql(form: Form, scales: Mapping[str, float]) -> str:
     v1, v2, cov = (_variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
     z2 = Z * Z
     room = f"({d} * {d} - {float_literal(z2 * v2)})"
-    lean = f"{float_literal(z2)} * abs({n} * {float_literal(v2)} - {d} * {float_literal(cov)}) / abs({d})"
-    under_root = (
-        f"{float_literal(v1)} * {d} * {d} - {float_literal(2 * cov)} * {n} * {d} + {float_literal(v2)} * {n} * {n}"
-        f" - {float_literal(z2 * (v1 * v2 - cov * cov))}"
-    )
+    tilt = f"{n} * {float_literal(v2)}" + (f" - {d} * {float_literal(cov)}" if cov else "")
+    lean = f"{float_literal(z2)} * abs({tilt}) / abs({d})"
+    under_root = f"{float_literal(v1)} * {d} * {d} + {float_literal(v2)} * {n} * {n}"
+    under_root += (f" - {float_literal(2 * cov)} * {n} * {d}" if cov else "") + f" - {float_literal(z2 * (v1 * v2 - cov * cov))}"
     fieller = f"({lean} + {float_literal(Z)} * sqrt(greatest({under_root}, 0e0))) / {room}"
     if form.span is None:
         return f"CASE WHEN {room} > 0 THEN {fieller} END"
@@ -258,6 +257,13 @@ def width_sql(form: Form, scales: Mapping[str, float]) -> str:
 
 
 def _linear_sql(form: Linear) -> str:
-    terms = [f"{float_literal(float(c))} * CAST({name} AS DOUBLE)" for name, c in form.terms.items()]
     assert form.constant is not None
-    return "(" + " + ".join([*terms, float_literal(float(form.constant))]) + ")"
+    terms = [f"{name}::DOUBLE" if c == 1 else f"{float_literal(float(c))} * {name}::DOUBLE" for name, c in form.terms.items()]
+    terms += [float_literal(float(form.constant))] if form.constant or not terms else []
+    return (
+        f"({' + '.join(terms)})"
+        if len(terms) > 1 or not terms[0].endswith("::DOUBLE")
+        else terms[0]
+        if "*" not in terms[0]
+        else f"({terms[0]})"
+    )

@@ -105,10 +105,13 @@ def literal(expr: Literal) -> str:
 
 
 def integer_literal(value: int, *, wide: bool = False) -> str:
-    return f"CAST({value} AS {'HUGEINT' if wide or abs(value) > 2**63 - 1 else 'BIGINT'})"
+    """Always typed: a bare numeral would be a 32-bit integer, whose arithmetic overflows."""
+    numeral = str(value) if value >= 0 else f"({value})"
+    return f"{numeral}::{'HUGEINT' if wide or abs(value) > 2**63 - 1 else 'BIGINT'}"
 
 
 def float_literal(value: float) -> str:
     """The DOUBLE itself: `repr` round-trips and DuckDB reads a numeral with an exponent as DOUBLE."""
     numeral = repr(float(value))
-    return f"CAST({numeral if 'e' in numeral else numeral + 'e0'} AS DOUBLE)"
+    numeral = numeral if "e" in numeral else numeral + "e0"
+    return numeral if value >= 0 else f"({numeral})"

@@ -1,0 +1,127 @@
+"""What a plan will do, said to people: bounds and where they came from, what one unit can move, the noise, the price, the error to expect.
+
+From the plan alone, so it is free and says nothing about data.
+"""
+
+from __future__ import annotations
+
+from sandbox.plan.model import Bound, Draw, Output, Plan, Total
+
+KINDS = {
+    "units": ("隐私单元个数", "number of privacy units"),
+    "count": ("行数", "number of rows"),
+    "sum": ("取值之和", "sum of values"),
+    "average": ("取值与中点之差的和（用于平均值）", "sum of values about the middle of their range (for an average)"),
+}
+SOURCES = {
+    "catalogue": ("来自数据目录", "from the catalogue"),
+    "job": ("由作业收窄", "narrowed by the job"),
+    "keys": ("公开分组只有这么多", "there are no more public keys"),
+    "derived": ("由列的范围推出", "derived from the columns' ranges"),
+}
+NOTES = (
+    (
+        "误差范围只含噪声，不含截断的影响：每个单元至多计入 {groups} 个分组，每个分组至多 {rows} 行，超出取值范围的值按端点计。",
+        "Half-widths cover noise alone, not clamping: a unit counts in at most {groups} groups with at most {rows} rows each, and values "
+        "outside the range count as its nearer end.",
+    ),
+    (
+        "空值与 NaN 不参与计数、求和与平均；无穷大按范围端点计；除以零得空值。",
+        "NULL and NaN take no part in counts of values, sums and averages; infinities count as the end of the range; division by zero is NULL.",
+    ),
+)
+THRESHOLD_NOTE = (
+    "分组取值不公开：隐私单元个数加噪后超过 {threshold} 的分组才会出现，人少的分组不出现。",
+    "Keys are private: only groups whose noisy number of units exceeds {threshold} appear; small groups do not.",
+)
+PUBLIC_NOTE = (
+    "分组取值是公开的：每个分组都会给出结果，没有数据的分组也在内。",
+    "Keys are public: every group is answered, those without data too.",
+)
+
+
+def explain(plan: Plan) -> dict[str, object]:
+    """JSON-ready: numbers as data, sentences under "zh" and "en". Exact amounts are decimal strings."""
+    return {
+        "query": plan.query,
+        "unit_space": plan.space,
+        "tables": [
+            {"dataset": scan.dataset, "version": scan.version, "private": scan.private, "columns": list(scan.columns)} for scan in plan.scans
+        ],
+        "keys": [
+            {"name": key.name, "type": key.type, "public": key.domain is not None, "values": len(key.domain or ()) or None} for key in plan.keys
+        ],
+        "bounds": [_bound(bound) for bound in plan.bounds],
+        "totals": [_total(plan.total(draw.total), draw, plan.groups_per_unit) for draw in plan.draws],
+        "outputs": [_output(output) for output in plan.outputs],
+        "expected_rows": plan.expected_rows,
+        "price": {
+            "rho": str(plan.loss.rho),
+            "threshold_delta": str(plan.loss.delta),
+            "epsilon": None if plan.epsilon is None else str(plan.epsilon),
+            "delta": plan.delta,
+        },
+        "sql": {"shard": plan.shard_sql, "finish": plan.finish_sql},
+        "zh": _sentences(plan, 0),
+        "en": _sentences(plan, 1),
+    }
+
+
+def _bound(bound: Bound) -> dict[str, object]:
+    zh, en = SOURCES[bound.source]
+    return {"what": bound.what, "of": bound.of, "low": bound.low, "high": bound.high, "source": bound.source, "zh": zh, "en": en}
+
+
+def _total(total: Total, draw: Draw, groups: int) -> dict[str, object]:
+    zh, en = KINDS[total.kind]
+    unit = 10**total.decimals
+    return {
+        "name": total.name,
+        "kind": total.kind,
+        "zh": zh,
+        "en": en,
+        "one_unit_moves_a_group_by": total.cap / unit,
+        "one_unit_moves_groups": groups,
+        "mechanism": "discrete Gaussian" if draw.threshold is None else "discrete Gaussian with threshold",
+        "scale": draw.scale / unit,
+        "threshold": draw.threshold,
+        "rho": str(draw.loss.rho),
+        "delta": str(draw.loss.delta),
+    }
+
+
+def _output(output: Output) -> dict[str, object]:
+    return {
+        "label": output.label,
+        "kind": output.kind,
+        "half_width": output.half_width,
+        "expected_half_width": output.expected_half_width,
+        "low": output.low,
+        "high": output.high,
+    }
+
+
+def _sentences(plan: Plan, language: int) -> list[str]:
+    threshold = plan.draws[0].threshold
+    notes = [note[language].format(groups=plan.groups_per_unit, rows=plan.rows_per_group) for note in NOTES]
+    if plan.keys:
+        notes.append((PUBLIC_NOTE if threshold is None else THRESHOLD_NOTE)[language].format(threshold=threshold))
+    for output in plan.outputs:
+        if output.kind == "value":
+            notes.append(_error(output, plan.expected_rows, language))
+    price = ("价格：ρ = {rho}，即 δ = {delta} 时 ε = {epsilon}。", "Price: rho = {rho}, which is epsilon = {epsilon} at delta = {delta}.")
+    return [*notes, price[language].format(rho=plan.loss.rho, delta=plan.delta, epsilon=plan.epsilon)]
+
+
+def _error(output: Output, rows: int, language: int) -> str:
+    if output.half_width is not None:
+        said = ("{label}：95 % 的情况下误差不超过 ±{width:.6g}。", "{label}: within ±{width:.6g} in 95 % of cases.")
+        return said[language].format(label=output.label, width=output.half_width)
+    if output.expected_half_width is not None:
+        said = (
+            "{label}：若一个分组约有 {rows} 行，95 % 的情况下误差约为 ±{width:.6g}；实际误差范围随结果给出。",
+            "{label}: about ±{width:.6g} in 95 % of cases for a group of some {rows} rows; the answer carries its own.",
+        )
+        return said[language].format(label=output.label, width=output.expected_half_width, rows=rows)
+    said = ("{label}：误差范围取决于结果，随结果逐行给出。", "{label}: the error depends on the answer, which carries it row by row.")
+    return said[language].format(label=output.label)
