@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.settings import Settings
 from jobs import acts, ledger
+from jobs import events as ev
 from jobs.register import Register
 from policies.catalogue import Snapshot
 from policies.licence import licence_from_toml
@@ -39,9 +40,14 @@ def bench(folder: Path, charges: int = 600, writers: int = 8) -> dict[str, Any]:
         names = ledger.accounts_of(space="person", datasets=["visits"], licence="bench", operator="bench-operator")
 
         def charge(number: int) -> None:
-            name = f"charge-{number}"
+            name, job = f"charge-{number}", f"job-{number}"
             with register.transaction(publish=False) as act:
-                ledger.reserve(act, charge=name, job=f"job-{number}", accounts=names, loss=Loss(1), by="bench-operator")
+                request = act.seal(b"SELECT 1")
+                act.append(
+                    ev.JobSubmitted(by="bench-operator", job=job, operator="bench-operator", licence="bench", scenario="bench", request=request)
+                )
+                act.append(ev.JobAdmitted(by="system", job=job, plan_digest="0" * 64, question=f"{number:064x}", cost=ev.Cost.of(Loss(1))))
+                ledger.reserve(act, charge=name, job=job, accounts=names, loss=Loss(1), by="bench-operator")
             with register.transaction(publish=False) as act:
                 ledger.reading(act, name, by="system")
             with register.transaction(publish=False) as act:
@@ -51,7 +57,7 @@ def bench(folder: Path, charges: int = 600, writers: int = 8) -> dict[str, Any]:
         with ThreadPoolExecutor(writers) as pool:
             list(pool.map(charge, range(charges)))
         elapsed = time.perf_counter() - started
-        used = {balance.used.pico_rho for balance in ledger.balances(register, names)}
+        used = {balance.spent.pico_rho for balance in ledger.balances(register, names)}
         assert used == {charges}, used
         return {
             "charges": charges,
