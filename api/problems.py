@@ -85,8 +85,23 @@ SERVER_STOPPING = declare(
     zh=("服务正在停止", "服务不再受理新任务；已受理的任务会在重启后继续。", "稍后重试。"),
     en=("The server is stopping", "It takes no new jobs; those admitted go on after the restart.", "Try again shortly."),
 )
+SERVER_HOME = declare(
+    "server_home",
+    zh=("主目录无法使用", "{why}", "核对 --home 与目录权限；密钥与数据库须来自同一备份。"),
+    en=("The home cannot be used", "{why}", "Check --home and the folder's permissions; keys and database must come from one backup."),
+)
+SERVER_SETTINGS = declare(
+    "server_settings",
+    zh=("设置有误", "{name}：{why}。", "改正该环境变量；全部设置见 docs/reference/settings.md。"),
+    en=("A setting is not right", "{name}: {why}.", "Mend that environment variable; see docs/reference/settings.md."),
+)
+SERVER_FILE = declare(
+    "server_file",
+    zh=("文件无法读取", "{path} 不是 {why} 文本。", "另存为 UTF-8 后再试。"),
+    en=("The file cannot be read", "{path} is not {why} text.", "Save it as UTF-8 and try again."),
+)
 INTERNAL = declare(
-    "internal",
+    "server_internal",
     zh=("内部错误", "服务器未能完成请求，编号 {id}。", "请把编号告知系统管理员；用同一 Idempotency-Key 重试不会重复支出。"),
     en=("Internal error", "Request {id} failed.", "Tell the administrator the id; a retry with the same Idempotency-Key costs nothing more."),
 )
@@ -105,7 +120,11 @@ STATUS: dict[str, int] = {
     "request_key_invalid": 400,
     "server_starting": 503,
     "server_stopping": 503,
-    "internal": 500,
+    "server_internal": 500,
+    "server_home": 500,
+    "server_home_in_use": 409,
+    "server_settings": 500,
+    "server_file": 422,
 }
 
 

@@ -164,10 +164,14 @@ class Services:
         self.crew.carry(lambda: carry(office, order, told.set_result, told.set_exception))
         return told
 
+    def stopping(self) -> None:
+        """The server is told to stop: long polls answer with what they know, no job is taken."""
+        self.watch.stop()
+        self.crew.stop()
+
     def close(self) -> None:
         """Graceful: no new jobs, those under way stop at their next step and stay resumable."""
-        self.watch.stopping = True
-        self.crew.stop()
+        self.stopping()
         if self._workers is not None:
             self._workers.close()
         self.crew.close()

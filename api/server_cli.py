@@ -1,0 +1,344 @@
+"""The verbs that come with the server's packages: serve, dataset add, licence grant …, key issue …, audit.
+
+They work on the home folder itself, whether or not a server runs on it: the register takes turns among processes. Whoever can run them
+owns the keys; the acts are logged as done by "system".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+from yunei.cli import output
+from yunei.problem import from_response
+from yunei.words import say
+
+if TYPE_CHECKING:
+    from api.services import Services
+    from infra.settings import Settings
+    from policies.problem import Problem
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+Role = Literal["operator", "builder", "steward", "reviewer", "supervisor", "auditor", "admin"]
+NOT_VERIFIED = 4  # the client's exit code for evidence that does not hold
+
+_HOME = "域内主目录；默认 YUNEI_HOME 或 ./yunei-home", "home folder; else YUNEI_HOME or ./yunei-home"
+_REASON = "原因，写入日志", "why; goes into the log"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the server's verbs to the client's command tree."""
+    from yunei.cli.app import Speaking, groups
+
+    def group(name: str, zh: str, en: str) -> typer.Typer:
+        if name not in groups:
+            groups[name] = Speaking(help=say(zh, en))
+            app.add_typer(groups[name], name=name)
+        return groups[name]
+
+    app.command("serve", help=say("启动服务", "run the server"))(_told(serve))
+    app.command("audit", help=say("由日志重算一切并与数据库比对", "recompute everything from the log and compare"))(_told(audit))
+    dataset = group("dataset", "已登记的公共数据", "the datasets that are registered")
+    dataset.command("add", help=say("登记数据集并加密入库", "register a dataset and ingest it, encrypted"))(_told(dataset_add))
+    licence = group("licence", "授权运营协议", "the licences that jobs run under")
+    licence.command("grant", help=say("授予协议（TOML 文件）", "grant a licence (TOML file)"))(_told(licence_grant))
+    licence.command("suspend", help=say("暂停协议：不再受理，也不再发布", "suspend: nothing is admitted or published"))(_told(licence_suspend))
+    licence.command("resume", help=say("恢复已暂停的协议", "resume a suspended licence"))(_told(licence_resume))
+    licence.command("revoke", help=say("撤销协议，不可恢复", "revoke a licence for good"))(_told(licence_revoke))
+    key = group("key", "访问密钥", "access keys")
+    key.command("issue", help=say("签发密钥，只显示一次", "issue a key; it is shown once"))(_told(key_issue))
+    key.command("revoke", help=say("撤销密钥，立即失效", "revoke a key, at once"))(_told(key_revoke))
+    key.command("list", help=say("全部密钥的前缀、主体与状态", "prefixes of all keys, whose they are, and their state"))(_told(key_list))
+
+
+def _told(verb: Verb) -> Verb:
+    """Problems of the server's packages leave through the client's one way of telling them."""
+
+    @functools.wraps(verb)
+    def run(*arguments: Any, **options: Any) -> Any:
+        from infra.keys import KeyRingError
+        from jobs.register import LogForked
+        from policies.problem import Problem
+
+        try:
+            return verb(*arguments, **options)
+        except Problem as problem:
+            raise _as_client(problem) from problem
+        except (KeyRingError, LogForked, OSError) as error:
+            from api.problems import SERVER_HOME
+
+            raise _as_client(SERVER_HOME(why=str(error))) from error
+
+    return run  # type: ignore[return-value]  # functools.wraps keeps the signature, which Typer reads
+
+
+def _as_client(problem: Problem) -> Exception:
+    return from_response(0, problem.as_data(), say.language)
+
+
+def _settings(home: Path | None, **changes: Any) -> Settings:
+    from pydantic import ValidationError
+
+    from api.problems import SERVER_SETTINGS
+    from infra.settings import Settings
+
+    try:
+        settings = Settings.load(home)
+        given = {name: value for name, value in changes.items() if value is not None}
+        return Settings(**{**settings.model_dump(), **given}) if given else settings
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise SERVER_SETTINGS(name=f"YUNEI_{name.upper()}", why=first["msg"]) from None
+
+
+@contextmanager
+def _services(home: Path | None) -> Iterator[Services]:
+    """The home, opened for one act beside whatever server runs on it."""
+    from api import logs
+    from api.services import Services
+
+    logs.configure(quiet=True)
+    services = Services.open(_settings(home))
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+# ── serve, audit ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def serve(
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+    host: Annotated[str | None, typer.Option("--host", help=say("监听地址", "address to listen on"))] = None,
+    port: Annotated[int | None, typer.Option("--port", help=say("监听端口；0 由系统选择", "port; 0: any that is free"))] = None,
+) -> int:
+    from api import logs, server
+
+    logs.configure()
+    return server.serve(_settings(home, host=host, port=port))
+
+
+def audit(
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+    log_dir: Annotated[
+        Path | None, typer.Option("--dir", help=say("只审这份日志副本，不看数据库", "audit this copy of a log alone, no database"))
+    ] = None,
+    vkey: Annotated[
+        list[str] | None, typer.Option("--key", metavar="VKEY", help=say("信任的日志公钥；默认本目录的", "log key to trust; else this home's"))
+    ] = None,
+    remembered: Annotated[
+        Path | None, typer.Option("--since", metavar="FILE", help=say("以前保存的检查点", "a checkpoint kept from before"))
+    ] = None,
+) -> int:
+    from jobs.audit import audit as run
+
+    since = remembered.read_text(encoding="utf-8") if remembered else None
+    if log_dir is not None and vkey:
+        report = run(log_dir, vkey, remembered=since)
+    else:
+        with _services(home) as services:
+            trusted = vkey or [services.register.vkey]
+            engine = None if log_dir is not None else services.register.engine
+            report = run(log_dir or services.settings.log_dir, trusted, engine, remembered=since)
+    output.facts(
+        [
+            (say("日志", "log"), report.origin),
+            (say("记录数", "entries"), report.size),
+            (say("根哈希", "root"), report.root.hex()),
+            (say("尚未入检查点", "not yet in a checkpoint"), report.unpublished or None),
+            (say("与数据库比对的行", "rows compared with the database"), report.rows or None),
+        ]
+    )
+    output.line()
+    output.table(
+        (say("账户", "account"), say("已支出 ρ", "rho spent"), say("已预留 ρ", "rho reserved"), say("上限 ρ", "rho cap")),
+        [(balance.account, _plain(balance.spent.rho), _plain(balance.reserved.rho), _plain(balance.cap.rho)) for balance in report.accounts],
+        right=(1, 2, 3),
+        csv_headers=("account", "rho_spent", "rho_reserved", "rho_cap"),
+    )
+    output.line()
+    for finding in report.findings:
+        output.problem_panel(from_response(0, finding.as_data(), say.language))
+    if report.clean:
+        output.line(
+            say(
+                "日志、签名与全部账户一致，未发现问题。" if report.rows else "日志与签名完好，账户可由日志重算。",
+                "Log, signature and every account agree; nothing was found."
+                if report.rows
+                else "Log and signature hold; accounts follow from them.",
+            )
+        )
+    return 0 if report.clean else NOT_VERIFIED
+
+
+def _plain(value: Any) -> str:
+    from jobs.ledger import plain
+
+    return plain(value)
+
+
+# ── data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def dataset_add(
+    catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE.toml", exists=True, dir_okay=False, help=say("目录文件", "catalogue file"))],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help=say("Parquet 或 CSV 文件", "Parquet or CSV files"))
+    ],
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+    encoding: Annotated[str, typer.Option("--encoding", help=say("CSV 的编码", "encoding of CSV files"))] = "utf-8",
+) -> None:
+    from jobs.acts import register_dataset
+    from policies.catalogue import dataset_from_toml
+    from sandbox.raw.ingest import ingest
+
+    dataset = dataset_from_toml(_text(catalogue))
+    with _services(home) as services:
+        current = services.register.catalogue()
+        known = services.vault.versions(dataset.name)
+        version = max(*known, current[dataset.name].version if dataset.name in current else 0, 0) + 1
+        with output.counting(say(f"校验并加密 {dataset.name}", f"checking and encrypting {dataset.name}")) as progress:
+            report = ingest(
+                dataset,
+                sources,
+                services.vault,
+                version=version,
+                catalogue_public=current,
+                random=services.random,
+                progress=None if progress is None else (lambda done, total: progress(done, total or done)),
+                shard_rows=services.settings.shard_rows,
+                csv_encoding=encoding,
+            )
+        register_dataset(services.register, report.snapshot)
+    output.line(
+        say(
+            f"已登记 {dataset.name} 第 {version} 版：{report.rows:,} 行，{report.shards} 个加密分片",
+            f"registered {dataset.name} version {version}: {report.rows:,} rows in {report.shards} encrypted shards",
+        )
+    )
+    notes = [
+        (say("缺少隐私单元而丢弃的行", "rows dropped for having no unit"), report.dropped_null_units or None),
+        *((say(f"列 {name} 截到范围内", f"column {name} clamped"), count) for name, count in sorted(report.clamped.items())),
+        *((say(f"列 {name} 的 NaN 记为空值", f"column {name} NaN to null"), count) for name, count in sorted(report.nan_to_null.items())),
+        (say("未声明而未入库的列", "columns not declared, not stored"), ", ".join(report.ignored_columns) or None),
+    ]
+    output.facts(notes)
+
+
+def _text(path: Path) -> str:
+    from api.problems import SERVER_FILE
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SERVER_FILE(path=path, why="UTF-8") from None
+
+
+# ── licences and keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def licence_grant(
+    file: Annotated[Path, typer.Argument(metavar="LICENCE.toml", exists=True, dir_okay=False, help=say("协议文件", "licence file"))],
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+) -> None:
+    from jobs.acts import grant_licence
+    from policies.licence import check_scope, licence_from_toml
+
+    licence = licence_from_toml(_text(file))
+    with _services(home) as services:
+        check_scope(licence, services.register.catalogue())
+        grant_licence(services.register, licence)
+    output.line(
+        say(
+            f"已授予 {licence.operator} 协议 {licence.id}：{licence.title.zh}",
+            f"granted licence {licence.id} to {licence.operator}: {licence.title.en}",
+        )
+    )
+
+
+def licence_suspend(
+    licence: Annotated[str, typer.Argument(metavar="LICENCE", help=say("协议编号", "id of the licence"))],
+    reason: Annotated[str, typer.Option("--reason", help=say(*_REASON))],
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+) -> None:
+    from jobs.acts import suspend_licence
+
+    with _services(home) as services:
+        suspend_licence(services.register, licence, reason=reason)
+    output.line(say(f"已暂停 {licence}：不再受理任务，运行中的结果不再发布", f"suspended {licence}: nothing more is admitted or published"))
+
+
+def licence_resume(
+    licence: Annotated[str, typer.Argument(metavar="LICENCE", help=say("协议编号", "id of the licence"))],
+    reason: Annotated[str, typer.Option("--reason", help=say(*_REASON))],
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+) -> None:
+    from jobs.acts import resume_licence
+
+    with _services(home) as services:
+        resume_licence(services.register, licence, reason=reason)
+    output.line(say(f"已恢复 {licence}", f"resumed {licence}"))
+
+
+def licence_revoke(
+    licence: Annotated[str, typer.Argument(metavar="LICENCE", help=say("协议编号", "id of the licence"))],
+    reason: Annotated[str, typer.Option("--reason", help=say(*_REASON))],
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+) -> None:
+    from jobs.acts import revoke_licence
+
+    with _services(home) as services:
+        revoke_licence(services.register, licence, reason=reason)
+    output.line(say(f"已撤销 {licence}，不可恢复", f"revoked {licence} for good"))
+
+
+def key_issue(
+    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
+    role: Annotated[Role, typer.Option("--role", help=say("角色；未登记的主体随之登记", "role; a new principal is registered with it"))],
+    title_zh: Annotated[str | None, typer.Option("--title-zh", help=say("中文名称", "name in Chinese"))] = None,
+    title_en: Annotated[str | None, typer.Option("--title-en", help=say("英文名称", "name in English"))] = None,
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+) -> None:
+    from jobs.acts import issue_key
+    from policies.catalogue import Title
+
+    with _services(home) as services:
+        title = Title(zh=title_zh or title_en or principal, en=title_en or title_zh or principal)
+        secret = issue_key(services.register, principal, role, title=title)
+    output.note(
+        say(
+            f"{principal}（{role}）的密钥，只显示这一次，请立即交给本人：",
+            f"key of {principal} ({role}); shown this once, hand it over now:",
+        )
+    )
+    output.line(secret)
+
+
+def key_revoke(
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=say("密钥前缀（yk_ 之后的一段）", "the key's prefix, the part after yk_"))],
+    reason: Annotated[str, typer.Option("--reason", help=say(*_REASON))],
+    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
+) -> None:
+    from jobs.acts import revoke_key
+
+    with _services(home) as services:
+        revoke_key(services.register, prefix, reason=reason)
+    output.line(say("已撤销，立即失效", "revoked; it opens nothing from now on"))
+
+
+def key_list(home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None) -> None:
+    with _services(home) as services:
+        roles = {principal.id: principal.role for principal in services.register.principals()}
+        rows = [(key.prefix, key.principal, roles[key.principal], key.status, key.issued_at) for key in services.register.api_keys()]
+    output.table(
+        (say("前缀", "prefix"), say("主体", "principal"), say("角色", "role"), say("状态", "status"), say("签发", "issued")),
+        rows,
+        csv_headers=("prefix", "principal", "role", "status", "issued_at"),
+    )
