@@ -50,6 +50,8 @@ def query(
             raise ValueError("one SELECT at a time")
         for name, table in tables.items():
             connection.register(name, table)
-        return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        # A query may do without a parameter; DuckDB refuses one that it does not mention.
+        used = {name: value for name, value in (parameters or {}).items() if name in statements[0].named_parameters}
+        return connection.sql(sql, params=used or None).to_arrow_table()
     finally:
         connection.close()

@@ -27,7 +27,7 @@ _ROW = "#row"  # no declared name has a '#'
 
 
 def _matched(pattern: str, then: str) -> str:
-    return f"CASE WHEN regexp_full_match(trim({{x}}), '{pattern}') THEN {then} END"
+    return f"CASE WHEN regexp_full_match({{x}}, '{pattern}') THEN {then} END"
 
 
 # (declared type, how it came) → conversion of {x}; NULL when it cannot be converted. {d}: decimals.
@@ -35,33 +35,33 @@ CONVERSIONS: dict[tuple[ColumnType, Kind], str] = {
     ("integer", "integer"): "TRY_CAST({x} AS BIGINT)",
     ("integer", "float"): f"CASE WHEN {{x}} = trunc({{x}}) AND abs({{x}}) <= {2**53} THEN TRY_CAST({{x}} AS BIGINT) END",
     ("integer", "decimal"): "CASE WHEN {x} = trunc({x}) THEN TRY_CAST({x} AS BIGINT) END",
-    ("integer", "csv"): _matched(r"[+-]?[0-9]+(\.0*)?", "TRY_CAST(split_part(trim({x}), '.', 1) AS BIGINT)"),
+    ("integer", "csv"): _matched(r"[+-]?[0-9]+(\.0*)?", "TRY_CAST({x} AS BIGINT)"),
     ("decimal", "integer"): "TRY_CAST({x} AS DECIMAL(18, {d}))",
     ("decimal", "float"): "TRY_CAST({x} AS DECIMAL(18, {d}))",
     ("decimal", "decimal"): "TRY_CAST({x} AS DECIMAL(18, {d}))",
-    ("decimal", "csv"): _matched(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", "TRY_CAST(trim({x}) AS DECIMAL(18, {d}))"),
+    ("decimal", "csv"): _matched(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", "TRY_CAST({x} AS DECIMAL(18, {d}))"),
     ("number", "integer"): "TRY_CAST({x} AS DOUBLE)",
     ("number", "float"): "TRY_CAST({x} AS DOUBLE)",
     ("number", "decimal"): "TRY_CAST({x} AS DOUBLE)",
-    ("number", "csv"): _matched(r"(?i)[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?", "TRY_CAST(trim({x}) AS DOUBLE)"),
+    ("number", "csv"): _matched(r"(?i)[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?", "TRY_CAST({x} AS DOUBLE)"),
     ("text", "text"): "{x}",
     ("text", "csv"): "{x}",
     ("date", "date"): "CASE WHEN isfinite({x}) THEN {x} END",
     ("date", "timestamp"): "CASE WHEN isfinite({x}) AND {x} = date_trunc('day', {x}) THEN TRY_CAST({x} AS DATE) END",
     ("date", "csv"): "COALESCE("
-    + _matched(r"[0-9]{{4}}([-/])[0-9]{{1,2}}[-/][0-9]{{1,2}}", "TRY_CAST(replace(trim({x}), '/', '-') AS DATE)")
+    + _matched(r"[0-9]{{4}}([-/])[0-9]{{1,2}}[-/][0-9]{{1,2}}", "TRY_CAST(replace({x}, '/', '-') AS DATE)")
     + ", "
-    + _matched(r"[0-9]{{8}}", "TRY_CAST(try_strptime(trim({x}), '%Y%m%d') AS DATE)")
+    + _matched(r"[0-9]{{8}}", "TRY_CAST(try_strptime({x}, '%Y%m%d') AS DATE)")
     + ")",
     ("timestamp", "timestamp"): "CASE WHEN isfinite({x}) THEN {x} END",
     ("timestamp", "date"): "CASE WHEN isfinite({x}) THEN TRY_CAST({x} AS TIMESTAMP) END",
     ("timestamp", "csv"): _matched(
         r"[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}([ T][0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,9}})?)?)?",
-        "TRY_CAST(replace(trim({x}), '/', '-') AS TIMESTAMP)",
+        "TRY_CAST(replace({x}, '/', '-') AS TIMESTAMP)",
     ),
     ("boolean", "boolean"): "{x}",
-    ("boolean", "csv"): "CASE WHEN lower(trim({x})) IN ('true', 't', '1', 'yes', 'y', '是') THEN true "
-    "WHEN lower(trim({x})) IN ('false', 'f', '0', 'no', 'n', '否') THEN false END",
+    ("boolean", "csv"): "CASE WHEN lower({x}) IN ('true', 't', '1', 'yes', 'y', '是') THEN true "
+    "WHEN lower({x}) IN ('false', 'f', '0', 'no', 'n', '否') THEN false END",
 }
 
 
@@ -105,14 +105,21 @@ class Rules:
         return result.select([rules.id for rules in self._columns]).rename_columns(self.schema.names).cast(self.schema)
 
     def _emit(self, kinds: tuple[Kind, ...]) -> str:
-        inner, outer, keep = [f'"{_ROW}"'], [f'"{_ROW}"'], ""
+        # One layer per step, so that no expression is computed twice.
+        row = f'"{_ROW}"'
+        trimmed, cleaned, converted, outer, keep = [row], [row], [row], [row], ""
         for rules, kind in zip(self._columns, kinds, strict=True):
-            inner += [f"{rules.cleaned(kind)} AS {rules.x}", f"{rules.converted(kind)} AS {rules.v}", f"{rules.nan(kind)} AS {rules.id}_nan"]
+            trimmed += [f"{rules.trimmed(kind)} AS {rules.id}"]
+            cleaned += [f"{rules.cleaned(kind)} AS {rules.x}", f"{rules.nan(kind)} AS {rules.id}_nan"]
+            converted += [rules.x, f"{rules.converted(kind)} AS {rules.v}", f"{rules.id}_nan"]
             outer += [f"{rules.stored()} AS {rules.id}"]
             outer += [f'COALESCE({test}, false) AS "{rules.id}#{rule}"' for rule, test in (*rules.refusals, *rules.mendings)]
             if rules.drops_null:
                 keep = f" WHERE {rules.x} IS NOT NULL"
-        return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM batch) AS rows{keep}"
+        source = "batch"
+        for layer in (trimmed, cleaned, converted):
+            source = f"(SELECT {', '.join(layer)} FROM {source}) AS rows"
+        return f"SELECT {', '.join(outer)} FROM {source}{keep}"
 
 
 class _ColumnRules:
@@ -152,18 +159,21 @@ class _ColumnRules:
         declared = {"range": f"{column.low} – {column.high}", "length": column.max_length, "domain": len(column.domain or ())}
         return str(declared.get(rule, ""))
 
+    def trimmed(self, kind: Kind) -> str:
+        return f"trim({self.id})" if kind == "csv" and self.column.type != "text" else self.id
+
     def cleaned(self, kind: Kind) -> str:
         raw = self.id
         if kind == "float":
             return f"CASE WHEN isnan({raw}) THEN NULL ELSE {raw} END"
         if kind == "csv" and self.column.type != "text":
-            return f"CASE WHEN upper(trim({raw})) IN {_NULL_WORDS} THEN NULL ELSE {raw} END"
+            return f"CASE WHEN upper({raw}) IN {_NULL_WORDS} THEN NULL ELSE {raw} END"
         if self.is_unit and self.column.type == "text":  # a blank id names nobody
             return f"CASE WHEN regexp_full_match({raw}, '{_SPACE}') THEN NULL ELSE {raw} END"
         return raw
 
     def converted(self, kind: Kind) -> str:
-        return CONVERSIONS[self.column.type, kind].format(x=f"({self.cleaned(kind)})", d=self.column.decimals)
+        return CONVERSIONS[self.column.type, kind].format(x=self.x, d=self.column.decimals)
 
     def nan(self, kind: Kind) -> str:
         return f"isnan({self.id})" if kind == "float" else "false"
