@@ -75,7 +75,7 @@ class Client:
         timeout: float = 30.0,
         *,
         state: str | Path | None = None,
-        retries: int = 4,
+        retries: int = 3,
         allow_http: bool | None = None,
         transport: httpx2.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,

@@ -13,8 +13,6 @@ import httpx2
 from yunei.problem import problem
 from yunei.transport import AS_IS, Http
 
-CHUNK = 1 << 20
-
 
 def download(http: Http, path: str, params: Mapping[str, str], target: Path) -> Path:
     """`target`, holding exactly the bytes the server has now.
@@ -64,7 +62,7 @@ def _take(http: Http, path: str, params: Mapping[str, str], part: Path, etag: st
         part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab" if goes_on else "wb") as file:
             try:
-                for chunk in response.iter_raw(CHUNK):
+                for chunk in response.iter_raw():  # as it comes: a chunk size would hold back, and lose, what came last
                     file.write(chunk)
             except httpx2.TransportError:
                 return False

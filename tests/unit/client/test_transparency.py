@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
+from tests.unit.client import logs
 from yunei import transparency as t
 from yunei.problem import NotVerified
 from yunei.tiles import Folder, check_extends, tile_path, verify_log
-
-from tests.unit.client import logs
 
 KEY, WITNESS = t.Key.parse(logs.VKEY), t.Key.parse(logs.WITNESS_VKEY)
 SEVEN = [b"entry-%d" % number for number in range(7)]

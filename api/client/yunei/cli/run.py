@@ -162,15 +162,10 @@ def usage(error: Any) -> list[str]:
             text = text.replace(english, chinese)
     context = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
-    return [
-        f"{say('用法错误：', 'usage: ')}{translated(text)}",
-        *(
-            [say(f"{option} 写在名词之前：yunei {option} …", f"{option} goes before the noun: yunei {option} …")]
-            if option in BEFORE_NOUN
-            else []
-        ),
-        f"→ {context.command_path if context is not None else 'yunei'} --help",
-    ]
+    lines = [f"{say('用法错误：', 'usage: ')}{translated(text)}"]
+    if option in BEFORE_NOUN:
+        lines.append(say(f"{option} 写在名词之前：yunei {option} …", f"{option} goes before the noun: yunei {option} …"))
+    return [*lines, f"→ {context.command_path if context is not None else 'yunei'} --help"]
 
 
 PHRASES = (
