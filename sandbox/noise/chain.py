@@ -124,9 +124,7 @@ def chosen_keys(plan: Plan, draw: Draw) -> Any:
     """
     threshold = draw.threshold
     assert threshold is not None
-    strict = dp.new_function(
-        quiet(lambda noisy: {text: value for text, value in noisy.items() if value > threshold}), TO="HashMap<String, i64>"
-    )
+    strict = dp.new_function(quiet(lambda noisy: {text: value for text, value in noisy.items() if value > threshold}), TO="ExtrinsicObject")
     return (keyed(plan, draw.total) >> dp.m.then_gaussian_threshold(scale=draw.scale, threshold=threshold)) >> strict
 
 

@@ -23,6 +23,7 @@ ARROW = {"integer": pa.int64(), "text": pa.string(), "date": pa.date32(), "boole
 _WIRE = {"integer": pa.int64(), "text": pa.string(), "date": pa.int32(), "boolean": pa.bool_()}
 
 
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode  # made once: json.dumps makes one a call
 _NARROW: dict[str, tuple[pa.DataType, ...]] = {"integer": (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16(), pa.uint32())}
 
 
@@ -42,7 +43,7 @@ def write(keys: Sequence[Key], columns: Sequence[pa.ChunkedArray], rows: int) ->
     if not keys:
         return ["[]"] * rows
     values = [column.cast(_WIRE[key.type]).to_pylist() for key, column in zip(keys, columns, strict=True)]
-    return [json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in zip(*values, strict=True)]
+    return [_encode(row) for row in zip(*values, strict=True)]
 
 
 def read_sorted(keys: Sequence[Key], written: Sequence[str]) -> tuple[list[str], pa.Table]:
