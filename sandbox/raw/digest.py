@@ -20,17 +20,19 @@ import pyarrow.compute as pc
 
 
 class PartDigest:
-    """SHA-256 over the rows of one part, whatever the pieces they come in: one running hash per column."""
+    """SHA-256 over the rows of one part, whatever the pieces they come in: per column one running hash of null flags, of text lengths
+    and of values."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._columns = [hashlib.sha256() for _ in schema]
+        self._columns = [(hashlib.sha256(), hashlib.sha256(), hashlib.sha256()) for _ in schema]
 
     def add(self, table: pa.Table) -> None:
-        for hasher, column in zip(self._columns, table.columns, strict=True):
-            _hash(hasher, column)
+        for hashers, column in zip(self._columns, table.columns, strict=True):
+            for chunk in column.chunks:
+                _hash(*hashers, chunk)
 
     def digest(self) -> bytes:
-        return hashlib.sha256(b"".join(hasher.digest() for hasher in self._columns)).digest()
+        return hashlib.sha256(b"".join(hasher.digest() for hashers in self._columns for hasher in hashers)).digest()
 
 
 def content_digest(key: bytes, dataset: str, schema: pa.Schema, parts: Iterable[bytes]) -> str:
@@ -40,22 +42,20 @@ def content_digest(key: bytes, dataset: str, schema: pa.Schema, parts: Iterable[
     return hmac.new(key, "\n".join(head).encode() + b"\0" + b"".join(parts), "sha256").hexdigest()
 
 
-def _hash(hasher: Any, column: pa.ChunkedArray) -> None:
-    # Canonical bytes, a byte per null flag: Arrow leaves what lies under a null, and the spare bits of a bitmap, undefined.
-    for chunk in column.chunks:
-        nulls = chunk.is_null()
-        values = chunk.fill_null(_zero(chunk.type)) if chunk.null_count else chunk
-        hasher.update(nulls.cast(pa.uint8()).to_numpy())
-        if pa.types.is_string(chunk.type):
-            hasher.update(np.ascontiguousarray(pc.binary_length(values).to_numpy(), np.dtype("<i4")))
-            values = pa.concat_arrays([values])  # at offset 0, so that the data buffer starts with the first value
-            end = int(np.frombuffer(values.buffers()[1], np.int32)[len(values)]) if len(values) else 0
-            hasher.update(memoryview(values.buffers()[2])[:end] if end else b"")
-        elif pa.types.is_boolean(chunk.type):
-            hasher.update(values.cast(pa.uint8()).to_numpy())
-        else:
-            width = chunk.type.byte_width
-            hasher.update(memoryview(values.buffers()[1])[values.offset * width : (values.offset + len(values)) * width])
+def _hash(nulls: Any, lengths: Any, values: Any, chunk: pa.Array) -> None:
+    # A byte per null flag, and zeros under nulls: Arrow leaves what lies there, and the spare bits of a bitmap, undefined.
+    nulls.update(chunk.is_null().cast(pa.uint8()).to_numpy())
+    filled = chunk.fill_null(_zero(chunk.type)) if chunk.null_count else chunk
+    if pa.types.is_string(chunk.type):
+        lengths.update(np.ascontiguousarray(pc.binary_length(filled).to_numpy(), np.dtype("<i4")))
+        offsets = np.frombuffer(filled.buffers()[1], np.int32)
+        start, end = int(offsets[filled.offset]), int(offsets[filled.offset + len(filled)])
+        values.update(memoryview(filled.buffers()[2])[start:end] if end > start else b"")
+    elif pa.types.is_boolean(chunk.type):
+        values.update(filled.cast(pa.uint8()).to_numpy())
+    else:
+        width = chunk.type.byte_width
+        values.update(memoryview(filled.buffers()[1])[filled.offset * width : (filled.offset + len(filled)) * width])
 
 
 def _zero(kind: pa.DataType) -> pa.Scalar:

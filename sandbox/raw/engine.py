@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 
 import duckdb
 import pyarrow as pa
@@ -23,10 +23,10 @@ LOCKED = {
     "temp_directory": "",  # no spilling: nothing decrypted touches a disk
     "lock_configuration": "true",
 }
-DEFAULT_MEMORY_BYTES = 2**30
+MEMORY_BYTES = 2**30  # for hash tables, beside the tables handed over; past it a query fails instead of spilling
 
 
-@lru_cache(maxsize=4)
+@cache
 def _database(memory_bytes: int) -> duckdb.DuckDBPyConnection:
     # Opening costs 16-30 ms, a cursor on it half of one. One thread: workers are one per core, and sums of one thread never race.
     settings = LOCKED | {"threads": "1", "memory_limit": f"{memory_bytes}B"}
@@ -35,15 +35,9 @@ def _database(memory_bytes: int) -> duckdb.DuckDBPyConnection:
     return database
 
 
-def query(
-    sql: str,
-    tables: Mapping[str, pa.Table | pa.RecordBatch],
-    parameters: Mapping[str, object] | None = None,
-    *,
-    memory_bytes: int = DEFAULT_MEMORY_BYTES,
-) -> pa.Table:
+def query(sql: str, tables: Mapping[str, pa.Table], parameters: Mapping[str, object] | None = None) -> pa.Table:
     """The answer of one SELECT over `tables`, which are visible by name for this call alone. Raises duckdb.Error, ValueError."""
-    connection = _database(memory_bytes).cursor()
+    connection = _database(MEMORY_BYTES).cursor()
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:

@@ -51,7 +51,7 @@ class ShardTask:
     sql: str
     seed: int = field(repr=False)
     sources: tuple[Source, ...]
-    memory_bytes: int
+    memory_bytes: int  # of decrypted columns to keep for next time
 
 
 _cache = ColumnCache()
@@ -65,7 +65,7 @@ def run_shard(task: ShardTask) -> pa.Table | None:
             source.alias: pa.concat_tables([_cache.table(part, source.columns, task.memory_bytes) for part in source.parts])
             for source in task.sources
         }
-        return query(task.sql, tables, {"seed": task.seed}, memory_bytes=task.memory_bytes)
+        return query(task.sql, tables, {"seed": task.seed})
     except Exception:
         return None
 

@@ -58,12 +58,13 @@ def combine(plan: Plan, partials: Iterable[pa.Table]) -> ExactTotals:
     for partial in partials:
         waiting.append(partial)
         if len(waiting) > 1 and sum(table.num_rows for table in waiting) > _FOLD_ROWS:
-            waiting = [_add(plan, waiting, "SUM({0})::HUGEINT")]
-    return ExactTotals(_add(plan, waiting, f"LEAST(GREATEST(SUM({{0}}), {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT"))
+            waiting = [_add(plan, waiting, "{0}::HUGEINT")]
+    return ExactTotals(_add(plan, waiting, f"LEAST(GREATEST({{0}}, {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT"))
 
 
 def _add(plan: Plan, tables: list[pa.Table], form: str) -> pa.Table:
     keys = [key.name for key in plan.keys]
-    sums = [f"COALESCE({form.format(total.name + '::HUGEINT')}, 0) AS {total.name}" for total in plan.totals]
+    # A sum of no rows is NULL and means 0; GREATEST would take NULL for the lowest number there is.
+    sums = [f"{form.format(f'COALESCE(SUM({total.name}::HUGEINT), 0)')} AS {total.name}" for total in plan.totals]
     order = " GROUP BY ALL ORDER BY ALL" if keys else ""
     return query(f"SELECT {', '.join(keys + sums)} FROM partials{order}", {"partials": pa.concat_tables(tables)})
