@@ -72,7 +72,7 @@ class Authority:
         return tuple(self._answer(result) for result in results)
 
     def _answer(self, result: Any) -> Answer:
-        sound = not result.diagnostics.errors and result.decision is not cedarpy.Decision.NoDecision
+        sound = not result.diagnostics.errors
         spoke = set(result.diagnostics.id_annotations_by_reason.values())
         forbidding = tuple(rule for rule in self.rules if rule in spoke)
         return Answer(allowed=sound and result.allowed, sound=sound, forbidding=forbidding)

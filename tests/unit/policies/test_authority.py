@@ -85,6 +85,13 @@ def test_a_question_that_lacks_a_fact_is_refused() -> None:
     assert (answer.allowed, answer.sound, answer.forbidding) == (False, False, ())
 
 
+def test_a_question_with_a_fact_the_schema_does_not_know_is_refused() -> None:
+    question, entities = question_and_entities()
+    question["context"]["hurry"] = True
+    (answer,) = AUTHORITY.ask([question], entities)
+    assert (answer.allowed, answer.sound, answer.forbidding) == (False, False, ())
+
+
 def test_one_bad_question_does_not_carry_the_others() -> None:
     question, entities = question_and_entities()
     bad = question | {"context": {}}

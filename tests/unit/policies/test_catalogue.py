@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -58,6 +58,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(_VALUES)).flatmap(
         lambda kind: st.tuples(st.just(kind), st.lists(_VALUES[kind], min_size=1, max_size=5, unique=True))

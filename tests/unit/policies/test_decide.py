@@ -180,6 +180,12 @@ def test_columns_granted_one_by_one() -> None:
     assert "visits.city:key" not in decision.problem().parts[0].words("zh").detail
 
 
+def test_names_are_compared_without_case() -> None:
+    world = World()
+    world.grant(dataset="VISITS", columns=[{"name": "CITY", "uses": ["key"]}, {"name": "Fee", "uses": ["aggregate"]}])
+    assert broken(world) == set()
+
+
 def test_a_public_dataset_needs_no_grant_but_keeps_its_own_rules() -> None:
     world = World()
     world.uses = (*world.uses, Using("cities", "city", "aggregate"))

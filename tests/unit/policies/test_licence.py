@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -61,6 +61,7 @@ def test_a_job_stated_like_the_cap_fits_under_it() -> None:
     assert not cap.covers(Loss(pico_rho_for(Decimal("1.01"), delta)))
 
 
+@settings(deadline=None)
 @given(st.decimals("0.01", "50", places=2), st.sampled_from([Decimal("1e-4"), Decimal("1e-6"), Decimal("3e-9"), Decimal("1e-12")]))
 def test_a_total_in_epsilon_and_delta_is_kept_to_the_last(epsilon: Decimal, delta: Decimal) -> None:
     spent = Degree.model_validate({"epsilon": epsilon, "delta": delta}).loss.epsilon(delta)
