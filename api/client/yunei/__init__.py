@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from yunei.client import Client as Client
     from yunei.evidence import Evidence as Evidence
     from yunei.evidence import verify_folder as verify_folder
+    from yunei.evidence import verify_offline as verify_offline
     from yunei.models import Account as Account
     from yunei.models import Dataset as Dataset
     from yunei.models import Dummy as Dummy
@@ -37,7 +38,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Answer": "answer",
     "Client": "client",
-    **dict.fromkeys(("Evidence", "verify_folder"), "evidence"),
+    **dict.fromkeys(("Evidence", "verify_folder", "verify_offline"), "evidence"),
     **dict.fromkeys(("Account", "Dataset", "Dummy", "Job", "Licence", "Loss", "Quote", "Release"), "models"),
     **dict.fromkeys(("NotVerified", "StillRunning", "Unreachable", "YuneiProblem"), "problem"),
 }

@@ -93,14 +93,30 @@ class Watcher:
             raise problem("verify_rollback", seen=stated.size, now=head.checkpoint.size)
         check_extends(stated, head.checkpoint, self._log)
         entry = proof.extra or next(entry for _, entry in Tiles(self._log, stated.size).entries(proof.index, proof.index + 1))
-        proof.check(entry, stated)
-        event = _event(entry)
-        if event.get("kind") != "release_published" or event.get("release") != id_:
-            raise problem("verify_release", what=f"{id_} ≠ {event.get('kind')} {event.get('release')}")
-        digest = hashlib.sha256(arrow).hexdigest()
-        if event.get("table_sha256") != digest:
-            raise problem("verify_release", what=f"SHA-256 {digest} ≠ {event.get('table_sha256')}")
-        return Evidence(id_, proof.index, digest, head.checkpoint, head.key, event)
+        return _held(id_, proof, entry, stated, arrow, head.key, head.checkpoint)
+
+
+def verify_offline(receipt: str, arrow: bytes, key: Key) -> Evidence:
+    """A release held against its receipt alone, without any server: the receipt must carry its entry, as yunei's do, and the bytes are the
+    table in Arrow format. Whether the log has since been forked or rolled back is not seen. Raises `verify_*`."""
+    proof = Receipt.parse(receipt)
+    if not proof.extra:
+        raise problem("verify_receipt", why="extra?")
+    checkpoint = proof.open(key)
+    return _held(None, proof, proof.extra, checkpoint, arrow, key, checkpoint)
+
+
+def _held(id_: str | None, proof: Receipt, entry: bytes, stated: Checkpoint, arrow: bytes, key: Key, newest: Checkpoint) -> Evidence:
+    """The entry is in the log, it is the publication of `id_` (None: of any release), and it names these bytes."""
+    proof.check(entry, stated)
+    event = _event(entry)
+    release = event.get("release")
+    if event.get("kind") != "release_published" or not isinstance(release, str) or id_ not in (None, release):
+        raise problem("verify_release", what=f"{id_} ≠ {event.get('kind')} {release}")
+    digest = hashlib.sha256(arrow).hexdigest()
+    if event.get("table_sha256") != digest:
+        raise problem("verify_release", what=f"SHA-256 {digest} ≠ {event.get('table_sha256')}")
+    return Evidence(release, proof.index, digest, newest, key, event)
 
 
 def verify_folder(

@@ -11,8 +11,10 @@ import typer
 from yunei.answer import format_of
 from yunei.cli import output
 from yunei.cli.session import Shape, session
+from yunei.evidence import Evidence, verify_offline
 from yunei.models import Format, Release
 from yunei.problem import problem
+from yunei.transparency import Key, Receipt
 from yunei.words import say
 
 SCREEN_ROWS = 50
@@ -126,22 +128,48 @@ def _safe(name: str) -> str:
 
 
 def verify(
-    release: Annotated[str, typer.Argument(metavar="RELEASE", help=say("发布编号", "id of the release"))],
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help=say("发布编号；离线核对时为 .arrow 文件", "id of the release; offline: its .arrow file"))
+    ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help=say("已下载的文件，一并核对", "a downloaded file to check too"))] = None,
     receipt: Annotated[Path | None, typer.Option("--receipt", help=say("回执文件；默认向服务器取", "receipt file; else the server's"))] = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用首次见到的", "the log's key; else the one first seen"))
+        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用记住的", "the log's key; else the remembered one"))
     ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help=say("只凭文件、回执与公钥核对，不连接服务器", "from file, receipt and key alone, without any server")),
+    ] = False,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
+    reading = receipt or file
     try:
-        text = receipt.read_text(encoding="utf-8") if receipt is not None else None
-        with session.client() as client:
-            evidence = client.verify(release, receipt=text, path=file, key=key)
+        if offline:
+            reading = Path(release)
+            arrow = reading.read_bytes()
+            reading = receipt or reading.with_name(f"{reading.name}.tlog-proof")
+            evidence = _offline(arrow, reading.read_text(encoding="utf-8"), key)
+        else:
+            text = receipt.read_text(encoding="utf-8") if receipt is not None else None
+            reading = file
+            with session.client() as client:
+                evidence = client.verify(release, receipt=text, path=file, key=key)
     except (OSError, UnicodeDecodeError) as error:
-        name = receipt if receipt is not None and not receipt.is_file() else file
-        raise problem("client_bad_request", what=f"{name}: {getattr(error, 'strerror', None) or 'UTF-8?'}", verb="release verify") from error
+        why = error.strerror if isinstance(error, OSError) else "UTF-8?"
+        raise problem("client_bad_request", what=f"{reading}: {why}", verb="release verify") from error
+    _tell(evidence, offline)
+
+
+def _offline(arrow: bytes, receipt: str, key: str | None) -> Evidence:
+    """Against the key given, or the one remembered for the log that the receipt names."""
+    from yunei.cli.log import remembered_key
+
+    note = Receipt.parse(receipt).note
+    return verify_offline(receipt, arrow, Key.parse(key) if key is not None else remembered_key(note, "release verify"))
+
+
+def _tell(evidence: Evidence, offline: bool) -> None:
     checkpoint = evidence.checkpoint
     pairs: list[tuple[str, str, object]] = [
         ("release", say("发布", "release"), evidence.release),
@@ -151,10 +179,11 @@ def verify(
         ("sha256", say("内容 SHA-256", "SHA-256 of the table"), evidence.sha256),
         ("key", say("日志公钥", "log key"), evidence.key),
     ]
-    if shape == "json":
-        output.as_json({"verified": True, **{name: value if isinstance(value, int) else str(value) for name, _, value in pairs}})
+    if session.shape == "json":
+        shown = {name: value if isinstance(value, int) else str(value) for name, _, value in pairs}
+        output.as_json({"verified": True, "offline": offline, **shown})
         return
-    if shape == "csv":
+    if session.shape == "csv":
         output.table([name for name, _, _ in pairs], [[value for _, _, value in pairs]])
         return
     output.line(say("✓ 回执、日志与内容相符", "✓ receipt, log and bytes agree"))
