@@ -60,7 +60,15 @@ def create_app(services: Services | None) -> FastAPI:
         yield
 
     app = FastAPI(
-        title=TITLE, version="1", description=DESCRIPTION, openapi_tags=TAGS, openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
+        title=TITLE,
+        version="1",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
     )
     app.state.services = services
     for router in (jobs.router, releases.router, register.router, log.bureau, log.router, meta.guarded, meta.router):

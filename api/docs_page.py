@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.problems import STATUS
+from api.problems import status_of
 from policies.problem import KINDS, Language
 
 STYLE = """
@@ -105,7 +105,7 @@ def render(document: Mapping[str, Any], language: Language) -> str:
         style=Markup(STYLE),  # noqa: S704  # a constant of this module; escaping would break its quotes and its hash
         groups=list(_groups(document, schemas, language)),
         problems=[
-            {"code": code, "status": STATUS.get(code, ""), "title": words.title, "remedy": words.remedy}
+            {"code": code, "status": status_of(code), "title": words.title, "remedy": words.remedy}
             for code, kind in sorted(KINDS.items())
             for words in (kind.zh if language == "zh" else kind.en,)
         ],

@@ -7,14 +7,17 @@ fields, the parts when several rules were broken at once, and `instance`, an opa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
 from policies.problem import Language, Problem, declare
+from policies.reasons import reasons_in, request_entry_invalid
 
 MEDIA_TYPE = "application/problem+json"
+MOST_PARTS = 20
 
 REQUEST_MALFORMED = declare(
     "request_malformed",
@@ -25,16 +28,6 @@ REQUEST_INVALID = declare(
     "request_invalid",
     zh=("请求不符合格式", "请求中有不符合格式之处，逐条列于 parts。", "按 parts 中的说明逐条改正；格式见 /v1/docs。"),
     en=("The request does not fit its schema", "What does not fit is listed in parts.", "Mend each part; the schema is at /v1/docs."),
-)
-REQUEST_FIELD = declare(
-    "request_field",
-    zh=("字段不符合格式", "{where}：{rule_zh}。", "改正该字段；格式见 /v1/docs。"),
-    en=("A field does not fit", "{where}: {rule_en}.", "Mend that field; the schema is at /v1/docs."),
-)
-REQUEST_UNKNOWN_FIELD = declare(
-    "request_unknown_field",
-    zh=("未知字段", "{where} 不是这里的字段。", "删去该字段，或核对拼写；格式见 /v1/docs。"),
-    en=("Unknown field", "{where} is not a field here.", "Remove it or check its spelling; the schema is at /v1/docs."),
 )
 REQUEST_TOO_LARGE = declare(
     "request_too_large",
@@ -100,36 +93,77 @@ SERVER_FILE = declare(
     zh=("文件无法读取", "{path} 不是 {why} 文本。", "另存为 UTF-8 后再试。"),
     en=("The file cannot be read", "{path} is not {why} text.", "Save it as UTF-8 and try again."),
 )
+SERVER_LISTEN = declare(
+    "server_listen",
+    zh=("无法监听", "地址 {host} 端口 {port} 不可用。", "换一个端口（--port），或停止占用它的程序。"),
+    en=("Cannot listen", "Address {host}, port {port} is not to be had.", "Choose another --port, or stop what uses it."),
+)
+SERVER_WORKERS = declare(
+    "server_workers",
+    zh=("计算节点无法启动", "启动失败（{code}）。", "检查内存、/dev/shm 与临时目录的空间。"),
+    en=("The workers do not start", "Starting them failed ({code}).", "Check memory, /dev/shm and the space for temporary files."),
+)
 INTERNAL = declare(
     "server_internal",
     zh=("内部错误", "服务器未能完成请求，编号 {id}。", "请把编号告知系统管理员；用同一 Idempotency-Key 重试不会重复支出。"),
     en=("Internal error", "Request {id} failed.", "Tell the administrator the id; a retry with the same Idempotency-Key costs nothing more."),
 )
 
+# By room, then the codes that differ from their room's.
+ROOMS: dict[str, int] = {
+    "sql": 422,
+    "plan": 422,
+    "data": 422,
+    "job": 409,
+    "ledger": 409,
+    "licence": 403,
+    "auth": 403,
+    "log": 500,
+    "request": 422,
+    "server": 500,
+}
 STATUS: dict[str, int] = {
+    "plan_price_disagrees": 500,
+    "data_snapshot_refused": 500,
+    "data_storage_failed": 500,
+    "data_version_conflict": 409,
+    "data_version_exists": 409,
+    "data_unit_changed": 409,
+    "job_failed": 500,
+    "job_withheld": 403,
+    "job_stopped": 403,
+    "licence_invalid": 422,
+    "licence_data_missing": 422,
+    "licence_exists": 409,
+    "licence_state_conflict": 409,
+    "auth_missing": 401,
+    "auth_unknown": 401,
+    "auth_key_unknown": 404,
+    "auth_principal_unknown": 404,
+    "auth_principal_exists": 409,
+    "auth_principal_role": 409,
+    "log_entry_unknown": 404,
     "request_malformed": 400,
-    "request_invalid": 422,
-    "request_field": 422,
-    "request_unknown_field": 422,
-    "request_too_large": 413,
+    "request_key_invalid": 400,
     "request_not_found": 404,
     "request_method": 405,
     "request_format": 406,
+    "request_too_large": 413,
     "request_range": 416,
-    "request_key_reused": 422,
-    "request_key_invalid": 400,
     "server_starting": 503,
     "server_stopping": 503,
-    "server_internal": 500,
-    "server_home": 500,
     "server_home_in_use": 409,
-    "server_settings": 500,
     "server_file": 422,
 }
 
 
 def status_of(code: str) -> int:
-    return STATUS[code]
+    """The HTTP status of a problem code.
+
+    >>> status_of("auth_missing"), status_of("sql_syntax")
+    (401, 422)
+    """
+    return STATUS.get(code) or ROOMS[code.partition("_")[0]]
 
 
 def document(problem: Problem, language: Language, *, instance: str, docs: str = "/v1/docs") -> dict[str, Any]:
@@ -156,52 +190,15 @@ def answer(problem: Problem, language: Language, *, instance: str, headers: Iter
     return response
 
 
-# What pydantic calls a mistake → what a person reads. Never the value itself: it may be a query, and queries stay out of logs and pages.
-_RULES: dict[str, tuple[str, str]] = {
-    "missing": ("必须给出", "is required"),
-    "string_type": ("应为字符串", "must be a string"),
-    "string_too_short": ("过短", "is too short"),
-    "string_too_long": ("过长", "is too long"),
-    "string_pattern_mismatch": ("字符不合规定", "has characters that are not allowed"),
-    "int_type": ("应为整数", "must be an integer"),
-    "int_parsing": ("应为整数", "must be an integer"),
-    "int_from_float": ("应为整数", "must be an integer"),
-    "decimal_type": ("应为数字或数字字符串", "must be a number or a decimal string"),
-    "decimal_parsing": ("应为数字或数字字符串", "must be a number or a decimal string"),
-    "decimal_max_digits": ("位数过多", "has too many digits"),
-    "finite_number": ("应为有限数，不能是 NaN 或无穷", "must be finite, not NaN or infinite"),
-    "greater_than": ("应大于 {gt}", "must be above {gt}"),
-    "greater_than_equal": ("不得小于 {ge}", "must be at least {ge}"),
-    "less_than": ("应小于 {lt}", "must be below {lt}"),
-    "less_than_equal": ("不得大于 {le}", "must be at most {le}"),
-    "literal_error": ("应为 {expected} 之一", "must be one of {expected}"),
-    "model_type": ("应为 JSON 对象", "must be a JSON object"),
-    "model_attributes_type": ("应为 JSON 对象", "must be a JSON object"),
-    "dict_type": ("应为 JSON 对象", "must be a JSON object"),
-    "too_long": ("项数过多", "has too many items"),
-    "too_short": ("项数过少", "has too few items"),
-}
-
-
-def field_problem(error: dict[str, Any]) -> Problem:
-    """One pydantic error as a problem; messages of our own validators are passed on, values never are."""
-    where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")) or "body"
-    if error["type"] == "extra_forbidden":
-        return REQUEST_UNKNOWN_FIELD(where=where)
-    context = {name: str(value) for name, value in (error.get("ctx") or {}).items()}
-    if error["type"] == "value_error":
-        rule_zh = rule_en = context.get("error", "does not fit")
-    else:
-        rule_zh, rule_en = (text.format(**context) for text in _RULES.get(error["type"], ("格式不符", "does not fit")))
-    return REQUEST_FIELD(where=where, rule_zh=rule_zh, rule_en=rule_en)
-
-
-def invalid(errors: Iterable[dict[str, Any]]) -> Problem:
-    """All of a request's mistakes at once; a body that is no JSON at all is a problem of its own."""
-    errors = list(errors)
+def invalid(errors: Sequence[ErrorDetails]) -> Problem:
+    """All of a request's mistakes at once, located; a body that is no JSON at all is a problem of its own. Values are never quoted: one may be
+    a query, and queries stay out of logs and pages."""
     if any(error["type"] == "json_invalid" for error in errors):
         return REQUEST_MALFORMED()
-    return REQUEST_INVALID().with_parts(tuple(field_problem(error) for error in errors[:20]))
+    inside = [ErrorDetails(**{**error, "loc": error["loc"][1:] or ("body",)}) for error in errors]
+    reasons = reasons_in(inside)
+    parts = tuple(request_entry_invalid(path=reason.path, reason_zh=reason.zh, reason_en=reason.en) for reason in reasons[:MOST_PARTS])
+    return REQUEST_INVALID().with_parts(parts)
 
 
 def language_of(accept_language: str, default: Language) -> Language:

@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
+from api.problems import SERVER_LISTEN, SERVER_WORKERS
 from api.services import Services
 from infra.settings import Settings
 from infra.workers import WorkersError
@@ -24,32 +25,15 @@ GRACE_S = 5  # for requests under way once the server is told to stop
 ADMIN = "admin"
 
 
-class Server(uvicorn.Server):
-    """Wakes long polls as soon as it is told to stop, so that stopping does not wait for them."""
-
-    def __init__(self, config: uvicorn.Config, services: Services) -> None:
-        super().__init__(config)
-        self._services = services
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._services.stopping()
-        super().handle_exit(sig, frame)
-
-    @property
-    def address(self) -> str:
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def serve(settings: Settings) -> int:
-    """Run until told to stop; the exit code. An empty home gets an administrator, whose key is shown this once."""
+    """Run until told to stop; the exit code. An empty home gets an administrator, whose key is shown this once.
+
+    HTTP has a thread of its own, so that the main thread can start the workers, as Ray wants it, while the server answers already.
+    """
     began = time.monotonic()
     services = Services.open(settings, serving=True)
-    try:
-        first_key = administrator(services)
-        if first_key is not None:
-            _say(f"管理员密钥（只显示这一次）· administrator's key (shown this once): {first_key}")
-        config = uvicorn.Config(
+    http = uvicorn.Server(
+        uvicorn.Config(
             create_app(services),
             host=settings.host,
             port=settings.port,
@@ -59,36 +43,49 @@ def serve(settings: Settings) -> int:
             timeout_graceful_shutdown=GRACE_S,
             lifespan="on",
         )
-        server = Server(config, services)
-        failed = threading.Event()
-
-        def start() -> None:
-            try:
-                services.start()
-            except WorkersError as error:
-                log.error("workers", code=error.code)
-                failed.set()
-                server.should_exit = True
-                return
-            while not server.started and not server.should_exit:
-                time.sleep(0.01)
-            if server.started:
-                took = time.monotonic() - began
-                log.info("ready", address=server.address, seconds=round(took, 1))
-                _say(f"域内已就绪 · yunei is ready: {server.address}  ({took:.1f} s)")
-
-        threading.Thread(target=start, name="start", daemon=True).start()
-        # uvicorn raises the signal again once it has stopped; what follows here must still run
-        before = {sig: signal.signal(sig, signal.SIG_IGN) for sig in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            server.run()
-        finally:
-            for sig, handler in before.items():
-                signal.signal(sig, handler)
-        return 1 if failed.is_set() or not server.started else 0
+    )
+    listening = threading.Thread(target=http.run, name="http", daemon=True)
+    stop = threading.Event()
+    try:
+        first_key = administrator(services)
+        if first_key is not None:
+            _say(f"管理员密钥（只显示这一次）· administrator's key (shown this once): {first_key}")
+        _on_signals(stop)
+        listening.start()
+        while not http.started and listening.is_alive():
+            time.sleep(0.01)
+        if not http.started:
+            raise SERVER_LISTEN(host=settings.host, port=settings.port)
+        services.start()
+        _on_signals(stop)  # Ray has put its own in their place
+        took = time.monotonic() - began
+        log.info("ready", address=_address(http), seconds=round(took, 1))
+        _say(f"域内已就绪 · yunei is ready: {_address(http)}  ({took:.1f} s)")
+        while listening.is_alive() and not stop.wait(1):
+            pass
+        return 0
+    except WorkersError as error:
+        raise SERVER_WORKERS(code=error.code) from None
     finally:
+        services.stopping()  # wakes long polls, so that stopping does not wait for them
+        http.should_exit = True
+        if listening.is_alive():
+            listening.join(GRACE_S + 2)
         services.close()
         log.info("stopped")
+
+
+def _on_signals(stop: threading.Event) -> None:
+    def told(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+
+
+def _address(http: uvicorn.Server) -> str:
+    host, port = http.servers[0].sockets[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def administrator(services: Services) -> str | None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
+CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenario", "allow_http"})  # variables of the client, not ours
 
 
 class Settings(BaseModel):
@@ -81,12 +82,12 @@ class Settings(BaseModel):
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
         """Read `YUNEI_*`; `home` given beats `YUNEI_HOME`. An unknown `YUNEI_` name is an error: a typing slip cannot pass for a
-        setting. `YUNEI_URL` and `YUNEI_KEY` belong to the client and are left alone."""
+        setting. those of the client (`CLIENT`) are left alone."""
         variables = os.environ if environment is None else environment
         values: dict[str, Any] = {}
         for variable, text in variables.items():
             name = variable.removeprefix(PREFIX).lower()
-            if not variable.startswith(PREFIX) or name in ("url", "key"):
+            if not variable.startswith(PREFIX) or name in CLIENT:
                 continue
             values[name] = [part for part in text.split(",") if part] if name == "slots_ms" else text
         if home is not None:

@@ -81,7 +81,11 @@ class Reason:
 
 def reasons_of(error: ValidationError, document: object = None) -> tuple[Reason, ...]:
     """Every fault pydantic found, located. With the `document` as it was given, a place in a list also shows the `name` of the item."""
-    details = error.errors(include_url=False, include_input=False)
+    return reasons_in(error.errors(include_url=False, include_input=False), document)
+
+
+def reasons_in(details: Sequence[ErrorDetails], document: object = None) -> tuple[Reason, ...]:
+    """The same from pydantic's details, as a web framework hands them on."""
     places = [detail["loc"] for detail in details]
     # a list whose items are at fault is also called too short: that is an echo, not a fault
     echoes = [
