@@ -294,11 +294,12 @@ def _compare(database: Connection, files: LogFiles, replay: _Replay, report: Aud
 
 def _tree_tables(database: Connection, report: AuditReport) -> None:
     edge, expected = CompactRange(), {}
-    for row in database.execute(select(entries.c.position, entries.c.body, entries.c.leaf).order_by(entries.c.position)):
-        if leaf_hash(bytes(row.body)) != bytes(row.leaf):
+    query = select(entries.c.position, entries.c.body, entries.c.leaf).order_by(entries.c.position)
+    for row in database.execution_options(yield_per=BATCH).execute(query):
+        leaf = leaf_hash(bytes(row.body))
+        if leaf != bytes(row.leaf):
             _differs(report, "entries", str(row.position), "leaf")
-            break
-        for node in edge.append(bytes(row.leaf)):
+        for node in edge.append(leaf):
             if node.height and node.height % TILE_HEIGHT == 0:
                 expected[node.height // TILE_HEIGHT, node.position] = node.hash
     for row in database.execute(select(log_hashes)):
