@@ -1,6 +1,5 @@
-"""From a query to a plan: ownership, bounds, price, emitted SQL. `compile_job`, `tables_in` and `explain` are the doors."""
+"""From a query to a plan: ownership, bounds, price, emitted SQL. `compile_job` and `tables_in` are the doors; `explain` says what a plan does."""
 
 from sandbox.plan.compile import compile_job, tables_in
-from sandbox.plan.explain import explain as explain_plan
 
-__all__ = ["compile_job", "explain_plan", "tables_in"]
+__all__ = ["compile_job", "tables_in"]

@@ -5,7 +5,7 @@ From the plan alone, so it is free and says nothing about data.
 
 from __future__ import annotations
 
-from sandbox.plan.model import Bound, Draw, Output, Plan, Total
+from sandbox.plan.model import Bound, Draw, Key, Output, Plan, Scan, Total
 
 KINDS = {
     "units": ("隐私单元个数", "number of privacy units"),
@@ -65,6 +65,14 @@ def explain(plan: Plan) -> dict[str, object]:
         "zh": _sentences(plan, 0),
         "en": _sentences(plan, 1),
     }
+
+
+def _table(scan: Scan) -> dict[str, object]:
+    return {"dataset": scan.dataset, "version": scan.version, "private": scan.private, "columns": list(scan.columns)}
+
+
+def _key(key: Key) -> dict[str, object]:
+    return {"name": key.name, "type": key.type, "public": key.domain is not None, "values": None if key.domain is None else len(key.domain)}
 
 
 def _bound(bound: Bound) -> dict[str, object]:

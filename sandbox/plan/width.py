@@ -260,10 +260,4 @@ def _linear_sql(form: Linear) -> str:
     assert form.constant is not None
     terms = [f"{name}::DOUBLE" if c == 1 else f"{float_literal(float(c))} * {name}::DOUBLE" for name, c in form.terms.items()]
     terms += [float_literal(float(form.constant))] if form.constant or not terms else []
-    return (
-        f"({' + '.join(terms)})"
-        if len(terms) > 1 or not terms[0].endswith("::DOUBLE")
-        else terms[0]
-        if "*" not in terms[0]
-        else f"({terms[0]})"
-    )
+    return f"({' + '.join(terms)})"

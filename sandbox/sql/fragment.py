@@ -20,7 +20,7 @@ def fragment(node: exp.Expr, text: str) -> str:
     if places:
         start, end = min(place[0] for place in places), max(place[1] for place in places)
         called = isinstance(node, (exp.Func, exp.Filter))
-        if isinstance(node, (exp.AggFunc, exp.Cast)) and (before := _CALLED.search(text, 0, start)):
+        if "start" not in node.meta and isinstance(node, (exp.AggFunc, exp.Cast)) and (before := _CALLED.search(text, 0, start)):
             start = before.start()  # sqlglot marks the names of some functions only
         if 0 <= start < end <= len(text):
             return shorten(text[start : _balanced(text, start, end, called)])

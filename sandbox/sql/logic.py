@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from sandbox.sql.expr import Call, Expr, Literal, is_null
-from sandbox.sql.numbers import Misfit, common, merged, scaled, truth, want
+from sandbox.sql.numbers import Misfit, common, merged, negate, scaled, truth, want
 from sandbox.sql.types import BOOLEAN, DATE, HUGEINT, NULL, TIMESTAMP, Type, floating
 
 _NUMERAL = re.compile(r"^([0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,3}))?$")
@@ -36,19 +36,26 @@ def read_as(literal: Literal, kind: Type) -> Literal:
     try:
         if kind.kind == "date":
             if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-                return Literal(date.fromisoformat(text), DATE)
+                found = date.fromisoformat(text)
+                return Literal(found, replace(DATE, low=Fraction(found.toordinal()), high=Fraction(found.toordinal())))
         elif kind.kind == "timestamp":
             if re.fullmatch(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?", text):
                 return Literal(datetime.fromisoformat(text), TIMESTAMP)
         elif kind.numeric:
-            minus = text.startswith("-")
-            found = number(text.lstrip("-") if minus else text)
-            return replace(found, value=-found.value) if minus and isinstance(found.value, (int, Fraction)) else found
+            return _signed(text)
         elif kind.kind == "boolean" and text.casefold() in ("true", "false"):
             return Literal(text.casefold() == "true", BOOLEAN)
     except (ValueError, InvalidOperation):
         pass
     raise Misfit(f"'{text[:40]}' 不是有效取值", f"'{text[:40]}' is not a valid value")
+
+
+def _signed(text: str) -> Literal:
+    if not text.startswith("-"):
+        return number(text)
+    made = negate([number(text[1:])])
+    assert isinstance(made, Literal)
+    return made
 
 
 def meet(args: Sequence[Expr]) -> list[Expr]:

@@ -145,6 +145,8 @@ def chain(node: exp.Expr) -> list[exp.Expr]:
 
 
 def _refusal(node: exp.Expr, name: str, text: str) -> Problem:
+    if isinstance(node, (exp.IgnoreNulls, exp.RespectNulls)) and isinstance(node.this, exp.Func):
+        node, name = node.this, type(node.this).__name__  # sqlglot wraps any_value and its like
     piece = fragment(node, text)
     kind = problems.UNSUPPORTED.get(name) or problems.UNSUPPORTED.get(name.partition(".")[0])
     if kind is not None:

@@ -1,0 +1,186 @@
+"""A small catalogue to ask questions of, rows that fit it, and plans run in plain DuckDB: what tests of the SQL engine share.
+
+Nothing here goes through the raw, noise or finish rooms, so that a test of plans does not depend on them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit
+from sandbox.plan import compile_job
+from sandbox.plan.ask import Ask, Privacy
+from sandbox.plan.model import Plan
+
+Rows = Mapping[str, Sequence[Sequence[Any]]]
+IDENTIFYING = ("filter", "join", "distinct")
+
+
+def _title(text: str) -> Title:
+    return Title(zh=text, en=text)
+
+
+def column(name: str, type: str, low: object = None, high: object = None, **more: Any) -> Column:
+    if type in ("integer", "decimal", "number"):
+        low, high = (None if end is None else Decimal(str(end)) for end in (low, high))
+    return Column.model_validate({"name": name, "type": type, "title": _title(name), "low": low, "high": high, **more})
+
+
+def snapshot(name: str, columns: Sequence[Column], *, unit: str | None = None, groups: int = 3, rows: int = 4, about: int = 10_000) -> Snapshot:
+    dataset = Dataset(
+        name=name,
+        title=_title(name),
+        registration_no="SX-1",
+        source_body=_title("卫生健康委员会"),
+        acquired_on=date(2024, 1, 1),
+        updated_on=date(2025, 1, 1),
+        grade="general-2",
+        share=Share(attribute="conditional", reason=_title("含个人信息"), basis="《办法》第十二条"),
+        unit=None if unit is None else Unit(column=unit, space="person", title=_title("自然人")),
+        bounds=None if unit is None else Bounds(groups_per_unit=groups, rows_per_group=rows),
+        approximate_rows=about,
+        columns=tuple(columns),
+    )
+    return Snapshot(dataset=dataset, version=1, digest=f"{len(name):064d}")
+
+
+CITIES = ("太原", "大同", "o'Brien")
+LEVELS = ("一级", "二级", "三级")
+YEARS = (2020, 2021, 2022, 2023)
+
+VISITS = (
+    column("pid", "integer", uses=IDENTIFYING),
+    column("city", "text", domain=CITIES),
+    column("year", "integer", 2020, 2025, domain=YEARS),
+    column("hospital", "integer"),
+    column("dept", "integer", 1, 40),
+    column("fee", "decimal", 0, 50_000, decimals=2),
+    column("days", "integer", 0, 365),
+    column("score", "number", -50, 600, decimals=1),
+    column("raw", "number"),
+    column("big", "integer"),
+    column("day", "date", date(2020, 1, 1), date(2025, 12, 31)),
+    column("seen", "timestamp"),
+    column("urgent", "boolean"),
+    column("note", "text"),
+    column("性别", "text", domain=("男", "女")),
+)
+HOSPITALS = (column("hospital", "integer"), column("level", "text", domain=LEVELS), column("beds", "integer", 1, 5000), column("area", "text"))
+PERSONS = (column("pid", "integer", uses=IDENTIFYING), column("sex", "text"), column("born", "integer", 1900, 2025))
+CITY_FACTS = (column("city", "text", domain=CITIES), column("people", "integer", 1, 10_000_000))
+
+CATALOGUE = Catalogue(
+    (
+        snapshot("visits", VISITS, unit="pid"),
+        snapshot("hospitals", HOSPITALS),
+        snapshot("persons", PERSONS, unit="pid"),
+        snapshot("city_facts", CITY_FACTS),
+    )
+)
+ARROW = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "text": pa.string(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "boolean": pa.bool_(),
+}
+
+
+def ask(epsilon: str = "1", **more: Any) -> Ask:
+    return Ask(privacy=Privacy(epsilon=Decimal(epsilon)), **more)
+
+
+def plan_for(sql: str, catalogue: Catalogue = CATALOGUE, **more: Any) -> Plan:
+    return compile_job(sql, catalogue, ask(**more))
+
+
+def arrow(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> pa.Table:
+    lists = list(zip(*rows, strict=True)) or [()] * len(columns)
+    types = [pa.decimal128(18, column.decimals) if column.type == "decimal" else ARROW[column.type] for column in columns]
+    arrays = {column.name: pa.array(list(values), kind) for column, values, kind in zip(columns, lists, types, strict=True)}
+    return pa.table(arrays)
+
+
+def visit(rng: random.Random, pid: int) -> list[Any]:
+    """One row inside every declared range, some values missing."""
+
+    def maybe(value: Any) -> Any:
+        return None if rng.random() < 0.1 else value
+
+    day = date(2020, 1, 1) + timedelta(days=rng.randrange(2190))
+    return [
+        pid,
+        rng.choice(CITIES),
+        rng.choice(YEARS),
+        maybe(rng.randrange(1, 9)),
+        rng.randrange(1, 6),
+        maybe(Decimal(rng.randrange(5_000_000)) / 100),
+        rng.randrange(1, 60),
+        maybe(rng.randrange(-500, 6000) / 10),
+        maybe(rng.gauss(0, 100)),
+        rng.randrange(-(2**40), 2**40),
+        maybe(day),
+        maybe(datetime(day.year, day.month, day.day, rng.randrange(24), rng.randrange(60))),
+        rng.random() < 0.3,
+        maybe(rng.choice(["感冒", "flu", "Flu-B", "", "发 热"])),
+        rng.choice(["男", "女"]),
+    ]
+
+
+def hospitals() -> pa.Table:
+    rows = [[number, LEVELS[number % 3], 100 * number, "南" if number % 2 else "北"] for number in range(1, 8)]  # 8 has no row here
+    return arrow(HOSPITALS, rows)
+
+
+def city_facts() -> pa.Table:
+    return arrow(CITY_FACTS, [[city, 1000 * (place + 1)] for place, city in enumerate(CITIES)])
+
+
+def tables(visits: Iterable[Sequence[Any]]) -> dict[str, pa.Table]:
+    return {"visits": arrow(VISITS, visits), "hospitals": hospitals(), "city_facts": city_facts()}
+
+
+class Engine:
+    """One DuckDB connection for many small queries."""
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect(config={"threads": "1"})
+
+    def query(self, sql: str, tables: Mapping[str, pa.Table], parameters: Mapping[str, object] | None = None) -> pa.Table:
+        for name, table in tables.items():
+            self.connection.register(name, table)
+        try:
+            return self.connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        finally:
+            for name in tables:
+                self.connection.unregister(name)
+
+    def totals(self, plan: Plan, tables: Mapping[str, pa.Table], seed: int = 7) -> dict[tuple[Any, ...], tuple[int, ...]]:
+        """The exact totals of a plan by key."""
+        table = self.query(plan.shard_sql, {scan.alias: tables[scan.dataset].select(list(scan.columns)) for scan in plan.scans}, {"seed": seed})
+        width = len(plan.keys)
+        rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        found = {row[:width]: tuple(int(value) for value in row[width:]) for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def finish(self, plan: Plan, totals: Mapping[tuple[Any, ...], tuple[int, ...]], *, empty: bool = True) -> list[dict[str, Any]]:
+        """The answer the plan's finish query makes of totals as they are. `empty`: public keys without rows too."""
+        rows = dict(totals)
+        if plan.public_keys and empty:
+            for key in itertools.product(*(key.domain or () for key in plan.keys)):
+                rows.setdefault(key, (0,) * len(plan.totals))
+        types = [ARROW[key.type] for key in plan.keys] + [pa.int64()] * len(plan.totals)
+        names = [key.name for key in plan.keys] + [total.name for total in plan.totals]
+        columns = list(zip(*(key + values for key, values in rows.items()), strict=True)) or [()] * len(names)
+        noisy = pa.table({name: pa.array(list(values), kind) for name, values, kind in zip(names, columns, types, strict=True)})
+        return self.query(plan.finish_sql, {"noisy": noisy}).to_pylist()

@@ -1,0 +1,82 @@
+"""Every accepted query of the spec means what plain DuckDB means by it, when bounds bind nothing and noise is off.
+
+Each unit has one row, so no bound binds; values lie in their ranges. What is compared is the plan's exact totals put through its finish
+query against the operator's own text run by DuckDB.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+
+from sandbox.plan import compile_job
+from tests.questions import CATALOGUE, Engine, tables, visit
+from tests.spec.cases import Case, cases
+
+ROWS = 900
+
+
+def settled(value: Any) -> Any:
+    """A value in one spelling: numbers as floats, midnight as its date."""
+    if isinstance(value, (bool, int, float, Decimal)) and not isinstance(value, bool):
+        number = float(value)
+        return number + 0.0 if math.isfinite(number) else str(number)
+    if isinstance(value, datetime) and (value.hour, value.minute, value.second) == (0, 0, 0):
+        return value.date()
+    return value
+
+
+def order(row: tuple[Any, ...]) -> str:
+    return repr([(value is None, f"{value:.5g}" if isinstance(value, float) else str(value)) for value in row])
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    """Equal; floats to 1e-7, which is what fixed point with nine digits a row leaves of irrational values."""
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=1e-7, abs_tol=1e-9)
+    return type(ours) is type(theirs) and ours == theirs
+
+
+# narrowed ranges clamp by intent
+MEANT = [case for case in cases() if case.refused is None and not case.ask.ranges]
+
+
+@pytest.mark.parametrize("case", MEANT, ids=lambda case: case.id)
+def test_as_duckdb_has_it(case: Case) -> None:
+    rng = random.Random(11)
+    data = tables([visit(rng, pid) for pid in range(ROWS)])
+    engine = Engine()
+    plan = compile_job(case.sql, CATALOGUE, case.ask)
+    labels = [output.label for output in plan.outputs]
+    ours = [tuple(settled(row[label]) for label in labels) for row in engine.finish(plan, engine.totals(plan, data), empty=False)]
+    if case.duckdb_raises:
+        with pytest.raises(duckdb.Error):
+            engine.query(case.sql, {scan.dataset: data[scan.dataset] for scan in plan.scans})
+        assert ours
+        return
+    plain = engine.query(case.sql.rstrip("; "), {scan.dataset: data[scan.dataset] for scan in plan.scans})
+    theirs = [tuple(settled(value) for value in row) for row in zip(*(column.to_pylist() for column in plain.columns), strict=True)]
+    public = [place for place, output in enumerate(plan.outputs) if output.kind == "key" and plan.public_keys]
+    theirs = [row for row in theirs if all(row[place] is not None for place in public)]  # NULL is no public key
+    assert len(theirs) > 0
+    assert len(ours) == len(theirs)
+    for mine, plain_row in zip(sorted(ours, key=order), sorted(theirs, key=order), strict=True):
+        assert all(map(same, mine, plain_row)), (mine, plain_row)
+
+
+def test_the_comparison_can_tell() -> None:
+    """The data has NULLs, dates and several groups: a wrong reading would show."""
+    rng = random.Random(11)
+    rows = [visit(rng, pid) for pid in range(ROWS)]
+    assert any(row[5] is None for row in rows)
+    assert len({row[1] for row in rows}) == 3
+    assert same(settled(Decimal("1.10")), settled(1.1))
+    assert not same(1.1, 1.1001)
+    assert not same(1.0, None)
+    assert settled(datetime(2020, 1, 1)) == date(2020, 1, 1)
