@@ -20,10 +20,10 @@ from api.problems import (
     MEDIA_TYPE,
     REQUEST_MALFORMED,
     REQUEST_METHOD,
-    REQUEST_NOT_FOUND,
     REQUEST_TOO_LARGE,
     answer,
     invalid,
+    not_found,
 )
 from api.routes import jobs, log, meta, register, releases
 from api.services import Services, services_of
@@ -100,7 +100,7 @@ def _fail_in_one_way(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         kinds: dict[int, Callable[[], Problem]] = {
             400: REQUEST_MALFORMED,
-            404: lambda: REQUEST_NOT_FOUND(what="address"),
+            404: lambda: not_found("address"),
             405: lambda: REQUEST_METHOD(method=request.method),
             413: lambda: REQUEST_TOO_LARGE(limit=services_of(request).settings.body_limit_bytes),
         }

@@ -40,8 +40,8 @@ REQUEST_TOO_LARGE = declare(
 )
 REQUEST_NOT_FOUND = declare(
     "request_not_found",
-    zh=("没有这个资源", "这里没有您可以查看的 {what}。", "核对编号；只能查看本单位的任务与发布结果。"),
-    en=("Not found", "There is no {what} here that you may see.", "Check the id; you see your own jobs and releases only."),
+    zh=("没有这个资源", "这里没有您可以查看的{what_zh}。", "核对编号；只能查看本单位的任务与发布结果。"),
+    en=("Not found", "There is no {what_en} here that you may see.", "Check the id; you see your own jobs and releases only."),
 )
 REQUEST_METHOD = declare(
     "request_method",
@@ -155,6 +155,14 @@ STATUS: dict[str, int] = {
     "server_home_in_use": 409,
     "server_file": 422,
 }
+
+
+_THINGS = {"job": "任务", "release": "发布结果", "dataset": "数据集", "licence": "协议", "tile": "日志文件", "address": "地址"}
+
+
+def not_found(what: str) -> Problem:
+    """`what` is a key of `_THINGS`: not there, or not the caller's to see; the answer is the same."""
+    return REQUEST_NOT_FOUND(what_zh=_THINGS[what], what_en=what)
 
 
 def status_of(code: str) -> int:

@@ -170,8 +170,8 @@ class ProblemView(BaseModel):
             remedy="Check the id; you see your own jobs and releases only.",
             instance="urn:yunei:request:0f8fad5bd9cb469f",
             code="request_not_found",
-            fields={"what": "job"},
-            zh={"title": "没有这个资源", "detail": "这里没有您可以查看的 job。", "remedy": "核对编号；只能查看本单位的任务与发布结果。"},
+            fields={"what_zh": "任务", "what_en": "job"},
+            zh={"title": "没有这个资源", "detail": "这里没有您可以查看的任务。", "remedy": "核对编号；只能查看本单位的任务与发布结果。"},
             en={
                 "title": "Not found",
                 "detail": "There is no job here that you may see.",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
-from api.problems import REQUEST_NOT_FOUND
+from api.problems import not_found
 from api.schemas import ProblemView
 from api.services import Services, services_of
 from policies.problem import Language
@@ -46,7 +46,7 @@ def language_of(request: Request) -> Language:
 
 def found(value: Found | None, what: str) -> Found:
     if value is None:
-        raise REQUEST_NOT_FOUND(what=what)
+        raise not_found(what)
     return value
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Guarded, Visit, door
-from api.problems import REQUEST_KEY_INVALID, REQUEST_KEY_REUSED, REQUEST_NOT_FOUND, SERVER_STARTING, SERVER_STOPPING
+from api.problems import REQUEST_KEY_INVALID, REQUEST_KEY_REUSED, SERVER_STARTING, SERVER_STOPPING, not_found
 from api.routes.common import Serving, Speaking, problems, roles
 from api.schemas import WAIT_LIMIT_S, DummyAnswer, JobList, JobRequest, JobView, Quote
 from api.services import Services
@@ -109,7 +109,7 @@ def _same_request(services: Services, order: Order) -> str | None:
 def _visible(services: Services, job: str, visit: Visit) -> JobSeen:
     seen = lookup.job(services.register, job, services.clock())
     if seen is None or visit.only not in (None, seen.operator):
-        raise REQUEST_NOT_FOUND(what="job")
+        raise not_found("job")
     return seen
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.auth import Guarded, Visit, door
-from api.problems import REQUEST_NOT_FOUND
+from api.problems import not_found
 from api.routes.common import Serving, problems, roles
 from api.schemas import EventList, LogKey
 from api.services import Services
@@ -61,18 +61,18 @@ def entries(number: str, services: Serving, visit: Annotated[Visit, door("events
 )
 def tile(level: str, number: str, services: Serving) -> Response:
     if not re.fullmatch(r"\d|[1-5]\d|6[0-3]", level):
-        raise REQUEST_NOT_FOUND(what="tile")
+        raise not_found("tile")
     return _tile(services, level, number)
 
 
 def _tile(services: Services, level: str, number: str) -> Response:
     """A tile's file; its name is checked before it becomes a path."""
     if not re.fullmatch(_NUMBER, number):
-        raise REQUEST_NOT_FOUND(what="tile")
+        raise not_found("tile")
     try:
         data = (services.register.files.folder / "tile" / level / number).read_bytes()
     except OSError:
-        raise REQUEST_NOT_FOUND(what="tile") from None
+        raise not_found("tile") from None
     return Response(data, media_type="application/octet-stream", headers={"Cache-Control": _FOR_EVER})
 
 
