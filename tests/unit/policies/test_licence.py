@@ -69,6 +69,11 @@ def test_a_total_in_epsilon_and_delta_is_kept_to_the_last(epsilon: Decimal, delt
     assert epsilon - Decimal("0.00001") <= spent <= epsilon
 
 
+def test_half_of_the_delta_of_a_total_is_for_thresholds() -> None:
+    assert Degree.within(Decimal(1), Decimal("1e-6")).atto_delta == 5 * 10**11
+    assert Degree.admitting(Decimal(1), Decimal("1e-6")).atto_delta == 10**12
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
