@@ -137,7 +137,7 @@ def test_every_proof_of_every_small_tree_verifies_and_only_it() -> None:
             assert t.root_from_inclusion(index, size, leaves[index - 1], proof) != new.root or size == 1
             assert t.root_from_inclusion(index, size, leaves[index], [*proof, leaves[0]]) is None
             if proof:
-                assert t.root_from_inclusion(index, size, leaves[index], proof[:-1]) != new.root
+                assert t.root_from_inclusion(index, size, leaves[index], proof[:-1]) is None
             if size > 1:
                 assert t.root_from_inclusion((index + 1) % size, size, leaves[index], proof) != new.root
         for old_size in range(size + 1):
@@ -149,6 +149,23 @@ def test_every_proof_of_every_small_tree_verifies_and_only_it() -> None:
             assert not t.is_consistent(forged, new, proof)
             assert not t.is_consistent(old, t.Checkpoint("o", size, logs.hash_leaf(b"forged")), proof) or old_size == 0
             assert not t.is_consistent(old, new, [*proof, leaves[0]])
+
+
+def test_a_proof_that_is_too_short_proves_nothing() -> None:
+    """Even where the hashes it has would lead to the root that is claimed."""
+    leaf = logs.hash_leaf(b"x")
+    assert not t.is_consistent(t.Checkpoint("o", 1, leaf), t.Checkpoint("o", 2, leaf), [])
+    assert t.root_from_inclusion(0, 2, leaf, []) is None
+
+
+def test_a_signature_has_one_spelling_and_a_note_no_control_characters() -> None:
+    line = next(line for line in logs.VECTOR.split("\n") if line.startswith("\u2014 log.example"))
+    assert line.endswith("Qc=")
+    twin = line[:-2] + "d="  # the two bits that base64 leaves over
+    assert base64.b64decode(twin.split(" ")[2]) == base64.b64decode(line.split(" ")[2])
+    assert code_of(t.open_checkpoint, logs.VECTOR.replace(line, twin), KEY) == "verify_note"
+    for character in "\r\t\0":
+        assert code_of(t.split_note, logs.VECTOR.replace("release\n7", f"release{character}\n7")) == "verify_note"
 
 
 def test_a_receipt_verifies_and_no_byte_of_it_can_be_changed() -> None:
