@@ -5,7 +5,6 @@ Whatever happens here is a function of a table that has been paid for, so it cos
 
 from __future__ import annotations
 
-import atexit
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ import pyarrow as pa
 from policies.problem import declare
 from sandbox.noisy import NoisyTable
 from sandbox.plan.model import Plan
-from sandbox.raw.engine import LOCKED
+from sandbox.raw.engine import locked_database
 from sandbox.raw.failure import JOB_FAILED
 
 ANSWER_UNDEFINED = declare(
@@ -36,7 +35,7 @@ ANSWER_UNDEFINED = declare(
 )
 
 HALF_WIDTH = "__half_width"  # appended to a value's label: the column with its 95 % half-width
-MEMORY_LIMIT = "512MB"
+MEMORY_BYTES = 512 * 2**20
 _KEYS = {"integer": pa.int64(), "text": pa.string(), "date": pa.date32(), "boolean": pa.bool_()}
 
 
@@ -130,9 +129,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 @lru_cache(maxsize=1)
 def _database() -> duckdb.DuckDBPyConnection:
     # One thread: the order of rows that the query leaves open is then the same every time.
-    database = duckdb.connect(":memory:", config=LOCKED | {"threads": "1", "memory_limit": MEMORY_LIMIT})
-    atexit.register(database.close)
-    return database
+    return locked_database(MEMORY_BYTES)
 
 
 def _query(sql: str, noisy: pa.Table) -> pa.Table:

@@ -48,10 +48,9 @@ class ColumnCache:
         return self._columns.get(key)
 
     def _keep(self, key: tuple[str, str], array: pa.ChunkedArray, memory_bytes: int) -> None:
-        if key in self._columns or array.nbytes > memory_bytes:
-            return
-        self._columns[key] = array
-        self._bytes += array.nbytes
+        if key not in self._columns and array.nbytes <= memory_bytes:
+            self._columns[key] = array
+            self._bytes += array.nbytes
         while self._bytes > memory_bytes:
             _, old = self._columns.popitem(last=False)
             self._bytes -= old.nbytes

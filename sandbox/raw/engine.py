@@ -13,26 +13,38 @@ from functools import cache
 import duckdb
 import pyarrow as pa
 
-LOCKED = {
-    "enable_external_access": "false",
+AT_START = {
     "allow_community_extensions": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_persistent_secrets": "false",
     "python_enable_replacements": "false",  # else a table name in SQL could mean a Python variable
     "temp_directory": "",  # no spilling: nothing decrypted touches a disk
-    "lock_configuration": "true",
+    "threads": "1",  # workers are one per core, and sums of one thread never race
 }
+THEN = (
+    # A database in memory counts ":memory:" in the current folder as its own files and may read and write them, unless told not to.
+    "SET allowed_paths=[]",
+    "SET allowed_directories=[]",
+    "SET enable_external_access=false",
+    "SET disabled_filesystems='LocalFileSystem'",
+    "SET lock_configuration=true",
+)
 MEMORY_BYTES = 2**30  # for hash tables, beside the tables handed over; past it a query fails instead of spilling
+
+
+def locked_database(memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    """A new database in memory that reaches nothing; closed when the process ends."""
+    database = duckdb.connect(":memory:", config=AT_START | {"memory_limit": f"{memory_bytes}B"})
+    for setting in THEN:
+        database.execute(setting)
+    atexit.register(database.close)  # the binding complains on stderr about databases left open
+    return database
 
 
 @cache
 def _database(memory_bytes: int) -> duckdb.DuckDBPyConnection:
-    # Opening costs 16-30 ms, a cursor on it half of one. One thread: workers are one per core, and sums of one thread never race.
-    settings = LOCKED | {"threads": "1", "memory_limit": f"{memory_bytes}B"}
-    database = duckdb.connect(":memory:", config=settings)
-    atexit.register(database.close)  # the binding complains on stderr about databases left open
-    return database
+    return locked_database(memory_bytes)  # opening costs 16-30 ms, a cursor on it half of one
 
 
 def query(sql: str, tables: Mapping[str, pa.Table], parameters: Mapping[str, object] | None = None) -> pa.Table:
