@@ -43,7 +43,7 @@ def _diagnoses(frames: Frames) -> dict[object, tuple[float, ...]]:
 
 def _delays(frames: Frames) -> dict[object, tuple[float, ...]]:
     joined = frames["flights"].dropna(subset=["tailnum"]).merge(frames["airlines"], on="carrier")
-    return by(joined, "name", flights=("flight", "size"), delay=("dep_delay", "mean"))
+    return by(joined, "name", aircraft=("tailnum", "nunique"), delay=("dep_delay", "mean"))
 
 
 def _destinations(frames: Frames) -> dict[object, tuple[float, ...]]:
@@ -60,20 +60,20 @@ QUESTIONS = (
         {"ranges": {"bmi": ("15", "60")}},
     ),
     Question(
-        "每种诊断涉及多少患者（一名患者最多计入五种诊断）",
-        "How many patients have each diagnosis (one patient counts towards five at most)",
+        "每种诊断涉及多少患者（一名患者可计入多种诊断）",
+        "How many patients have each diagnosis (one patient may count towards several)",
         "chronic-disease",
         "SELECT event, COUNT(DISTINCT id) AS patients\nFROM nafld3 GROUP BY event ORDER BY patients DESC",
         _diagnoses,
     ),
     Question(
-        "各航空公司的航班数和平均起飞延误（与公开的航空公司代码表关联）",
-        "Flights and mean departure delay by airline (joined with the public table of airlines)",
+        "各航空公司的航空器数量和平均起飞延误（与公开的航空公司代码表关联）",
+        "Aircraft and mean departure delay by airline (joined with the public table of airlines)",
         "flight-operations",
-        "SELECT a.name, COUNT(*) AS flights, AVG(f.dep_delay) AS mean_delay\n"
-        "FROM flights f JOIN airlines a ON f.carrier = a.carrier\nGROUP BY a.name ORDER BY flights DESC",
+        "SELECT a.name, COUNT(DISTINCT f.tailnum) AS aircraft, AVG(f.dep_delay) AS mean_delay\n"
+        "FROM flights f JOIN airlines a ON f.carrier = a.carrier\nGROUP BY a.name ORDER BY aircraft DESC",
         _delays,
-        {"groups_per_unit": 1, "rows_per_group": 120},
+        {"groups_per_unit": 2, "rows_per_group": 10, "ranges": {"dep_delay": ("-30", "180")}},
     ),
     Question(
         "每个目的地有多少架航空器飞往（键不公开：航空器过少的目的地不予显示）",

@@ -76,7 +76,6 @@ class Stage:
         found = re.search(r"yk_[a-z2-7]+_[a-z2-7]+", self.quietly("key", "issue", principal, "--role", role))
         if found is None:
             raise SystemExit(say("没有得到密钥", "no key was issued"))
-        self.aside(f"  {found.group()[:12]}……（只显示一次）", f"  {found.group()[:12]}… (shown once)")
         return found.group()
 
     def _call(self, words: tuple[str, ...], key: str | None) -> int:

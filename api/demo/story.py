@@ -86,8 +86,17 @@ def ask(stage: Stage, client: Client, tables: Frames, question: Question) -> Ans
     answer = client.ask(question.sql, **job_of(question))
     elapsed_ms = (time.monotonic() - started) * 1000
     stage.console.print(beside_the_truth(answer, question, tables))
+    stage.aside(
+        "  真值一列只在演示中用公开数据另行计算；运营单位永远看不到。",
+        "  The true values were computed aside, from the open data; an operator never sees them.",
+    )
     if answer.release.thresholded:
         stage.aside("  涉及个体过少的分组不予显示。", "  Groups with too few units are not shown.")
+    bounds = answer.release.data["bounds"]
+    stage.aside(
+        f"  每个个体最多计入 {bounds['groups_per_unit']} 个分组、每组 {bounds['rows_per_group']} 行，超出部分不计。",
+        f"  Each unit counts in at most {bounds['groups_per_unit']} groups, with {bounds['rows_per_group']} rows in each; no more is counted.",
+    )
     stage.aside(
         f"  发布 {answer.release.id}，计入日志第 {answer.release.log_index} 条；提交到取回 {elapsed_ms:.0f} 毫秒。",
         f"  release {answer.release.id}, entry {answer.release.log_index} of the log; {elapsed_ms:.0f} ms from submitting to holding it.",
@@ -99,11 +108,11 @@ def beside_the_truth(answer: Answer, question: Question, tables: Frames) -> Tabl
     """The answer, and in dim columns what the operator never sees."""
     values = [column for column in answer.columns if column.kind == "value"]
     key = next(column.label for column in answer.columns if column.kind == "key")
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column(key)
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column(key, no_wrap=True)
     for column in values:
-        table.add_column(f"{column.label} ± 95%", justify="right")
-        table.add_column(Text(say(f"真值 {column.label}", f"true {column.label}"), "dim"), justify="right", style="dim")
+        table.add_column(column.label, justify="right", no_wrap=True)
+        table.add_column(Text(say("真值", "true"), "dim"), justify="right", style="dim", no_wrap=True)
     truth = question.truth(tables)
     for row in answer.rows():
         cells = [str(row[key])]
@@ -112,10 +121,6 @@ def beside_the_truth(answer: Answer, question: Question, tables: Frames) -> Tabl
             true = truth.get(row[key], (0.0,) * len(values))[place]
             cells.append(f"{true:,.0f}" if true == int(true) else f"{true:,.2f}")
         table.add_row(*cells)
-    table.caption = say(
-        "暗色为真值，只在演示中用公开数据另行计算；运营单位永远看不到。",
-        "Dim: true values, computed aside from the open data for this demo; an operator never sees them.",
-    )
     return table
 
 
@@ -184,12 +189,12 @@ def bureau_verifies(stage: Stage, key: str, answers: list[Answer]) -> None:
 
 
 def flip_one_byte(log: Path, release: str) -> None:
-    """Change one letter of the entry that published `release`."""
-    for bundle in sorted((log / "tile" / "entries").rglob("*")):
-        if bundle.is_file() and release.encode() in (data := bytearray(bundle.read_bytes())):
-            at = data.index(release.encode())
-            data[at] ^= 0x01
-            bundle.chmod(0o600)
-            bundle.write_bytes(data)
-            return
-    raise SystemExit(say("日志里没有这次发布", "the log does not hold that release"))
+    """Change one letter of the entry that published `release`, in the newest bundle of entries: the one that verifiers read."""
+    bundles = [path for path in (log / "tile" / "entries").rglob("*") if path.is_file() and release.encode() in path.read_bytes()]
+    if not bundles:
+        raise SystemExit(say("日志里没有这次发布", "the log does not hold that release"))
+    newest = max(bundles, key=lambda path: path.stat().st_size)
+    data = bytearray(newest.read_bytes())
+    data[data.index(release.encode()) + len("rel-")] ^= 0x01
+    newest.chmod(0o600)
+    newest.write_bytes(data)

@@ -73,8 +73,8 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """The noise of one total: discrete Gaussian of standard deviation `scale` on every key; with `threshold`, keys whose noisy value falls
-    below it are not shown (stability-based selection) and `loss.atto_delta` is charged. `loss` is what OpenDP's map must agree with."""
+    """The noise of one total: discrete Gaussian of standard deviation `scale` on every key; with `threshold`, keys whose noisy value does
+    not exceed it are not shown (stability-based selection) and `loss.atto_delta` is charged. `loss` is what OpenDP's map must agree with."""
 
     total: str
     scale: float
@@ -180,8 +180,10 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the canonical form: equal digests mean equal answers in distribution."""
-        text = json.dumps(self.as_data(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        """SHA-256 over the canonical form: equal digests mean equal answers in distribution. `bounds` are left out: they explain, in the
+        operator's own spelling, what the totals already say."""
+        data = {name: value for name, value in self.as_data().items() if name != "bounds"}
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
