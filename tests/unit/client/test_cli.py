@@ -314,7 +314,8 @@ def test_other_packages_add_verbs_and_a_broken_one_takes_nothing_with_it(run: Ru
     assert run("job", "list")[0] == 0
     assert asked == []
     _, out, _ = run()
-    assert "list  show  add" in out
+    assert "            list  show  add\n" in out
+    assert out.count("whoami") == 1
     assert "  serve     run the server" in out
     assert "no.such.module" in out
     code, out, _ = run("dataset", "add", "x")

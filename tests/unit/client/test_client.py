@@ -154,6 +154,10 @@ def test_a_server_that_restarts_is_waited_for_but_not_for_ever(bureau: Bureau) -
         with pytest.raises(Unreachable):
             client.wait("job-1")
         assert now[0] < 130
+        now[0], bureau.polls = 0.0, 40
+        bureau.mishaps = [*["drop"] * 4, None] * 40  # away again and again, never for long
+        assert client.wait("job-1").state == "published"
+        assert now[0] > 70
         bureau.mishaps, bureau.requests = [404], []
         with pytest.raises(YuneiProblem):
             client.wait("job-1")

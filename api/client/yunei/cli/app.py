@@ -73,7 +73,7 @@ def build(noun: str, plugins: tuple[EntryPoint, ...] = ()) -> tuple[Speaking, li
             home = groups[group.name] = Speaking(help=say(group.zh, group.en))
             root.add_typer(home, name=group.name)
         for verb in group.verbs:
-            if noun in (group.name, verb.name if not group.name else ""):
+            if noun and noun == (group.name or verb.name):
                 module, _, function = verb.function.partition(":")
                 home.command(verb.name, help=say(verb.zh, verb.en))(getattr(import_module(f"yunei.cli.{module}"), function))
     faults = []
