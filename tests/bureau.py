@@ -1,155 +1,104 @@
-"""A small bureau for tests of the register: a clock that ticks, a catalogue of two datasets, an operator with a licence."""
+"""A whole bureau in a folder: one registered dataset, one licensed operator, keys for every role. Workers run in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
+from api.services import ClosablePool, Services
+from infra.clock import Clock, system_clock
 from infra.settings import Settings
-from jobs import acts, ledger
-from jobs.events import Cost, JobAdmitted, JobStaged, JobSubmitted, ReleasePublished, question_digest
-from jobs.register import Register
-from policies.catalogue import Bounds, Column, Dataset, Grade, Share, Snapshot, Title, Unit
+from infra.workers import InlineWorkers
+from jobs import acts
+from jobs.order import Asker, Order
+from policies.catalogue import Catalogue
 from policies.licence import DatasetGrant, Degree, Licence
-from policies.loss import Loss
+from policies.roles import ROLES
+from sandbox.plan.ask import Ask
+from sandbox.raw.ingest import ingest
+from tests import visits
+
+LICENCE = "L-1"
+SCENARIO = "health-planning"
+SQL = "SELECT city, COUNT(*) AS n FROM visits GROUP BY city"
+OTHER_SQL = "SELECT city, SUM(fee) AS fee FROM visits GROUP BY city"
+PRICE = {"epsilon": "0.5", "delta": "0.00000001"}
 
 
-class Ticking:
-    """A clock that moves one second each time it is read."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
-
-
-def settings_in(home: Path, **values: object) -> Settings:
-    return Settings.model_validate({"home": home, "log_origin": "log.example/register", **values})
-
-
-@contextmanager
-def a_register(home: Path, **values: object) -> Iterator[Register]:
-    register = Register.open(settings_in(home, **values), clock=Ticking())
-    try:
-        yield register
-    finally:
-        register.close()
-
-
-def title(text: str) -> Title:
-    return Title(zh=f"{text}（中）", en=text)
-
-
-def a_snapshot(name: str = "visits", *, version: int = 1, space: str | None = "person", grade: Grade = "general-2") -> Snapshot:
-    columns = [
-        Column(name="person_id", type="integer", title=title("person"), uses=("join", "distinct")),
-        Column(name="city", type="text", title=title("city"), domain=("太原", "大同", "a\u0001b")),
-        Column(
-            name="day",
-            type="date",
-            title=title("day"),
-            domain=(date(2026, 1, 1), date(2026, 1, 2)),
-            low=date(2020, 1, 1),
-            high=date(2026, 12, 31),
-        ),
-        Column(name="big", type="integer", title=title("big"), domain=(-(2**62), 0, 2**60 + 1)),
-        Column(name="urgent", type="boolean", title=title("urgent"), domain=(True, False)),
-        Column(name="fee", type="decimal", title=title("fee"), low=Decimal("0"), high=Decimal("50000.50"), decimals=2),
-    ]
-    return Snapshot(
-        dataset=Dataset(
-            name=name,
-            title=title(name),
-            registration_no=f"SX-{name}",
-            source_body=title("health"),
-            acquired_on=date(2026, 1, 1),
-            updated_on=date(2026, 2, 1),
-            grade=grade,
-            share=Share(attribute="unconditional", reason=title("open"), basis="art. 12"),
-            unit=Unit(column="person_id", space=space, title=title("person")) if space else None,
-            bounds=Bounds(groups_per_unit=4, rows_per_group=3) if space else None,
-            approximate_rows=10_000,
-            columns=tuple(columns),
-        ),
-        version=version,
-        digest=f"{version:064x}",
+def licence(id: str = LICENCE, operator: str = "operator-1", **changes: Any) -> Licence:
+    return Licence.model_validate(
+        {
+            "id": id,
+            "operator": operator,
+            "title": {"zh": "协议", "en": "licence"},
+            "datasets": (DatasetGrant(dataset="visits", consent="同意 1 号"),),
+            "scenarios": (SCENARIO,),
+            "per_job": Degree(pico_rho=10**11, atto_delta=10**11),
+            "total": Degree(pico_rho=10**12, atto_delta=10**12),
+            "valid_from": datetime(2020, 1, 1, tzinfo=UTC),
+            "valid_until": datetime(2099, 1, 1, tzinfo=UTC),
+            "decision_document": "〔2026〕1 号",
+            **changes,
+        }
     )
 
 
-def a_licence(
-    licence_id: str = "L-1", *, operator: str = "op-1", datasets: tuple[str, ...] = ("visits",), rho: Decimal = Decimal(1)
-) -> Licence:
-    total = Loss.of(rho, Decimal("1e-6"))
-    degree = Degree(pico_rho=total.pico_rho, atto_delta=total.atto_delta)
-    return Licence(
-        id=licence_id,
-        operator=operator,
-        title=title("licence"),
-        datasets=tuple(DatasetGrant(dataset=name) for name in datasets),
-        scenarios=("city-health",),
-        per_job=degree,
-        total=degree,
-        valid_from=datetime(2026, 1, 1, tzinfo=UTC),
-        valid_until=datetime(2027, 1, 1, tzinfo=UTC),
-        decision_document="晋数〔2026〕1号",
-    )
+def body(sql: str = SQL, **changes: Any) -> dict[str, Any]:
+    """A job as a client sends it."""
+    return {"licence": LICENCE, "scenario": SCENARIO, "sql": sql, "privacy": dict(PRICE), **changes}
 
 
-def furnish(register: Register) -> str:
-    """Datasets, an operator with a key, a licence. Returns the key's secret."""
-    acts.register_dataset(register, a_snapshot())
-    acts.register_dataset(register, a_snapshot("hospitals", space=None))
-    secret = acts.issue_key(register, "op-1", "operator", title=title("operator one"))
-    acts.grant_licence(register, a_licence(datasets=("visits", "hospitals")))
-    return secret
+def order(sql: str = SQL, by: str = "operator-1", role: str = "operator", **changes: Any) -> Order:
+    """A job as the walk takes it."""
+    made: dict[str, Any] = {"licence": LICENCE, "scenario": SCENARIO, "ask": Ask.model_validate({"privacy": PRICE}), **changes}
+    return Order(Asker(by, role, "active"), sql=sql, **made)
 
 
-ACCOUNTS = ledger.accounts_of(space="person", datasets=["visits"], licence="L-1", operator="op-1")
+@dataclass(frozen=True)
+class Bureau:
+    services: Services
+    keys: dict[str, str]  # by principal
+
+    def headers(self, principal: str = "operator-1", **more: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.keys[principal]}", **more}
 
 
-def submit(register: Register, job: str, loss: Loss, *, question: str | None = None) -> None:
-    """A job, admitted with its charge reserved on every account."""
-    question = question or question_digest(f"{len(job):064x}", (job.encode().hex().ljust(64, "0")[:64],))
-    with register.transaction() as act:
-        act.append(
-            JobSubmitted(
-                by="op-1", job=job, operator="op-1", licence="L-1", scenario="city-health", request=act.seal(b"select " + job.encode())
-            )
-        )
-        ledger.reserve(act, charge=f"c-{job}", job=job, accounts=ACCOUNTS, loss=loss, by="system")
-        act.append(JobAdmitted(by="system", job=job, plan_digest="a" * 64, question=question, cost=Cost.of(loss), slot_ms=50))
+@dataclass(frozen=True)
+class Home:
+    """A home as `set_up` left it, to be copied."""
+
+    folder: Path
+    keys: dict[str, str]
+
+    def copy_to(self, folder: Path) -> dict[str, str]:
+        shutil.copytree(self.folder, folder)
+        return self.keys
 
 
-def run(register: Register, job: str, loss: Loss, *, question: str | None = None) -> int:
-    """The whole life of one release. Returns the index of its publication."""
-    submit(register, job, loss, question=question)
-    charge = f"c-{job}"
-    with register.transaction() as act:
-        ledger.reading(act, charge, by="system")
-    with register.transaction() as act:
-        ledger.spend(act, charge, by="system")
-        act.append(JobStaged(by="system", job=job, table_sha256="b" * 64))
-    with register.transaction() as act:
-        return act.append(
-            ReleasePublished(
-                by="system",
-                release=f"r-{job}",
-                job=job,
-                charge=charge,
-                operator="op-1",
-                licence="L-1",
-                question=question or question_digest(f"{len(job):064x}", (job.encode().hex().ljust(64, "0")[:64],)),
-                plan_digest="a" * 64,
-                record=act.seal(b"columns"),
-                table_sha256="b" * 64,
-                rows=3,
-                bytes=300,
-                cost=Cost.of(loss),
-                visible_at="2026-11-22T09:00:00.000000Z",
-            )
-        )
+def settings_in(home: Path, **changes: Any) -> Settings:
+    return Settings.model_validate({"home": home, "language": "en", "port": 0, **changes})
+
+
+def set_up(home: Path, **changes: Any) -> dict[str, str]:
+    """Make the home: data, licence, principals. Returns the keys: `operator-1`, `operator-2`, and one per other role, by its name."""
+    services = Services.open(settings_in(home, **changes))
+    declared = visits.dataset(rows=2_000)
+    source = visits.parquet(home / "source.parquet", visits.rows(2_000, 600))
+    report = ingest(declared, [source], services.vault, version=1, catalogue_public=Catalogue(()), random=os.urandom)
+    acts.register_dataset(services.register, report.snapshot)
+    keys = {f"operator-{number}": acts.issue_key(services.register, f"operator-{number}", "operator") for number in (1, 2)}
+    keys |= {role: acts.issue_key(services.register, role, role) for role in ROLES if role != "operator"}
+    acts.grant_licence(services.register, licence())
+    services.close()
+    return keys
+
+
+def opened(home: Path, *, clock: Clock = system_clock, workers: ClosablePool | None = None, **changes: Any) -> Services:
+    """Services on a home that `set_up` made, carrying jobs in this process unless other workers are given."""
+    services = Services.open(settings_in(home, **changes), serving=True, clock=clock)
+    services.start(workers or cast(ClosablePool, InlineWorkers()))
+    return services

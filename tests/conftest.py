@@ -10,6 +10,7 @@ import pytest
 
 from infra.vault import Vault
 from infra.workers import InlineWorkers, Workers
+from tests.bureau import Home, set_up
 
 MASTER_KEY = bytes(range(32))
 
@@ -36,3 +37,10 @@ def vault(tmp_path: Path) -> Vault:
 def other_vault(tmp_path: Path) -> Vault:
     """A vault of another owner."""
     return Vault(tmp_path / "other", os.urandom(32))
+
+
+@pytest.fixture(scope="session")
+def bureau_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with data, a licence and keys, made once; tests work on copies."""
+    folder = tmp_path_factory.mktemp("bureau") / "home"
+    return Home(folder, set_up(folder))

@@ -1,0 +1,274 @@
+"""The walk in one process: what is charged, what is released, what is shown when, whatever goes wrong where."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from jobs import acts, hops, ledger, lookup, quote
+from jobs import release as walk
+from jobs.audit import audit
+from jobs.lookup import JobSeen
+from jobs.order import Order
+from policies.licence import Degree
+from policies.problem import Problem
+from sandbox.finish.formats import FORMATS
+from tests.bureau import LICENCE, OTHER_SQL, Bureau, licence, order
+
+ACCOUNTS = {"population:person", "dataset:visits", f"licence:{LICENCE}", "operator:operator-1@visits"}
+
+
+def ended(bureau: Bureau, asked: Order, timeout_s: float = 20) -> JobSeen:
+    return wait(bureau, submitted(bureau, asked).result(timeout_s))
+
+
+def submitted(bureau: Bureau, asked: Order) -> Future[str]:
+    return bureau.services.submit(asked)
+
+
+def wait(bureau: Bureau, job: str, timeout_s: float = 20) -> JobSeen:
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        seen = lookup.job(bureau.services.register, job, bureau.services.clock())
+        assert seen is not None
+        if seen.state != "running":
+            return seen
+        time.sleep(0.01)
+    raise AssertionError(f"{job} still runs")
+
+
+def kinds(bureau: Bureau) -> list[str]:
+    return [event.kind for event in bureau.services.register.events(limit=1000) if event.kind.startswith(("job", "charge", "release"))]
+
+
+def used(bureau: Bureau) -> dict[str, tuple[int, int]]:
+    found = ledger.balances(bureau.services.register, ACCOUNTS)
+    return {balance.account: (balance.reserved.pico_rho, balance.spent.pico_rho) for balance in found}
+
+
+def clean(bureau: Bureau) -> bool:
+    register = bureau.services.register
+    report = audit(bureau.services.settings.log_dir, [register.vkey], register.engine)
+    assert report.findings == []
+    return report.clean
+
+
+def test_a_release_from_order_to_table(bureau: Bureau) -> None:
+    seen = ended(bureau, order())
+    assert (seen.state, seen.reused, seen.problem) == ("published", False, ())
+    assert kinds(bureau) == [
+        "job_submitted", "job_admitted", "charge_reserved", "job_reading", "job_spent", "job_staged", "release_published",
+    ]  # fmt: skip
+    assert seen.price is not None
+    assert used(bureau) == {name: (0, seen.price.pico_rho) for name in ACCOUNTS}
+    released = lookup.release(bureau.services.register, str(seen.release), bureau.services.clock(), operator="operator-1")
+    staged = bureau.services.staging.load(seen.id)
+    assert released is not None
+    assert staged is not None
+    assert released.record["digests"] == dict(staged.digests)
+    assert set(staged.digests) == {f"table.{form}" for form in FORMATS}
+    assert staged.read("table.csv").decode().splitlines()[0] == '"city","n","n__half_width"'
+    assert clean(bureau)
+
+
+def test_the_same_question_gets_the_same_bytes_for_nothing(bureau: Bureau) -> None:
+    first = ended(bureau, order())
+    before = used(bureau)
+    again = ended(bureau, order(sql="select  city,  count(*)  as n\nfrom visits group by city"))
+    assert (again.state, again.reused, again.release) == ("published", True, first.release)
+    assert again.price is not None
+    assert again.price.pico_rho == 0
+    assert used(bureau) == before
+    assert kinds(bureau)[-2:] == ["job_submitted", "release_reused"]
+    assert clean(bureau)
+
+
+def test_another_price_is_another_question(bureau: Bureau) -> None:
+    first = ended(bureau, order())
+    second = ended(bureau, order(ask=order().ask.model_validate({"privacy": {"epsilon": "0.25"}})))
+    assert not second.reused
+    assert first.release != second.release
+
+
+def test_a_stored_answer_is_not_for_who_may_not_ask(bureau: Bureau) -> None:
+    ended(bureau, order())
+    acts.suspend_licence(bureau.services.register, LICENCE, reason="test")
+    with pytest.raises(Problem) as refused:
+        ended(bureau, order())
+    assert refused.value.code == "licence_refused"
+
+
+def test_check_and_dummy_leave_no_trace(bureau: Bureau) -> None:
+    size = bureau.services.register.size
+    quoted = quote.check(bureau.services.office, order())
+    dummy = quote.dummy(bureau.services.office, order())
+    assert quoted.plan.loss.pico_rho > 0
+    assert not quoted.answered
+    assert {balance.account for balance in quoted.accounts} == ACCOUNTS
+    assert dummy.table.column_names == ["city", "n", "n__half_width"]
+    assert bureau.services.register.size == size
+    ended(bureau, order())
+    assert quote.check(bureau.services.office, order()).answered
+
+
+def test_check_lists_what_the_real_run_would_refuse(bureau: Bureau) -> None:
+    """Policy and ledger in one answer."""
+    acts.grant_licence(
+        bureau.services.register, licence("L-poor", per_job=Degree(pico_rho=1, atto_delta=0), total=Degree(pico_rho=2, atto_delta=0))
+    )
+    with pytest.raises(Problem) as refused:
+        quote.check(bureau.services.office, order(licence="L-poor"))
+    assert {part.code for part in refused.value.parts} == {"licence_price", "ledger_exhausted"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (order(sql="SELECT FROM WHERE"), "sql_syntax"),
+        (order(sql="SELECT COUNT(*) FROM nowhere"), "sql_unknown_table"),
+        (order(licence="L-none"), "licence_refused"),
+        (order(scenario="advertising"), "licence_refused"),
+        (order(by="operator-2"), "licence_refused"),
+    ],
+)
+def test_a_refusal_costs_nothing_and_is_one_event_without_a_word_of_the_query(bureau: Bureau, asked: Order, code: str) -> None:
+    size = bureau.services.register.size
+    with pytest.raises(Problem) as refused:
+        ended(bureau, asked)
+    assert refused.value.code == code
+    assert bureau.services.register.size == size + 1
+    entry = bureau.services.register.entry(size)
+    assert b'"kind":"job_refused"' in entry
+    assert asked.sql.encode() not in entry
+    assert set(used(bureau).values()) == {(0, 0)}
+
+
+def test_beyond_the_budget_nothing_is_touched(bureau: Bureau) -> None:
+    acts.grant_licence(
+        bureau.services.register,
+        licence("L-small", per_job=Degree(pico_rho=6 * 10**9, atto_delta=0), total=Degree(pico_rho=6 * 10**9, atto_delta=0)),
+    )
+    first = ended(bureau, order(licence="L-small"))
+    assert first.price is not None
+    before = used(bureau)
+    with pytest.raises(Problem) as refused:
+        ended(bureau, order(sql=OTHER_SQL, licence="L-small"))
+    assert refused.value.code == "ledger_exhausted"
+    assert used(bureau) == before
+    assert clean(bureau)
+
+
+def break_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def fails(*_: object, **__: object) -> Any:
+        raise ValueError("secret value 42 of patient 7")
+
+    monkeypatch.setattr(
+        *{"totals": (hops, "totals"), "draw": (walk, "draw"), "finish": (walk, "finish"), "encode": (hops, "encode")}[name], fails
+    )
+
+
+@pytest.mark.parametrize("where", ["totals", "draw", "finish", "encode"])
+def test_every_failure_after_reading_is_the_same_failure(bureau: Bureau, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    break_at(monkeypatch, where)
+    seen = ended(bureau, order())
+    assert (seen.state, seen.problem, seen.release) == ("failed", ("job_failed",), None)
+    assert seen.price is not None
+    assert used(bureau) == {name: (0, seen.price.pico_rho) for name in ACCOUNTS}
+    assert not any(b"patient" in bureau.services.register.entry(index) for index in range(bureau.services.register.size))
+    assert clean(bureau)
+
+
+def test_a_failure_is_seen_at_a_slot_and_not_before(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_at(monkeypatch, "totals")
+    seen = ended(bureau, order())
+    assert seen.slot_ms is not None
+    assert seen.over_at is not None
+    after_ms = (seen.over_at - hops.parse_time(seen.submitted_at)).total_seconds() * 1000
+    assert after_ms in bureau.services.settings.slots_ms
+    assert after_ms >= seen.slot_ms
+
+
+def paused(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, then: Callable[[], None]) -> None:
+    """Do `then` once, just before the hop."""
+    original, once = getattr(where, name), threading.Lock()
+
+    def hop(*arguments: Any, **options: Any) -> Any:
+        if once.acquire(blocking=False):
+            then()
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(where, name, hop)
+
+
+@pytest.mark.parametrize("where", ["totals", "spend", "stage", "publish"])
+def test_a_licence_suspended_during_the_run_stops_the_release_and_the_charge_stays(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    paused(monkeypatch, hops, where, lambda: acts.suspend_licence(bureau.services.register, LICENCE, reason="test"))
+    seen = ended(bureau, order())
+    assert (seen.state, seen.problem, seen.release) == ("failed", ("job_withheld",), None)
+    assert seen.price is not None
+    assert used(bureau) == {name: (0, seen.price.pico_rho) for name in ACCOUNTS}
+    assert bureau.services.staging.load(seen.id) is None
+    assert clean(bureau)
+
+
+def test_a_licence_suspended_before_reading_gives_the_reservation_back(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused(monkeypatch, hops, "begin_reading", lambda: acts.suspend_licence(bureau.services.register, LICENCE, reason="test"))
+    seen = ended(bureau, order())
+    assert seen.state == "refused"
+    assert set(used(bureau).values()) == {(0, 0)}
+    assert "job_reading" not in kinds(bureau)
+    assert clean(bureau)
+
+
+@pytest.mark.parametrize(
+    ("where", "free"), [("begin_reading", True), ("totals", False), ("spend", False), ("stage", False), ("publish", False)]
+)
+def test_cancelling_is_free_only_before_reading(bureau: Bureau, monkeypatch: pytest.MonkeyPatch, where: str, free: bool) -> None:
+    office = bureau.services.office
+
+    def cancel() -> None:
+        running = lookup.jobs_of(bureau.services.register, "operator-1", bureau.services.clock())[0]
+        hops.cancel(office, running.id, "operator-1")
+
+    paused(monkeypatch, hops, where, cancel)
+    seen = ended(bureau, order())
+    assert (seen.state, seen.problem, seen.release) == ("cancelled", ("job_cancelled",), None)
+    assert seen.price is not None
+    time.sleep(0.4)  # whatever still runs must find out that it is over
+    assert used(bureau) == dict.fromkeys(ACCOUNTS, (0, 0) if free else (0, seen.price.pico_rho))
+    assert (seen.price.pico_rho == 0) == free
+    assert "release_published" not in kinds(bureau)
+    assert clean(bureau)
+
+
+def test_noise_is_drawn_once_though_publishing_fails(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is gone at the moment of publishing: the job is taken up again and its staged bytes are published."""
+    draws: list[int] = []
+    real_draw, real_publish, failures = walk.draw, hops._publish, iter([True, False])
+    monkeypatch.setattr(walk, "draw", lambda *a: draws.append(1) or real_draw(*a))
+
+    def publish(*arguments: Any) -> None:
+        if next(failures):
+            raise OSError("disk")
+        real_publish(*arguments)
+
+    monkeypatch.setattr(hops, "_publish", publish)
+    job = submitted(bureau, order()).result(20)
+    until = time.monotonic() + 20
+    while not bureau.services.leases.abandoned() and time.monotonic() < until:
+        time.sleep(0.02)
+    staged = bureau.services.staging.load(job)
+    walk.resume(bureau.services.office, job)
+    seen = wait(bureau, job)
+    assert seen.state == "published"
+    assert draws == [1]
+    assert staged is not None
+    assert bureau.services.staging.load(job) == staged
+    assert clean(bureau)
