@@ -6,10 +6,10 @@ byte. An event that does not fit (an account without room, a job in another stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, String, Table, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Connection, String, Table, Update, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from infra.database import insert_ignoring
@@ -197,11 +197,11 @@ def _cap_raised(connection: Connection, _recorded: ev.Recorded, event: ev.CapRai
 
 
 _rho, _delta = bindparam("rho", type_=BigInteger), bindparam("delta", type_=BigInteger)
-_account = bindparam("account", type_=String)
+_names = bindparam("names", type_=String, expanding=True)
 _RESERVE = (
     update(accounts)
     .where(
-        accounts.c.id == _account,
+        accounts.c.id.in_(_names),
         accounts.c.spent_pico_rho + accounts.c.reserved_pico_rho + _rho <= accounts.c.cap_pico_rho,
         accounts.c.spent_atto_delta + accounts.c.reserved_atto_delta + _delta <= accounts.c.cap_atto_delta,
     )
@@ -209,33 +209,36 @@ _RESERVE = (
 )
 _GIVE_BACK = (
     update(accounts)
-    .where(accounts.c.id == _account, accounts.c.reserved_pico_rho >= _rho, accounts.c.reserved_atto_delta >= _delta)
+    .where(accounts.c.id.in_(_names), accounts.c.reserved_pico_rho >= _rho, accounts.c.reserved_atto_delta >= _delta)
     .values(reserved_pico_rho=accounts.c.reserved_pico_rho - _rho, reserved_atto_delta=accounts.c.reserved_atto_delta - _delta)
 )
 _SPEND = _GIVE_BACK.values(spent_pico_rho=accounts.c.spent_pico_rho + _rho, spent_atto_delta=accounts.c.spent_atto_delta + _delta)
 
 
+def _take(connection: Connection, statement: Update, names: Sequence[str], pico_rho: int, atto_delta: int) -> None:
+    """One conditional update over all accounts of a charge: every row, or the transaction is undone. Nobody waits for anybody's rows here,
+    whatever the order: writers already took turns at the head of the log."""
+    if connection.execute(statement, {"rho": pico_rho, "delta": atto_delta, "names": names}).rowcount != len(names):
+        raise DoesNotFit("accounts", ",".join(names))
+
+
 @_projects(ev.ChargeReserved)
 def _charge_reserved(connection: Connection, recorded: ev.Recorded, event: ev.ChargeReserved) -> None:
     cost = event.cost
-    names = sorted(event.accounts)  # one order for all: two charges can never wait for each other
-    for name in names:
-        if connection.execute(_RESERVE, {"rho": cost.pico_rho, "delta": cost.atto_delta, "account": name}).rowcount != 1:
-            raise DoesNotFit("accounts", name)
+    names = sorted(set(event.accounts))
+    _take(connection, _RESERVE, names, cost.pico_rho, cost.atto_delta)
     row = {"id": event.charge, "job": event.job, "state": "reserved", "pico_rho": cost.pico_rho, "atto_delta": cost.atto_delta}
     connection.execute(insert(charges), {**row, "changed_at": recorded.at})
     connection.execute(insert(charge_accounts), [{"charge": event.charge, "account": name} for name in names])
     connection.execute(update(jobs).where(jobs.c.id == event.job).values(charge=event.charge))
 
 
-def _settle(connection: Connection, charge: str, states: tuple[str, ...], to: str, at: str, statement: Any) -> None:
+def _settle(connection: Connection, charge: str, states: tuple[str, ...], to: str, at: str, statement: Update) -> None:
     """Move a charge to its end, and its loss on every account out of `reserved`."""
     _move(connection, charges, charge, states, to, at)
     cost = connection.execute(select(charges.c.pico_rho, charges.c.atto_delta).where(charges.c.id == charge)).one()
-    names = connection.scalars(select(charge_accounts.c.account).where(charge_accounts.c.charge == charge).order_by(charge_accounts.c.account))
-    for name in names.all():
-        if connection.execute(statement, {"rho": cost.pico_rho, "delta": cost.atto_delta, "account": name}).rowcount != 1:
-            raise DoesNotFit("accounts", name)
+    names = connection.scalars(select(charge_accounts.c.account).where(charge_accounts.c.charge == charge)).all()
+    _take(connection, statement, names, cost.pico_rho, cost.atto_delta)
 
 
 @_projects(ev.ChargeReleased)
@@ -318,7 +321,7 @@ def _job_staged(connection: Connection, recorded: ev.Recorded, event: ev.JobStag
 
 @_projects(ev.JobForfeited)
 def _job_forfeited(connection: Connection, recorded: ev.Recorded, event: ev.JobForfeited) -> None:
-    _step(connection, event.job, State.FORFEITED, recorded.at)
+    _step(connection, event.job, State.FORFEITED, recorded.at, problem=event.code)
     _forfeit(connection, event.charge, recorded.at)
 
 

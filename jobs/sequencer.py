@@ -17,7 +17,7 @@ from infra.database import reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.note import Signer
-from infra.journal.tiles import edge_names, encode_entries, encode_hashes, entry_names, tile_names, width_of
+from infra.journal.tiles import TileName, edge_names, encode_entries, encode_hashes, entry_names, tile_names, width_of
 from infra.journal.tree import TILE_WIDTH, CompactRange, JournalError, ReadTile, range_at
 from infra.tables import documents, entries, log_hashes, log_head
 
@@ -51,12 +51,12 @@ def tile_reader(connection: Connection, size: int) -> ReadTile:
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """The newest checkpoint this process wrote or checked: its note, the edge of its tree, the entries of its last, unfinished tile."""
+    """The newest checkpoint this process wrote or checked: its note, the edge of its tree, entries and leaves of its last, unfinished tile."""
 
     note: str
     size: int
     edge: tuple[bytes, ...]
-    tail: tuple[bytes, ...]
+    tail: tuple[tuple[bytes, bytes], ...]
 
 
 class Sequencer:
@@ -95,7 +95,7 @@ class Sequencer:
         edge, tail = CompactRange(last.size, last.edge), list(last.tail)
         for row in _entries(connection, last.size, head.size):
             edge.append(bytes(row.leaf))
-            tail.append(bytes(row.body))
+            tail.append((bytes(row.body), bytes(row.leaf)))
         if edge.size != head.size or edge.to_bytes() != bytes(head.edge):
             raise LogForked(f"the entries in the database do not lead from size {last.size} to its head of size {head.size}")
         self._write(connection, last.size, head.size, tail)
@@ -103,18 +103,21 @@ class Sequencer:
         self._files.put_checkpoint(note)
         return _Published(note, edge.size, edge.hashes, tuple(tail[len(tail) - edge.size % TILE_WIDTH :]))
 
-    def _write(self, connection: Connection, old: int, new: int, tail: list[bytes]) -> None:
-        """Tiles and documents that a tree of `new` entries has and one of `old` has not. `tail`: entries since the last full tile of `old`."""
+    def _write(self, connection: Connection, old: int, new: int, tail: list[tuple[bytes, bytes]]) -> None:
+        """Tiles and documents that a tree of `new` entries has and one of `old` has not. `tail`: entries and leaves since the last full tile
+        of `old`."""
         query = select(documents.c.digest, documents.c.body).where(documents.c.entry >= old, documents.c.entry < new)
         for row in connection.execute(query):
             self._files.put_document(row.digest, bytes(row.body))
         first = old - old % TILE_WIDTH
         for name in entry_names(old, new):
-            start = name.n * TILE_WIDTH - first
-            self._files.put_tile(name, encode_entries(tail[start : start + name.width]))
+            part = tail[name.n * TILE_WIDTH - first :][: name.width]
+            self._files.put_tile(name, encode_entries([body for body, _ in part]))
+            self._files.put_tile(TileName(0, name.n, name.width), encode_hashes([leaf for _, leaf in part]))
         read = tile_reader(connection, new)
         for name in tile_names(old, new):
-            self._files.put_tile(name, encode_hashes(read(int(name.level), name.n)))
+            if name.level != 0:
+                self._files.put_tile(name, encode_hashes(read(int(name.level), name.n)))
 
     def _adopt(self, connection: Connection, note: str | None, size: int) -> _Published:
         """Take over from the checkpoint in the folder, which another process wrote, or this one before it was restarted."""
@@ -133,7 +136,7 @@ class Sequencer:
             raise LogForked(f"the database lacks entries of the published {checkpoint.size}") from error
         if edge.root() != checkpoint.root:
             raise LogForked(f"the first {checkpoint.size} entries in the database are not those that were published")
-        tail = [bytes(row.body) for row in _entries(connection, checkpoint.size - checkpoint.size % TILE_WIDTH, checkpoint.size)]
+        tail = _pairs(connection, checkpoint.size - checkpoint.size % TILE_WIDTH, checkpoint.size)
         if self._last is None and not self._edge_is_whole(connection, checkpoint.size, read):
             self.rewrite(connection, checkpoint.size)
         return _Published(note, checkpoint.size, edge.hashes, tuple(tail))
@@ -157,7 +160,11 @@ class Sequencer:
         """Write every tile and document of the first `size` entries again, from the database, one tile in memory at a time."""
         for start in range(0, size, TILE_WIDTH):
             end = min(start + TILE_WIDTH, size)
-            self._write(connection, start, end, [bytes(row.body) for row in _entries(connection, start, end)])
+            self._write(connection, start, end, _pairs(connection, start, end))
+
+
+def _pairs(connection: Connection, start: int, end: int) -> list[tuple[bytes, bytes]]:
+    return [(bytes(row.body), bytes(row.leaf)) for row in _entries(connection, start, end)]
 
 
 def _entries(connection: Connection, start: int, end: int) -> Iterable[Row[tuple[bytes, bytes]]]:

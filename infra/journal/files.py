@@ -1,8 +1,8 @@
 """The log as a folder of files: tiles, documents and the newest checkpoint, written from what the database holds.
 
 Everything here can be made again from the entries. The checkpoint is replaced last, so whoever reads it finds every tile it needs.
-Files are renamed into place; full tiles are also synced, partial ones need not be: after a power cut the next publishing process checks
-the right edge and writes again what is short.
+The checkpoint and full tiles are renamed into place, full tiles are also synced. Partial ones need neither: after a crash or a power cut the
+next process to publish checks the right edge and writes again what is short.
 """
 
 from __future__ import annotations
@@ -75,10 +75,16 @@ class LogFiles:
 
     def put_tile(self, name: TileName, data: bytes) -> None:
         """Write one tile. A full one makes its partial forms superfluous: they go."""
-        full = name.width == TILE_WIDTH
-        self._put(name.path, data, sync=full)
-        if full:
+        if name.width == TILE_WIDTH:
+            self._put(name.path, data, sync=True)
             shutil.rmtree(self.folder / name.partials, ignore_errors=True)
+        else:  # no checkpoint names this width yet, so nobody reads it half-written
+            target = self.folder / name.path
+            try:
+                target.write_bytes(data)
+            except FileNotFoundError:
+                target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                target.write_bytes(data)
 
     def put_document(self, digest: str, data: bytes) -> None:
         self._put(document_path(digest), data, sync=True)

@@ -18,7 +18,7 @@ from infra.journal.files import LogFiles
 from jobs import register as register_module
 from jobs.sequencer import Sequencer
 from policies.loss import Loss
-from tests.bureau import a_register, run
+from tests.small_register import a_register, run
 
 POINTS = {
     "append": "an event is projected, not yet committed",

@@ -16,8 +16,8 @@ from infra.journal.proof import verify_consistency
 from jobs import ledger
 from jobs.audit import audit
 from policies.loss import Loss
-from tests.bureau import a_register, furnish, run
 from tests.crash.register_worker import POINTS
+from tests.small_register import a_register, furnish, run
 
 ROOT = Path(__file__).resolve().parents[2]
 Kill = Callable[..., int]

@@ -12,7 +12,7 @@ from jobs import acts, ledger
 from jobs.register import Register
 from policies.loss import Loss
 from policies.problem import Problem
-from tests.bureau import a_licence, a_register, a_snapshot, furnish, run, title
+from tests.small_register import a_licence, a_register, a_snapshot, furnish, run, title
 
 
 @pytest.fixture

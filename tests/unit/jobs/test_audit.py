@@ -39,7 +39,7 @@ from jobs.events import CapRaised, ChargeReserved, Cost, PrincipalRegistered, ca
 from jobs.register import Register
 from policies.loss import Loss
 from policies.problem import LANGUAGES
-from tests.bureau import ACCOUNTS, Ticking, a_register, furnish, run, settings_in, submit, title
+from tests.small_register import ACCOUNTS, Ticking, a_register, furnish, run, settings_in, submit, title
 
 
 def fill(register: Register) -> None:

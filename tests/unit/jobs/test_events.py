@@ -26,7 +26,7 @@ from jobs.events import (
 )
 from jobs.projections import PROJECTED
 from policies.loss import Loss
-from tests.bureau import a_licence, a_snapshot
+from tests.small_register import a_licence, a_snapshot
 
 AT = "2026-11-22T08:00:00.000000Z"
 OPENED = AccountOpened(by="system", account="dataset:访问", account_kind="dataset", subject="访问", cap=Cost(pico_rho=10**18, atto_delta=0))

@@ -17,9 +17,10 @@ from jobs.projections import DoesNotFit
 from jobs.register import Register
 from policies.loss import Loss
 from policies.problem import LANGUAGES, Problem
-from tests.bureau import ACCOUNTS, a_licence, a_register, a_snapshot, furnish, run, submit
+from tests.small_register import ACCOUNTS, a_licence, a_register, a_snapshot, furnish, run, submit
 
 LOSS = Loss(1_000_000, 10)
+DATABASES = ["sqlite:///{home}/register.db"]  # another database joins these tests by its URL
 
 
 @pytest.fixture
@@ -213,7 +214,14 @@ def test_a_cap_is_raised_by_two_people_and_never_lowered(register: Register) -> 
         assert problem(lambda lower=lower: acts.propose_cap(register, account, lower, reason="x", by="li")).code == "ledger_cap_not_raised"
 
 
-def test_a_hundred_threads_against_room_for_ten(register: Register) -> None:
+@pytest.mark.parametrize("url", DATABASES)
+def test_a_hundred_threads_against_room_for_ten(tmp_path: Path, url: str) -> None:
+    with a_register(tmp_path, database_url=url.format(home=tmp_path)) as register:
+        furnish(register)
+        hundred_against_ten(register)
+
+
+def hundred_against_ten(register: Register) -> None:
     acts.register_dataset(register, a_snapshot("small", space="enterprise"), population_cap=Loss(10 * LOSS.pico_rho + 7, 1000))
     acts.grant_licence(register, a_licence("L-2", datasets=("small",)))
     names = ledger.accounts_of(space="enterprise", datasets=["small"], licence="L-2", operator="op-1")

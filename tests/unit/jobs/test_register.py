@@ -29,7 +29,7 @@ from jobs.projections import DoesNotFit
 from jobs.register import Register
 from jobs.sequencer import LogForked
 from policies.problem import Problem
-from tests.bureau import Ticking, a_register, settings_in, title
+from tests.small_register import Ticking, a_register, settings_in, title
 
 
 @pytest.fixture
