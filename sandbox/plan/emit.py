@@ -77,7 +77,15 @@ def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:
     # the seed is a parameter of every shard query, whether or not groups have to be chosen with it
     kept = ["u IS NOT NULL", f"{SEED} IS NOT NULL"]
     kept += [f"{key} IN ({', '.join(map(constant, domain))})" for key, domain in zip(keys, frontier.domains, strict=True) if domain is not None]
-    return f"SELECT {', '.join(['u', *keys, *values])} FROM rows WHERE {' AND '.join(kept)}"
+    shown = [_shown(key, name, domain) for key, name, domain in zip(frontier.of.keys, keys, frontier.domains, strict=True)]
+    return f"SELECT {', '.join(['u', *shown, *values])} FROM rows WHERE {' AND '.join(kept)}"
+
+
+def _shown(key: Expr, name: str, domain: tuple[KeyValue, ...] | None) -> str:
+    """The key as it may be shown: a private date outside the years 1–9999, which few programs can read, is NULL."""
+    if key.type.kind != "date" or domain is not None:
+        return name
+    return f"CASE WHEN {name} BETWEEN {constant(date.min)} AND {constant(date.max)} THEN {name} END AS {name}"
 
 
 def _fixed_point(name: str, kind: Type, total: Total) -> str:

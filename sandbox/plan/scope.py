@@ -14,11 +14,11 @@ from policies.catalogue import NUMERIC, Snapshot, Use
 from sandbox.plan.ask import Range
 from sandbox.plan.model import ColumnUse
 from sandbox.sql import problems
+from sandbox.sql.casts import scaled_reading
 from sandbox.sql.expr import Column, Expr
 from sandbox.sql.fragment import fragment
 from sandbox.sql.types import BOOLEAN, DATE, STORED, TEXT, TIMESTAMP, Type, exact, floating
 
-_DECIMAL_REACH = 10**18
 
 
 def column_type(column: catalogue.Column) -> Type:
@@ -26,7 +26,7 @@ def column_type(column: catalogue.Column) -> Type:
     if column.type == "integer":
         return exact(_fraction(low), _fraction(high), 0, STORED)
     if column.type == "decimal":
-        return exact(_fraction(low), _fraction(high), column.decimals, _DECIMAL_REACH if column.decimals else STORED)
+        return exact(_fraction(low), _fraction(high), column.decimals, STORED)
     if column.type == "number":
         return floating(_fraction(low), _fraction(high), column.decimals)
     if column.type == "date":
@@ -41,7 +41,9 @@ def _fraction(bound: object) -> Fraction | None:
 def reading(column: catalogue.Column) -> str:
     """The form that reads a stored value as its declared type, whatever it is stored as; NULL for what does not fit."""
     if column.type == "decimal" and column.decimals:
-        return f"TRY_CAST(TRY_CAST({{0}} AS DECIMAL(18, {column.decimals})) * {10**column.decimals} AS BIGINT)"
+        ends = [abs(Fraction(str(end))) for end in (column.low, column.high) if end is not None]
+        most = max(ends) if ends else None
+        return scaled_reading(column.decimals, None if most is None else most * 10**column.decimals)
     name = {"integer": "BIGINT", "decimal": "BIGINT", "number": "DOUBLE", "text": "VARCHAR", "date": "DATE"}
     return f"TRY_CAST({{0}} AS {name.get(column.type, column.type.upper())})"
 

@@ -73,8 +73,19 @@ def to_decimal(arg: Expr, precision: int, scale: int) -> Expr:
     half = Fraction(1, 2 * 10**scale)
     low = None if arg.type.low is None else arg.type.low - half
     high = None if arg.type.high is None else arg.type.high + half
-    form = f"TRY_CAST(TRY_CAST({{0}} AS DECIMAL({precision}, {scale})) * {10**scale} AS BIGINT)"
+    form = scaled_reading(scale, None).replace("{0}", f"TRY_CAST({{0}} AS DECIMAL({precision}, {scale}))")
     return Call("cast", (arg,), Type("exact", scale, low, high, top), form)
+
+
+def scaled_reading(scale: int, most: Fraction | None) -> str:
+    """The form that reads a number as an integer in units of 10**-scale; NULL where that does not fit 64 bits.
+
+    DuckDB multiplies decimals of up to 18 digits in 64 bits and raises beyond them, so the cheap way is for values known to leave room
+    (`most`: their largest scaled absolute value); the other way multiplies 27 digits by at most 10 in 128 bits, which always fits.
+    """
+    cheap = most is not None and most < 10 ** (18 - scale)
+    width = 18 - scale if cheap else 27
+    return f"TRY_CAST(TRY_CAST({{0}} AS DECIMAL({width}, {scale})) * {10**scale} AS BIGINT)"
 
 
 def _places(scale: int) -> Literal:

@@ -92,7 +92,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "like": Function("s LIKE 'a%'", "text", CONSTANT, text.like("like"), (2, 2), ("~~",)),
     "ilike": Function("s ILIKE 'a%'", "text", CONSTANT, text.like("ilike"), (2, 2), ("~~*",)),
     "replace": Function("replace(s, 'a', 'b')", "text", CONSTANT, text.replace, (3, 3), ("replace",)),
-    "split_part": Function("split_part(s, '-', n)", "text", CONSTANT, text.split_part, (3, 3), ("split_part",)),
+    "split_part": Function("split_part(s, '-', n)", "text", CONSTANT, text.split_part, (3, 3), ("string_split", "list_extract")),
     "||": Function("s || t", "text", NATIVE, text.join, (2, 2), ("||",)),
     "concat": Function("concat(s, …)", "text", NATIVE, text.concat, (1, 100), ("concat",)),
     "date_part": Function("date_part('month', d), extract(month FROM d)", "date", WINDOWED, dates.constant_part, (2, 2), ("date_part",)),

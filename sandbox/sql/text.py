@@ -70,7 +70,9 @@ def replace(args: Sequence[Expr]) -> Expr:
 def split_part(args: Sequence[Expr]) -> Expr:
     want(("text",), args[0])
     place = integer(constant_integer(args[2], 1, LONGEST))
-    return Call("split_part", (args[0], constant_text(args[1]), place), TEXT, "split_part({0}, {1}, {2})")
+    # split_part is a macro in DuckDB; this is what it stands for
+    form = "CASE WHEN {0} IS NOT NULL THEN coalesce(list_extract(string_split({0}, {1}), {2}), '') END"
+    return Call("split_part", (args[0], constant_text(args[1]), place), TEXT, form)
 
 
 def join(args: Sequence[Expr]) -> Expr:

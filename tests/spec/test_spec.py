@@ -69,9 +69,7 @@ def test_every_refusal_of_these_rooms_is_shown_or_tested_elsewhere() -> None:
     shown = {case.refused for case in CASES}
     elsewhere = {"sql_too_long", "sql_too_large", "sql_too_deep", "sql_bad_character", "sql_duplicate_alias", "plan_too_many_keys"}
     declared = {
-        code
-        for code, kind in KINDS.items()
-        if code.startswith(("sql_", "plan_")) and code != "plan_price_disagrees" and kind is not None
+        code for code, kind in KINDS.items() if code.startswith(("sql_", "plan_")) and code != "plan_price_disagrees" and kind is not None
     }
     assert declared == (shown | elsewhere) - {None}
 
