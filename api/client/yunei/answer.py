@@ -109,7 +109,7 @@ class Answer:
 
     def notes(self) -> list[str]:
         language = self._client.language
-        lines = [pick(language, f"发布 {self.release.id}　代价 {self.price}", f"release {self.release.id}   price {self.price}")]
+        lines = [pick(language, f"发布 {self.release.id}  代价 {self.price}", f"release {self.release.id}   price {self.price}")]
         if self.release.thresholded:
             lines.append(pick(language, "涉及个体过少的分组不予显示。", "Groups with too few units are not shown."))
         return [*lines, *(account_words(account, language) for account in self.left)]

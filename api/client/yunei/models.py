@@ -69,15 +69,17 @@ class Loss(Said):
 def short(number: Decimal) -> str:
     """At most four significant digits; no long tails of zeros.
 
-    >>> short(Decimal("0.00000001")), short(Decimal("0.621693")), short(Decimal("3")), short(Decimal("12345"))
-    ('1e-8', '0.6217', '3', '12345')
+    >>> short(Decimal("0.000001")), short(Decimal("0.621693")), short(Decimal("3")), short(Decimal("12345"))
+    ('1e-6', '0.6217', '3', '12345')
     """
     if number == number.to_integral_value() and abs(number) < 10**6:
         return str(int(number))
-    text = f"{number:.4g}" if number.adjusted() < -4 else f"{number:.{max(0, 3 - number.adjusted())}f}"
-    mantissa, _, exponent = text.partition("e")
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    if -5 < number.adjusted() < 6:
+        text, exponent = f"{number:.{max(0, 3 - number.adjusted())}f}", ""
+    else:
+        text, _, power = f"{number:.3e}".partition("e")
+        exponent = f"e{int(power)}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + exponent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

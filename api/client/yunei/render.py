@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from yunei.models import Column
 from yunei.words import Language, pick
+
+if TYPE_CHECKING:
+    from yunei.models import Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ def _fixed(value: float | Decimal, places: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Without control characters: a key value must not steer a terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    """Without control characters: a key value must not steer a terminal. Spaces of every width are let through."""
+    return "".join(one if one.isprintable() or unicodedata.category(one) == "Zs" else "\ufffd" for one in text)
 
 
 def columns_wide(text: str) -> int:

@@ -28,6 +28,8 @@ from yunei.render import as_html, as_text, cell, columns_wide, grid
         (None, 3.0, "–"),
         (True, None, "True"),
         ("太原", None, "太原"),
+        ("甲\u3000乙", None, "甲\u3000乙"),
+        ("a\u202eb", None, "a\ufffdb"),
         ("a\x1b[2Jb\r\n", None, "a\ufffd[2Jb\ufffd\ufffd"),
     ],
 )
@@ -55,7 +57,18 @@ def test_chinese_lines_up() -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [("0.00000001", "1e-8"), ("0.621693", "0.6217"), ("3", "3"), ("12345", "12345"), ("0", "0"), ("0.1000", "0.1"), ("1234.5678", "1235")],
+    [
+        ("0.00000001", "1e-8"),
+        ("0.000001", "1e-6"),
+        ("0.0000123456", "1.235e-5"),
+        ("2500000", "2.5e6"),
+        ("0.621693", "0.6217"),
+        ("3", "3"),
+        ("12345", "12345"),
+        ("0", "0"),
+        ("0.1000", "0.1"),
+        ("1234.5678", "1235"),
+    ],
 )
 def test_amounts_are_short(number: str, text: str) -> None:
     assert short(Decimal(number)) == text

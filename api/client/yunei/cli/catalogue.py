@@ -42,7 +42,7 @@ def dataset(
         bounds = entry.get("bounds")
         output.facts(
             [
-                (say("数据集", "dataset"), f"{found.name}　{found.title}"),
+                (say("数据集", "dataset"), f"{found.name}  {found.title}"),
                 (say("登记号", "registration"), entry.get("registration_no")),
                 (say("来源部门", "source body"), _title(entry.get("source_body"))),
                 (say("采集日期", "acquired on"), entry.get("acquired_on")),
@@ -141,7 +141,7 @@ def licence(
         entry = found.data["licence"]
         output.facts(
             [
-                (say("许可", "licence"), f"{found.id}　{found.title}"),
+                (say("许可", "licence"), f"{found.id}  {found.title}"),
                 (say("运营单位", "operator"), found.operator),
                 (say("状态", "state"), _state(found.state)),
                 (say("数据集", "datasets"), "\n".join(_grant(grant) for grant in entry["datasets"])),

@@ -14,6 +14,7 @@ from yunei.cli import output
 from yunei.cli.session import Shape, session
 from yunei.models import Job
 from yunei.problem import problem
+from yunei.render import printable
 from yunei.words import say
 
 
@@ -103,7 +104,7 @@ def check(sql: str, job: dict[str, Any]) -> None:
         return
     output.facts(
         [
-            (say("价格", "price"), f"{quote.price}　ρ = {quote.price.rho}"),
+            (say("价格", "price"), f"{quote.price}  ρ = {quote.price.rho}"),
             (
                 say("是否已有答案", "answered before"),
                 say("是：正式提交不花预算，字节相同", "yes: submitting is free and gives the same bytes")
@@ -116,7 +117,7 @@ def check(sql: str, job: dict[str, Any]) -> None:
     words = quote.explanation.get(say.language)
     if words:
         output.line()
-        output.line("\n".join(explained(words)))
+        output.line("\n".join(f"· {printable(sentence)}" for sentence in explained(words)))
     if quote.accounts:
         output.line()
         output.accounts(quote.accounts)

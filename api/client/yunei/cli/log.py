@@ -165,7 +165,7 @@ def _report(result: Verified, key: Key, head: bool) -> None:
             (say("日志", "log"), checkpoint.origin),
             (say("来源", "read from"), result.where),
             (say("树根", "root"), checkpoint.root.hex()),
-            (say("经过以前的检查点", "passes through"), ", ".join(map(str, result.anchors))),
+            (say("经过以前的检查点", "passes through"), ", ".join(str(size) for size in result.anchors if size < checkpoint.size)),
             (say("公钥", "key"), key),
         ]
     )
@@ -241,4 +241,5 @@ def _event(entry: bytes) -> dict[str, Any]:
 def _brief(event: Mapping[str, Any]) -> str:
     """The event's own names, without what is long or already shown."""
     kept = {name: value for name, value in event.items() if name not in ("at", "kind", "by") and isinstance(value, str | int)}
-    return "  ".join(f"{name}={value}" for name, value in kept.items() if len(str(value)) <= 40)
+    text = "  ".join(f"{name}={value}" for name, value in kept.items() if len(str(value)) <= 40)
+    return text if len(text) <= 100 or session.shape == "csv" else f"{text[:99]}…"

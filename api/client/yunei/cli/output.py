@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from yunei.cli.session import session
-from yunei.models import Account, Loss, account_words, short
 from yunei.problem import YuneiProblem
 from yunei.render import Grid, as_text, printable
 from yunei.words import say
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from yunei.client import Watch
+    from yunei.models import Account, Loss
     from yunei.tiles import Progress
 
 
@@ -99,10 +99,14 @@ def facts(pairs: Sequence[tuple[str, object]]) -> None:
 
 
 def epsilon(loss: Loss) -> str:
+    from yunei.models import short
+
     return short(loss.rho) if loss.epsilon is None else short(loss.epsilon)
 
 
 def accounts(found: Sequence[Account]) -> None:
+    from yunei.models import short
+
     rows = [
         (account.id, epsilon(account.cap), epsilon(account.used), epsilon(account.left), short(account.left.rho), short(account.left.at_delta))
         for account in found
@@ -116,10 +120,6 @@ def accounts(found: Sequence[Account]) -> None:
         say("按 δ 计", "at δ"),
     )
     table(headers, rows, right=(1, 2, 3, 4, 5), csv_headers=("account", "cap_epsilon", "used_epsilon", "left_epsilon", "left_rho", "delta"))
-
-
-def left_lines(found: Sequence[Account]) -> list[str]:
-    return [account_words(account, say.language) for account in found]
 
 
 def problem_panel(trouble: YuneiProblem) -> None:

@@ -76,7 +76,7 @@ def facts(release: Release) -> None:
             (say("查询", "query"), release.query.strip()),
             (say("数据来源", "sources"), ", ".join(f"{source['dataset']} v{source['version']}" for source in release.data.get("sources", ()))),
             (say("发布时间", "published"), f"{release.published_at:%Y-%m-%d %H:%M:%S}Z"),
-            (say("代价", "price"), f"{release.price}　ρ = {release.price.rho}"),
+            (say("代价", "price"), f"{release.price}  ρ = {release.price.rho}"),
             (say("日志序号", "log index"), release.log_index),
         ]
     )
