@@ -42,6 +42,13 @@ def wait(bureau: Bureau, job: str, timeout_s: float = 20) -> JobSeen:
     raise AssertionError(f"{job} still runs")
 
 
+def eventually(holds: Callable[[], bool], timeout_s: float = 5) -> None:
+    until = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def kinds(bureau: Bureau) -> list[str]:
     return [event.kind for event in bureau.services.register.events(limit=1000) if event.kind.startswith(("job", "charge", "release"))]
 
@@ -214,7 +221,7 @@ def test_a_licence_suspended_during_the_run_stops_the_release_and_the_charge_sta
     assert (seen.state, seen.problem, seen.release) == ("failed", ("job_withheld",), None)
     assert seen.price is not None
     assert used(bureau) == {name: (0, seen.price.pico_rho) for name in ACCOUNTS}
-    assert bureau.services.staging.load(seen.id) is None
+    eventually(lambda: bureau.services.staging.load(seen.id) is None)
     assert clean(bureau)
 
 
@@ -261,9 +268,7 @@ def test_noise_is_drawn_once_though_publishing_fails(bureau: Bureau, monkeypatch
 
     monkeypatch.setattr(hops, "_publish", publish)
     job = submitted(bureau, order()).result(20)
-    until = time.monotonic() + 20
-    while not bureau.services.leases.abandoned() and time.monotonic() < until:
-        time.sleep(0.02)
+    eventually(lambda: bureau.services.leases.abandoned() == [job], 20)
     staged = bureau.services.staging.load(job)
     walk.resume(bureau.services.office, job)
     seen = wait(bureau, job)
