@@ -144,7 +144,7 @@ NOTES = [
     None,
 ]
 DAYS = [date(1, 1, 1), date(9999, 12, 31), date(2020, 2, 29), date(2025, 12, 31), date(1969, 12, 31), None]
-MOMENTS = [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), datetime(2021, 1, 1, 5, 6, 7), None]
+MOMENTS = [*map(datetime.fromisoformat, ("0001-01-01", "9999-12-31T23:59:59.999999", "2021-01-01T05:06:07")), None]
 
 
 def hurtful(rng: random.Random, pid: int | None) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -129,7 +129,7 @@ def visit(rng: random.Random, pid: int) -> list[Any]:
         maybe(rng.gauss(0, 100)),
         rng.randrange(-(2**40), 2**40),
         maybe(day),
-        maybe(datetime(day.year, day.month, day.day, rng.randrange(24), rng.randrange(60))),
+        maybe(datetime.combine(day, time(rng.randrange(24), rng.randrange(60)))),
         rng.random() < 0.3,
         maybe(rng.choice(["感冒", "flu", "Flu-B", "", "发 热"])),
         rng.choice(["男", "女"]),

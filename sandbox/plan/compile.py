@@ -17,6 +17,7 @@ from policies.catalogue import Bounds, Catalogue, KeyValue
 from sandbox.plan import problems as refusals
 from sandbox.plan.ask import Ask
 from sandbox.plan.bind import Rows
+from sandbox.plan.dense import rows_for
 from sandbox.plan.emit import finish_sql, shard_sql
 from sandbox.plan.ir import Frontier, Project
 from sandbox.plan.model import Bound, Key, Output, Plan, Scan
@@ -94,6 +95,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         shard_sql=shard_sql(frontier),
         finish_sql=finish_sql(_finished(select, scales), kept, order, _number(tree, "limit", scope), _number(tree, "offset", scope)),
         uses=tuple(scope.uses),
+        rows=rows_for(frontier),
         delta=format(ask.privacy.delta.normalize(), "f"),
         bounds=(*notes, *totals.bounds),
         expected_rows=expected,
@@ -268,7 +270,7 @@ def _order(tree: exp.Select, outer: Outer, select: Sequence[Selected], keys: Seq
             terms.append(f"{emit(outer.bind(node))} {direction}")
         finally:
             outer.alias_first = False
-    return terms + [f"{key.name} ASC NULLS LAST" for key in keys]
+    return terms + [f"noisy.{key.name} ASC NULLS LAST" for key in keys]
 
 
 def _number(tree: exp.Select, clause: str, scope: Scope) -> int | None:

@@ -49,15 +49,15 @@ def _rows(frontier: Frontier) -> str:
     outputs += [f"{key_sql(key)} AS k{place}" for place, key in enumerate(rows.keys)]
     outputs += [f"{emit(value)} AS v{place}" for place, value in enumerate(rows.values) if value is not None]
     if isinstance(rows.of, Filter):
-        return f"SELECT {', '.join(outputs)} FROM {_relation(rows.of.of)} WHERE {emit(rows.of.predicate)}"
-    return f"SELECT {', '.join(outputs)} FROM {_relation(rows.of)}"
+        return f"SELECT {', '.join(outputs)} FROM {relation_sql(rows.of.of)} WHERE {emit(rows.of.predicate)}"
+    return f"SELECT {', '.join(outputs)} FROM {relation_sql(rows.of)}"
 
 
-def _relation(relation: Relation) -> str:
+def relation_sql(relation: Relation) -> str:
     if isinstance(relation, Scan):
         return quoted(relation.alias)
     assert isinstance(relation, Join)
-    joined = f"{_relation(relation.left)} {'LEFT ' if relation.kind == 'left' else ''}"
+    joined = f"{relation_sql(relation.left)} {'LEFT ' if relation.kind == 'left' else ''}"
     if relation.on is None:
         return f"{joined}CROSS JOIN {quoted(relation.right.alias)}"
     return f"{joined}JOIN {quoted(relation.right.alias)} ON {emit(relation.on)}"
@@ -70,7 +70,7 @@ def key_sql(key: Expr) -> str:
 
 def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:
     values = [
-        f"{_fixed_point(f'v{place}', value.type, total)} AS v{place}" if total.kind in ("sum", "average") else f"v{place}"
+        f"{fixed_point(f'v{place}', value.type, total)} AS v{place}" if total.kind in ("sum", "average") else f"v{place}"
         for place, (value, total) in enumerate(zip(frontier.of.values, frontier.totals, strict=True))
         if value is not None
     ]
@@ -88,8 +88,8 @@ def _shown(key: Expr, name: str, domain: tuple[KeyValue, ...] | None) -> str:
     return f"CASE WHEN {name} BETWEEN {constant(date.min)} AND {constant(date.max)} THEN {name} END AS {name}"
 
 
-def _fixed_point(name: str, kind: Type, total: Total) -> str:
-    """One row's value in [low, high], as a 64-bit integer in units of 10**-decimals about the centre. NULL and NaN give NULL."""
+def fixed_point(name: str, kind: Type, total: Total, *, about_centre: bool = True) -> str:
+    """One row's value in [low, high], as a 64-bit integer in units of 10**-decimals about the centre (or about 0). NULL and NaN give NULL."""
     low, high = total.low + total.centre, total.high + total.centre
     if kind.kind == "exact":
         ends = integer_literal(low), integer_literal(high)
@@ -98,7 +98,7 @@ def _fixed_point(name: str, kind: Type, total: Total) -> str:
         scaled = [float_literal(end / 10**total.decimals) for end in (low, high)]
         clamped = FLOAT_CLAMP.format(name, *scaled)
         inside = f"CAST(round({clamped} * 1e{total.decimals}) AS BIGINT)"
-    return f"({inside} - {integer_literal(total.centre)})" if total.centre else inside
+    return f"({inside} - {integer_literal(total.centre)})" if total.centre and about_centre else inside
 
 
 def _partial(frontier: Frontier, keys: Sequence[str]) -> str:

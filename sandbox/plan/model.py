@@ -120,6 +120,14 @@ class ColumnUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows for the dense kernel: a SELECT over the scans, or (`sql` None) the one private scan's own columns under the kernel's names."""
+
+    sql: str | None
+    columns: tuple[tuple[str, str], ...]  # (name for the kernel, stored column)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A job, compiled.
 
@@ -142,6 +150,7 @@ class Plan:
     finish_sql: str
     uses: tuple[ColumnUse, ...]
     delta: str  # decimal text: the total delta at which the job's epsilon is stated
+    rows: Rows | None = None  # not None: the dense kernel computes what `shard_sql` says, on these rows
     bounds: tuple[Bound, ...] = ()
     expected_rows: int = 1000  # rows of data behind one row of the answer that expected half-widths suppose, from public facts alone
 

@@ -151,7 +151,7 @@ def slot(name: str, kind: Type) -> Column:
     """A column of the noisy table: keys in their types, totals as 64-bit integers."""
     if kind.kind == "float":
         kind = exact(None, None)
-    return Column("", name, Type(kind.kind, kind.scale, reach=STORED if kind.kind == "exact" else 0))
+    return Column("", name, Type(kind.kind, kind.scale, reach=STORED if kind.kind == "exact" else 0), "noisy.{0}")  # never an alias
 
 
 def has_aggregate(node: exp.Expr) -> bool:

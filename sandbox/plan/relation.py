@@ -51,7 +51,8 @@ def read_from(tree: exp.Select, catalogue: Catalogue, scope: Scope, aliases: Map
 
 
 def _scan(node: exp.Expr, catalogue: Catalogue, scope: Scope) -> Scan:
-    assert isinstance(node, exp.Table)
+    if not isinstance(node, exp.Table):
+        raise problems.TABLE_FUNCTION(fragment=fragment(node, scope.text))
     snapshot = catalogue.get(node.name)
     if snapshot is None:
         raise problems.UNKNOWN_TABLE(fragment=fragment(node.this, scope.text))

@@ -20,7 +20,6 @@ from sandbox.sql.fragment import fragment
 from sandbox.sql.types import BOOLEAN, DATE, STORED, TEXT, TIMESTAMP, Type, exact, floating
 
 
-
 def column_type(column: catalogue.Column) -> Type:
     low, high = column.low, column.high
     if column.type == "integer":

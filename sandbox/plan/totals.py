@@ -7,14 +7,15 @@ COUNT and SUM are one total; AVG is a sum about the middle of the range and a co
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal as Either
 
 from policies.problem import Problem
 from sandbox.plan import problems as refusals
 from sandbox.plan.model import Bound, Total
-from sandbox.sql.expr import Call, Expr, Literal, columns
+from sandbox.sql.expr import Call, Column, Expr, Literal, columns
+from sandbox.sql.numbers import integer, whole
 from sandbox.sql.types import MAX_DIGITS, Type, exact
 
 Origin = Either["catalogue", "job", "derived"]
@@ -38,9 +39,12 @@ class Totals:
 
     def count(self, value: Expr | None, condition: Expr | None) -> str:
         """Rows, or rows where `value` is present (not NULL and not NaN), a unit counting at most `rows_per_group` within a key."""
+        if isinstance(value, Column):
+            value = replace(value, type=replace(value.type, low=None, high=None))  # its range does not matter: AVG and COUNT share
         return self._add("count", _when(condition, None if value is None else present(value)), 0, 1, self.rows_per_group)
 
     def sum(self, value: Expr, condition: Expr | None, piece: str, source: Origin) -> str:
+        value = coarse(value)
         low, high, decimals = self._range(value, piece, source)
         if low == high == 0:
             raise refusals.CONSTANT_AGGREGATE(fragment=piece)
@@ -48,6 +52,7 @@ class Totals:
 
     def average(self, value: Expr, condition: Expr | None, piece: str, source: Origin) -> tuple[str, str]:
         """The sum about the middle of the range, and the count of values."""
+        value = coarse(value)
         low, high, decimals = self._range(value, piece, source)
         if low == high:
             raise refusals.CONSTANT_AGGREGATE(fragment=piece)
@@ -83,6 +88,13 @@ class Totals:
         decimals = kind.scale if kind.kind == "exact" else kind.digits if kind.digits is not None else _worth(kind)
         self.bounds[Bound("range", piece, shown(kind.low), shown(kind.high), source)] = None
         return math.floor(kind.low * 10**decimals), math.ceil(kind.high * 10**decimals), decimals
+
+
+def coarse(value: Expr) -> Expr:
+    """Exact values finer than nine decimals, which only products have, rounded to nine."""
+    if value.type.kind != "exact" or value.type.scale <= MAX_DIGITS:
+        return value
+    return whole("round", digits=True)([value, integer(MAX_DIGITS)])
 
 
 def no_bound(value: Expr, piece: str) -> Problem:

@@ -258,6 +258,6 @@ def width_sql(form: Form, scales: Mapping[str, float]) -> str:
 
 def _linear_sql(form: Linear) -> str:
     assert form.constant is not None
-    terms = [f"{name}::DOUBLE" if c == 1 else f"{float_literal(float(c))} * {name}::DOUBLE" for name, c in form.terms.items()]
+    terms = [f"noisy.{name}::DOUBLE" if c == 1 else f"{float_literal(float(c))} * noisy.{name}::DOUBLE" for name, c in form.terms.items()]
     terms += [float_literal(float(form.constant))] if form.constant or not terms else []
     return f"({' + '.join(terms)})"

@@ -41,7 +41,7 @@ def parse(text: str) -> exp.Select:
         raise problems.NOT_SELECT(fragment=shorten(text))
     _size(tree)
     for node in tree.walk():
-        name = stray(node)
+        name = "Subquery" if isinstance(node, exp.Query) and node is not tree else stray(node)
         if name is not None:
             raise _refusal(node, name, text)
     return tree

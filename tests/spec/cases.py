@@ -1,4 +1,4 @@
-"""Cases of the supported SQL: one TOML file per section, in one folder per chapter. Tests run them; a page of the docs is rendered from them."""
+"""Cases of the supported SQL: one TOML file per section, one folder per chapter. Tests run them; a page of the docs is rendered from them."""
 
 from __future__ import annotations
 

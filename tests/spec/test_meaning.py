@@ -79,4 +79,4 @@ def test_the_comparison_can_tell() -> None:
     assert same(settled(Decimal("1.10")), settled(1.1))
     assert not same(1.1, 1.1001)
     assert not same(1.0, None)
-    assert settled(datetime(2020, 1, 1)) == date(2020, 1, 1)
+    assert settled(datetime.fromisoformat("2020-01-01")) == date(2020, 1, 1)

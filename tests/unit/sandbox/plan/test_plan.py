@@ -161,6 +161,17 @@ def test_rows_outside_the_domain_take_no_place_among_the_chosen_groups() -> None
         assert ENGINE.totals(plan, tables(rows), seed) == {("太原", 2020): (1,)}
 
 
+def test_rows_come_in_the_asked_order_whatever_the_labels() -> None:
+    plan = plan_for("SELECT COUNT(*) AS k0, city AS t0 FROM visits GROUP BY city ORDER BY city DESC")
+    answer = ENGINE.finish(plan, {("太原",): (1,), ("大同",): (2,), ("o'Brien",): (3,)})
+    assert [row["t0"] for row in answer] == ["太原", "大同", "o'Brien"]
+
+
+def test_count_and_average_share_a_count() -> None:
+    plan = plan_for("SELECT COUNT(fee) AS n, AVG(fee) AS a FROM visits", ranges={"fee": {"low": 0, "high": 100}})
+    assert [total.kind for total in plan.totals] == ["count", "average"]
+
+
 def test_an_average_keeps_each_units_own_average() -> None:
     """A unit with more rows than it may contribute is scaled down, not clamped to one end."""
     rng = random.Random(4)
@@ -260,4 +271,4 @@ def test_plans_hold_no_text_of_the_operator_but_literals_and_labels() -> None:
     plan = plan_for("SELECT v.city AS \"x; DROP TABLE y\", COUNT(*) AS n FROM visits AS v WHERE v.note = 'zzz' GROUP BY v.city")
     assert "DROP" not in plan.shard_sql
     assert " v." not in plan.shard_sql
-    assert plan.finish_sql.startswith('SELECT "k0" AS "x; DROP TABLE y"')
+    assert plan.finish_sql.startswith('SELECT noisy."k0" AS "x; DROP TABLE y"')

