@@ -88,6 +88,7 @@ def test_usage_errors_say_where_to_read_on(run: Run) -> None:
         (("job", "check", SQL), "--licence"),
         (("job", "check", *ORDER), "--file"),
         (("job", "check", SQL, *ORDER, "--range", "fee"), "COLUMN=LOW:HIGH"),
+        (("job", "check", SQL, *ORDER, "--range", "fee=0:1", "--range", "fee=0:2"), "each column once"),
         (("job", "check", "-f", "/nowhere.sql", *ORDER), "/nowhere.sql"),
     ):
         code, out, err = run(*arguments)
