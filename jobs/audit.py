@@ -29,7 +29,7 @@ from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
 from policies.problem import Problem
 
-BATCH = 500
+BATCH = 256  # rows fetched at once, as many as a tile has
 
 
 @dataclass(slots=True)

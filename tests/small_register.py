@@ -125,15 +125,20 @@ def submit(register: Register, job: str, loss: Loss, *, question: str | None = N
         act.append(JobAdmitted(by="system", job=job, plan_digest="a" * 64, question=question, cost=Cost.of(loss), slot_ms=50))
 
 
+def stage(register: Register, job: str, loss: Loss, *, question: str | None = None) -> None:
+    """A job whose answer is fixed and paid for, not yet published."""
+    submit(register, job, loss, question=question)
+    with register.transaction() as act:
+        ledger.reading(act, f"c-{job}", by="system")
+    with register.transaction() as act:
+        ledger.spend(act, f"c-{job}", by="system")
+        act.append(JobStaged(by="system", job=job, table_sha256="b" * 64))
+
+
 def run(register: Register, job: str, loss: Loss, *, question: str | None = None) -> int:
     """The whole life of one release. Returns the index of its publication."""
-    submit(register, job, loss, question=question)
+    stage(register, job, loss, question=question)
     charge = f"c-{job}"
-    with register.transaction() as act:
-        ledger.reading(act, charge, by="system")
-    with register.transaction() as act:
-        ledger.spend(act, charge, by="system")
-        act.append(JobStaged(by="system", job=job, table_sha256="b" * 64))
     with register.transaction() as act:
         return act.append(
             ReleasePublished(
