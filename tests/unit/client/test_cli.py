@@ -75,6 +75,13 @@ def test_every_verb_of_the_table_has_help_in_both_languages(run: Run) -> None:
             assert "Usage" not in out
 
 
+def test_a_noun_alone_lists_its_verbs(run: Run) -> None:
+    assert run("job") == run("job", "--help")
+    code, out, err = run("release")
+    assert (code, err) == (0, "")
+    assert "fetch " in out
+
+
 def test_usage_errors_say_where_to_read_on(run: Run) -> None:
     for arguments, words in (
         (("jbo",), "No such command 'jbo'"),

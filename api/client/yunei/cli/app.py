@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from typer._click import Context, HelpFormatter  # Typer 0.29 carries its own Click and exports only part of it
 from typer.core import TyperCommand, TyperGroup
 
 from yunei.cli.verbs import NOUNS
 from yunei.words import say
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter  # Typer 0.29 carries its own Click and exports only part of it
 
 PHRASES = {
     "Usage:": "用法：",
@@ -51,9 +53,7 @@ class Speaking(typer.Typer):
     """A Typer whose commands speak both languages, also those that other packages add."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(
-            cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **settings
-        )
+        super().__init__(cls=Group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
 
     def command(self, *arguments: Any, **settings: Any) -> Any:
         settings.setdefault("cls", Command)

@@ -115,22 +115,19 @@ def overviewed() -> int:
 
 def walk(line: Line) -> int:
     """Hand the line to Typer, and whatever comes of it to the one place that speaks of failure."""
-    from typer import Abort
-    from typer._click.exceptions import ClickException, NoArgsIsHelpError  # not exported by Typer 0.29, which carries its own Click
+    from typer import Abort, TyperException
 
-    from yunei.cli.app import build
+    from yunei.cli.app import build, groups
 
     root, faults = build(line.noun, () if find(line.noun, line.verb) else plugins())
     try:
-        result = root(list(line.rest), prog_name="yunei", standalone_mode=False)
+        alone = len(line.rest) == 1 and line.noun in groups  # a noun alone: its verbs
+        result = root([*line.rest, *(["--help"] if alone else [])], prog_name="yunei", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except YuneiProblem as trouble:
         return told(trouble)
-    except NoArgsIsHelpError as error:
-        print(error.format_message())  # noqa: T201  # this is the command line
-        return 0
-    except ClickException as error:
+    except TyperException as error:
         return misused([*usage(error), *(f"! {fault}" for fault in faults)])
     except (KeyboardInterrupt, Abort):
         return 130
