@@ -7,7 +7,6 @@ what cannot be converted becomes NULL and raises a flag.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -203,17 +202,12 @@ class _ColumnRules:
         return tests
 
     def _limits(self) -> tuple[str, str]:
-        """The declared range as literals of the stored type, rounded inwards."""
+        """The declared range as literals of the stored type; decimals are rounded inwards."""
         column = self.column
         low, high = column.low, column.high
         if isinstance(low, Decimal) and isinstance(high, Decimal):
             if column.type == "number":
-                floats = (float(low), float(high))
-                inside = (
-                    floats[0] if Decimal(floats[0]) >= low else math.nextafter(floats[0], math.inf),
-                    floats[1] if Decimal(floats[1]) <= high else math.nextafter(floats[1], -math.inf),
-                )
-                return f"{inside[0]!r}::DOUBLE", f"{inside[1]!r}::DOUBLE"
+                return f"{float(low)!r}::DOUBLE", f"{float(high)!r}::DOUBLE"  # nearest: a declared 0.1 admits the double 0.1
             scale = 10**column.decimals
             units = (
                 max(int((low * scale).to_integral_value(ROUND_CEILING)), -_INT64),

@@ -160,7 +160,7 @@ def test_missing_things_are_named(vault: Vault) -> None:
 
 def test_a_version_is_written_once(vault: Vault) -> None:
     commit(vault, TABLE)
-    assert code_of(lambda: commit(vault, OTHER)) == "version_exists"
+    assert code_of(lambda: vault.begin("visits", 1, os.urandom)) == "version_exists"
     assert vault.open("visits", 1).parts[0].read().equals(TABLE)
 
 

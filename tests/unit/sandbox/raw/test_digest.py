@@ -58,6 +58,7 @@ def test_names_types_order_and_null_count() -> None:
         digest(table, key=b"\1" * 32),
         digest(table.rename_columns(["a", "c"])),
         digest(table.cast(pa.schema([("a", pa.int32()), ("b", pa.string())]))),
+        digest(pa.table({"a": pa.array([1, 2], pa.timestamp("us")), "b": ["x", "yz"]})),
         digest(table.take([1, 0])),
         digest(table.slice(0, 1)),
         digest(pa.table({"a": [1, 2], "b": ["xy", "z"]})),

@@ -1,0 +1,218 @@
+"""The dense kernel says what the SQL plan says, whatever the order of rows, and treats every unit alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.catalogue import Catalogue, Snapshot, dataset_from_toml
+from sandbox.plan.ask import Ask
+from sandbox.plan.compile import compile_job
+from sandbox.plan.model import Plan
+from sandbox.raw import kernel
+from sandbox.raw.totals import combine, shard_totals
+
+HEAD = """
+registration_no = "T"
+source_body = { zh = "a", en = "a" }
+acquired_on = 2026-01-01
+updated_on = 2026-01-01
+grade = "general-2"
+approximate_rows = 100
+share = { attribute = "unconditional", reason = { zh = "a", en = "a" }, basis = "-" }
+"""
+TITLE = 'title = { zh = "a", en = "a" }'
+
+
+def catalogue(unit: str) -> Catalogue:
+    visits = f"""
+name = "visits"
+{TITLE}
+{HEAD}
+[unit]
+column = "u"
+space = "person"
+{TITLE}
+[bounds]
+groups_per_unit = 9
+rows_per_group = 50
+[[columns]]
+name = "u"
+type = "{unit}"
+{TITLE}
+uses = ["filter", "join", "distinct"]
+[[columns]]
+name = "city"
+type = "integer"
+{TITLE}
+low = 1
+high = 3
+domain = [1, 2, 3]
+[[columns]]
+name = "sex"
+type = "text"
+{TITLE}
+domain = ["F", "M"]
+[[columns]]
+name = "fee"
+type = "decimal"
+decimals = 2
+{TITLE}
+low = -50
+high = 100
+[[columns]]
+name = "days"
+type = "integer"
+{TITLE}
+low = 0
+high = 40
+[[columns]]
+name = "bmi"
+type = "number"
+decimals = 1
+{TITLE}
+low = 10
+high = 60
+"""
+    return Catalogue((Snapshot(dataset=dataset_from_toml(visits), version=1, digest="0" * 64),))
+
+
+QUERIES = (
+    "SELECT COUNT(*) AS n FROM visits",
+    "SELECT COUNT(DISTINCT u) AS n, AVG(days) AS d FROM visits",
+    "SELECT city, COUNT(*) AS n, SUM(fee) AS s, AVG(fee) AS a FROM visits GROUP BY city",
+    "SELECT city, sex, COUNT(fee) AS n, AVG(days) AS d FROM visits GROUP BY city, sex",
+    "SELECT sex, SUM(fee) AS s FROM visits WHERE days > 3 GROUP BY sex",
+    "SELECT city, SUM(bmi) AS b, AVG(bmi) AS a, SUM(days * 2 - 5) AS d FROM visits GROUP BY city",
+    "SELECT city, COUNT(*) FILTER (WHERE days > 5) AS n, COUNT(DISTINCT u) FILTER (WHERE sex = 'F') AS f FROM visits GROUP BY city",
+)
+
+
+def compiled(sql: str, *, unit: str = "integer", groups: int = 9, rows: int = 3) -> Plan:
+    ask = Ask.model_validate({"privacy": {"rho": "0.1"}, "groups_per_unit": groups, "rows_per_group": rows})
+    plan = compile_job(sql, catalogue(unit), ask)
+    assert plan.rows is not None, "this test is about plans for the kernel"
+    return plan
+
+
+def table(rows: list[tuple[object, ...]], unit: str) -> pa.Table:
+    kinds = [pa.int64() if unit == "integer" else pa.string(), pa.int64(), pa.string(), pa.decimal128(18, 2), pa.int64(), pa.float64()]
+    columns = list(zip(*rows, strict=True)) if rows else [[]] * 6
+    return pa.table(
+        {
+            name: pa.array(list(column), kind)
+            for name, column, kind in zip(("u", "city", "sex", "fee", "days", "bmi"), columns, kinds, strict=True)
+        }
+    )
+
+
+def answer(plan: Plan, rows: pa.Table, seed: int = 7) -> dict[tuple[object, ...], tuple[int, ...]]:
+    found = combine(plan, [shard_totals(plan, {plan.scans[0].alias: rows}, seed)]).table.to_pylist()
+    return {tuple(row[key.name] for key in plan.keys): tuple(int(row[total.name]) for total in plan.totals) for row in found}
+
+
+def some_rows(unit: str) -> st.SearchStrategy[list[tuple[object, ...]]]:
+    units = st.integers(-3, 6) if unit == "integer" else st.sampled_from(["甲", "乙", "", "a", "A", "é"])
+    fees = st.none() | st.decimals(-80, 200, places=2) | st.just(Decimal("-9999999999999999.99"))
+    bmi = st.none() | st.floats(allow_nan=True, allow_infinity=True) | st.floats(5, 70)
+    return st.lists(
+        st.tuples(
+            units,
+            st.none() | st.integers(0, 4),
+            st.none() | st.sampled_from(["F", "M", "x"]),
+            fees,
+            st.none() | st.integers(-5, 50) | st.sampled_from([2**63 - 1, -(2**63)]),
+            bmi,
+        ),
+        max_size=60,
+    )
+
+
+@pytest.mark.parametrize("unit", ["integer", "text"])
+@pytest.mark.parametrize("sql", QUERIES)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_it_says_what_the_sql_plan_says(sql: str, unit: str, data: st.DataObject) -> None:
+    rows = table(data.draw(some_rows(unit)), unit)
+    plan = compiled(sql, unit=unit, rows=data.draw(st.sampled_from([1, 3, 50])))
+    said = answer(dataclasses.replace(plan, rows=None), rows)
+    assert answer(plan, rows) == {key: totals for key, totals in said.items()}
+    shuffled = rows.take(pa.array(np.random.default_rng(1).permutation(rows.num_rows)))
+    assert answer(plan, shuffled) == said
+
+
+@pytest.mark.parametrize("unit", ["integer", "text"])
+@pytest.mark.parametrize("sql", [sql for sql in QUERIES if "city" in sql])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses(sql: str, unit: str, data: st.DataObject) -> None:
+    rows = data.draw(some_rows(unit))
+    groups = data.draw(st.integers(1, 2))
+    plan = compiled(sql, unit=unit, groups=groups)
+    whole = answer(plan, table(rows, unit))
+    for gone in {row[0] for row in rows}:
+        without = answer(plan, table([row for row in rows if row[0] != gone], unit))
+        alone = answer(plan, table([row for row in rows if row[0] == gone], unit))
+        zero = (0,) * len(plan.totals)
+        changed = {key for key in whole | without if whole.get(key, zero) != without.get(key, zero)}
+        assert len(alone.keys() - {()}) <= groups
+        assert changed <= alone.keys()
+        for key in alone:
+            difference = tuple(a - b for a, b in zip(whole.get(key, zero), without.get(key, zero), strict=True))
+            assert difference == alone[key], "a unit gives what it gives, whoever else is there"
+            assert all(abs(part) <= total.cap for part, total in zip(difference, plan.totals, strict=True))
+
+
+def test_the_choice_is_keyed_and_fair() -> None:
+    plan = compiled("SELECT city, COUNT(DISTINCT u) AS n FROM visits GROUP BY city", groups=1)
+    rows = table([(unit, city, "F", None, 1, None) for unit in range(3000) for city in (1, 2, 3)], "integer")
+    counts = answer(plan, rows, seed=1)
+    assert sum(n for (n,) in counts.values()) == 3000
+    assert all(abs(n - 1000) < 6 * math.sqrt(3000 * 2 / 9) for (n,) in counts.values())
+    assert counts != answer(plan, rows, seed=2)
+    assert answer(plan, rows, seed=1) == counts
+
+
+@pytest.mark.parametrize("rows", [kernel.BLOCK_ROWS - 1, kernel.BLOCK_ROWS, kernel.BLOCK_ROWS + 1, 3 * kernel.BLOCK_ROWS])
+@pytest.mark.parametrize("persons", [1, 7, 40_000])
+def test_blocks_are_whole_units(rows: int, persons: int) -> None:
+    plan = compiled("SELECT city, COUNT(*) AS n, SUM(fee) AS s FROM visits GROUP BY city", rows=50)
+    units = np.sort(np.random.default_rng(3).integers(0, persons, rows))
+    made = pa.table(
+        {
+            "u": units,
+            "city": np.arange(rows) % 3 + 1,
+            "sex": pa.array(["F"] * rows),
+            "fee": pa.array((np.arange(rows) % 90).astype(np.int32)).cast(pa.decimal128(18, 2)),
+            "days": np.zeros(rows, dtype=np.int64),
+            "bmi": np.zeros(rows),
+        }
+    )
+    assert answer(plan, made) == answer(dataclasses.replace(plan, rows=None), made)
+
+
+def test_sums_are_exact_where_doubles_would_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = compiled("SELECT SUM(fee) AS s FROM visits", rows=50)
+    rows = table([(1, 1, "F", Decimal("99.99"), 1, 1.0)] * 10 + [(2, 1, "F", Decimal("-49.97"), 1, 1.0)] * 11, "integer")
+    want = answer(plan, rows)
+    monkeypatch.setattr(kernel, "EXACT_ROWS", 3)
+    assert answer(plan, rows) == want == {(): (10 * 9999 - 11 * 4997,)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("SELECT days, COUNT(*) AS n FROM visits GROUP BY days", "a private key"),
+        ("SELECT COUNT(*) AS n, SUM(fee * fee * fee) AS c FROM visits", "values too large for its exactness argument"),
+    ],
+)
+def test_other_plans_keep_the_sql(sql: str, why: str) -> None:
+    plan = compile_job(sql, catalogue("integer"), Ask.model_validate({"privacy": {"rho": "0.1"}}))
+    assert plan.rows is None, why
