@@ -5,6 +5,7 @@ Fields the server may add later are kept in `data` and otherwise ignored; a miss
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +21,7 @@ FORMATS: tuple[Format, ...] = ("arrow", "parquet", "csv", "json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(ABC):
     """Anything the server said."""
 
     data: Mapping[str, Any] = field(repr=False, compare=False)
@@ -36,8 +37,9 @@ class Said:
             raise problem("client_not_yunei", language=language) from error
 
     @classmethod
+    @abstractmethod
     def _of(cls, data: Mapping[str, Any], language: Language) -> Self:
-        raise NotImplementedError
+        """From the JSON object; whatever it raises means that this is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
