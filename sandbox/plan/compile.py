@@ -81,6 +81,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         tuple(key.domain for key in made),
         bounds.rows_per_group,
         choose,
+        seldom=public and bounds.groups_per_unit >= 2 and _product(made) <= 4 * bounds.groups_per_unit,
     )
     return Plan(
         query=canonical(tree),

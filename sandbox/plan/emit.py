@@ -23,24 +23,33 @@ SEED = "CAST($seed AS UBIGINT)"
 def shard_sql(frontier: Frontier) -> str:
     rows = frontier.of
     keys = [f"k{place}" for place in range(len(rows.keys))]
-    parts = [
-        _cte("rows", _rows(frontier)),
-        _cte("fixed", _fixed(frontier, keys)),
-        _cte("partial", _partial(frontier, keys)),
-    ]
+    parts = [_cte("rows", _rows(frontier)), _cte("fixed", _fixed(frontier, keys))]
+    parts.append(_cte("partial", _partial(frontier, keys), kept=frontier.choose is not None and frontier.seldom))
     last = "partial"
     if frontier.choose is not None:
-        # ties of the hash are broken by the keys themselves, which together are unique within a unit: the choice is a function of the rows
-        order = ", ".join([f"hash({', '.join([*keys, 'u', SEED])})", *(f"{key} ASC NULLS LAST" for key in keys)])
-        parts.append(_cte("chosen", f"SELECT * FROM partial QUALIFY row_number() OVER (PARTITION BY u ORDER BY {order}) <= {frontier.choose}"))
+        parts += _chosen(frontier.choose, keys, seldom=frontier.seldom)
         last = "chosen"
     sums = [f"CAST(COALESCE(sum({total.name}), 0) AS HUGEINT) AS {total.name}" for total in frontier.totals]
     group = f" GROUP BY {', '.join(keys)}" if keys else ""
     return f"WITH {', '.join(parts)} SELECT {', '.join([*keys, *sums])} FROM {last}{group}"
 
 
-def _cte(name: str, body: str) -> str:
-    return f"{name} AS ({body})"
+def _chosen(most: int, keys: Sequence[str], *, seldom: bool) -> list[str]:
+    """At most `most` keys of each unit, the first in the order of a keyed hash.
+
+    Ties of the hash are broken by the keys themselves, which together are unique within a unit: the choice is a function of the unit's rows.
+    """
+    order = ", ".join([f"hash({', '.join([*keys, 'u', SEED])})", *(f"{key} ASC NULLS LAST" for key in keys)])
+    ranked = f"QUALIFY row_number() OVER (PARTITION BY u ORDER BY {order}) <= {most}"
+    if not seldom:
+        return [_cte("chosen", f"SELECT * FROM partial {ranked}")]
+    over = _cte("crowded", f"SELECT u FROM partial GROUP BY u HAVING count(*) > {most}", kept=True)
+    within = "SELECT * FROM partial ANTI JOIN crowded USING (u)"
+    return [over, _cte("chosen", f"{within} UNION ALL (SELECT * FROM partial SEMI JOIN crowded USING (u) {ranked})")]
+
+
+def _cte(name: str, body: str, *, kept: bool = False) -> str:
+    return f"{name} AS {'MATERIALIZED ' if kept else ''}({body})"
 
 
 def _rows(frontier: Frontier) -> str:

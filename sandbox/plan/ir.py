@@ -64,7 +64,8 @@ class Frontier:
     """Per-unit bounded contribution, then totals over units: the bounding step of docs/proofs/bounding.md.
 
     `domains` per key: rows outside are dropped before groups are chosen. `choose` None: it is proved that no unit can have more than
-    the bound's number of keys, so that none has to be left out.
+    the bound's number of keys, so that none has to be left out. `seldom`: public facts suggest that few units have more, so ranking only
+    those is cheaper; what is chosen is the same.
     """
 
     of: Project
@@ -72,6 +73,7 @@ class Frontier:
     domains: tuple[tuple[KeyValue, ...] | None, ...]
     rows_per_group: int
     choose: int | None
+    seldom: bool = False
 
 
 class Unowned(Exception):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -147,6 +149,17 @@ def test_the_choice_of_groups_follows_the_seed() -> None:
     plan = plan_for("SELECT note, COUNT(*) AS n FROM visits GROUP BY note", groups_per_unit=1)
     assert ENGINE.totals(plan, tables(rows), 1) == ENGINE.totals(plan, tables(rows), 1)
     assert len({tuple(sorted(ENGINE.totals(plan, tables(rows), seed).items(), key=repr)) for seed in (1, 2, 2**64 - 1)}) == 3
+
+
+def test_ranking_only_crowded_units_chooses_the_same_groups() -> None:
+    plan = plan_for("SELECT city, year, COUNT(*) AS n, SUM(score) AS s FROM visits GROUP BY city, year")
+    assert "ANTI JOIN" in plan.shard_sql
+    ranked = re.sub(r"SELECT \* FROM partial ANTI JOIN .* UNION ALL \((.*) SEMI JOIN crowded USING \(u\)(.*)\)\)", r"\1\2)", plan.shard_sql)
+    assert "ANTI JOIN" not in ranked
+    for seed in range(10):
+        rng = random.Random(seed)
+        data = tables([hurtful(rng, rng.randrange(80)) for _ in range(600)])
+        assert ENGINE.totals(dataclasses.replace(plan, shard_sql=ranked), data, seed) == ENGINE.totals(plan, data, seed)
 
 
 def test_rows_outside_the_domain_take_no_place_among_the_chosen_groups() -> None:
