@@ -8,7 +8,7 @@ order of a hash keyed with the seed, but not of the same hash. Which of the two 
 rows is not trusted: a block whose units are not runs is sorted first, so the totals are a function of the rows as a multiset.
 
 Exact by construction: a value is within 2**31 and a block sum of at most 2**21 of them is exact in a double; a cell's cap is within 2**40
-and a block has at most 2**21 units. `sandbox.plan.kernel` admits only plans within those bounds.
+and a block has at most 2**21 units. `sandbox.plan.dense` admits only plans within those bounds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ from sandbox.plan.model import Plan, Total
 Ints = npt.NDArray[np.int64]
 BLOCK_ROWS = 2**16  # a block's matrices stay in the second-level cache
 EXACT_ROWS = 2**21
+BLOCK_CELLS = 2**20
+WIDE = pa.decimal128(38)  # what DuckDB hands out for its HUGEINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def dense_totals(plan: Plan, rows: pa.Table, seed: int) -> pa.Table:
 
     `rows` has `u` (unit: integer or text, no NULL), `h` (uint64, a hash of the unit, only where units are text), k*, and v<i> for every total
     i that looks at a value: int64, or a decimal with the total's decimals, not yet clamped. The result has one row per key that occurs,
-    k* in their types and t* int64.
+    k* in their types and t* as wide integers.
     """
     codes, size = key_codes(plan, rows)
     if codes is not None and (outside := codes < 0).any():
@@ -59,7 +62,7 @@ def dense_totals(plan: Plan, rows: pa.Table, seed: int) -> pa.Table:
     values = [values_of(rows, f"v{place}", total) for place, total in enumerate(plan.totals)]
     sums = [[0] * size for _ in plan.totals]
     seen = np.zeros(size, dtype=bool)
-    for low, high, first, last in blocks(starts, rows.num_rows):
+    for low, high, first, last in blocks(starts, rows.num_rows, min(BLOCK_ROWS, BLOCK_CELLS // size)):
         block = Block(plan, size, codes, starts[first:last] - low, high - low, low)
         chosen = block.chosen(None if hashes is None else hashes[first:last], seed)
         seen |= chosen.any(axis=1)
@@ -133,25 +136,27 @@ def values_of(rows: pa.Table, name: str, total: Total) -> Values:
 
 def whole_numbers(column: pa.Array, decimals: int) -> Ints:
     """The values in fixed point; anything where there is none."""
-    if pa.types.is_decimal128(column.type):
-        if column.type.scale != decimals or column.type.precision > 18:
+    if pa.types.is_decimal(column.type):
+        words = column.type.bit_width // 64
+        if column.type.scale != decimals or column.type.precision > 18 or words not in (1, 2):
             raise TypeError("a decimal of another grain")
-        # sixteen bytes a value, little end first; up to 18 digits the lower eight hold the whole number, sign included
-        words = np.frombuffer(column.buffers()[1], dtype=np.int64)
-        return words[2 * column.offset : 2 * (column.offset + len(column)) : 2]
-    if column.type != pa.int64():
-        raise TypeError("values are 64-bit integers or decimals")
+        # little end first: up to 18 digits the lowest eight bytes hold the whole number, sign included
+        numbers = np.frombuffer(column.buffers()[1], dtype=np.int64)
+        return numbers[words * column.offset : words * (column.offset + len(column)) : words]
+    if not pa.types.is_signed_integer(column.type):
+        raise TypeError(f"values are integers or decimals, not {column.type}")
     whole = column if column.null_count == 0 else pc.fill_null(column, 0)
     return np.asarray(whole.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def blocks(starts: Ints, rows: int) -> Iterator[tuple[int, int, int, int]]:
-    """(first row, row after the last, first run, run after the last) of blocks of whole runs, about BLOCK_ROWS rows each."""
+def blocks(starts: Ints, rows: int, aim: int) -> Iterator[tuple[int, int, int, int]]:
+    """(first row, row after the last, first run, run after the last) of blocks of whole runs, at most `aim` rows or one unit each."""
     first = 0
     while first < len(starts):
         low = int(starts[first])
-        last = max(first + 1, int(np.searchsorted(starts, low + BLOCK_ROWS, side="right")))
-        last = min(last, len(starts))
+        last = max(first + 1, int(np.searchsorted(starts, low + aim, side="right")) - 1)
+        if last == len(starts) - 1 and rows - low <= aim:
+            last = len(starts)
         high = int(starts[last]) if last < len(starts) else rows
         yield low, high, first, last
         first = last
@@ -239,5 +244,5 @@ def as_table(plan: Plan, sums: list[list[int]], seen: npt.NDArray[np.bool_]) -> 
         kind = {"integer": pa.int64(), "text": pa.string(), "date": pa.date32(), "boolean": pa.bool_()}[key.type]
         arrays[key.name] = pa.array(domain, kind).take(pa.array(at // inner % len(domain)))
     for total, column in zip(plan.totals, sums, strict=True):
-        arrays[total.name] = pa.array([column[place] for place in at], pa.int64())
+        arrays[total.name] = pa.array([Decimal(column[place]) for place in at], WIDE)
     return pa.table(arrays)

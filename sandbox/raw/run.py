@@ -19,7 +19,7 @@ from sandbox.plan.model import Plan, Scan
 from sandbox.raw.cache import ColumnCache
 from sandbox.raw.engine import query
 from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
-from sandbox.raw.totals import ExactTotals, combine, shard_query
+from sandbox.raw.totals import ExactTotals, combine, shard_totals
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    sql: str
+    plan: Plan
     seed: int = field(repr=False)
     sources: tuple[Source, ...]
     memory_bytes: int  # of decrypted columns to keep for next time
@@ -65,7 +65,7 @@ def run_shard(task: ShardTask) -> pa.Table | None:
             source.alias: pa.concat_tables([_cache.table(part, source.columns, task.memory_bytes) for part in source.parts])
             for source in task.sources
         }
-        return query(task.sql, tables, {"seed": task.seed})
+        return shard_totals(task.plan, tables, task.seed)
     except Exception:
         return None
 
@@ -81,8 +81,8 @@ def exact_totals(plan: Plan, vault: Vault, workers: Pool, seed: int) -> ExactTot
 
 
 def totals_of_tables(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> ExactTotals:
-    """The same query over tables given by alias, as one shard: dummy rows, tests. Raises `job_failed`."""
-    return _constant_failure(lambda: combine(plan, [query(shard_query(plan), tables, {"seed": seed})]))
+    """The same over tables given by alias, as one shard: dummy rows, tests. Raises `job_failed`."""
+    return _constant_failure(lambda: combine(plan, [shard_totals(plan, tables, seed)]))
 
 
 def shard_tasks(plan: Plan, vault: Vault, seed: int, memory_bytes: int) -> list[ShardTask]:
@@ -93,10 +93,9 @@ def shard_tasks(plan: Plan, vault: Vault, seed: int, memory_bytes: int) -> list[
     """
     versions = [_open(scan, vault) for scan in plan.scans]
     shards = min((len(version.parts) for scan, version in zip(plan.scans, versions, strict=True) if scan.private), default=1)
-    sql = shard_query(plan)
     return [
         ShardTask(
-            sql,
+            plan,
             seed,
             tuple(
                 Source(scan.alias, version.parts[shard::shards] if scan.private else version.parts, scan.columns)

@@ -6,13 +6,15 @@ can change a digit. Only the combined totals are cut to 64 bits, which moves no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sandbox.plan.model import INT64_MAX, Plan
 from sandbox.raw.engine import query
+from sandbox.raw.kernel import dense_totals
 
 INT64_MIN = -INT64_MAX - 1
 _FOLD_ROWS = 200_000  # partials are folded together when this many rows wait: memory stays flat however many shards there are
@@ -50,6 +52,18 @@ def shard_query(plan: Plan) -> str:
     keys = [key.name for key in plan.keys]
     totals = [f"{total.name}::HUGEINT AS {total.name}" for total in plan.totals]
     return f"SELECT {', '.join(keys + totals)} FROM ({plan.shard_sql}) AS shard"
+
+
+def shard_totals(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> pa.Table:
+    """Partial totals of one shard over its tables by alias, k* and t*: by the dense kernel where the plan is made for it, else by its query."""
+    if plan.rows is None:
+        return query(shard_query(plan), tables, {"seed": seed})
+    if plan.rows.sql is not None:
+        return dense_totals(plan, query(plan.rows.sql, tables), seed)
+    (scan,) = (scan for scan in plan.scans if scan.private)
+    stored = tables[scan.alias]
+    rows = pa.table({name: stored.column(column) for name, column in plan.rows.columns})
+    return dense_totals(plan, rows.filter(pc.is_valid(rows.column("u"))) if rows.column("u").null_count else rows, seed)
 
 
 def combine(plan: Plan, partials: Iterable[pa.Table]) -> ExactTotals:
