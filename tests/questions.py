@@ -20,7 +20,7 @@ from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.model import Plan
 
-Rows = Mapping[str, Sequence[Sequence[Any]]]
+Totals = dict[tuple[Any, ...], tuple[int, ...]]
 IDENTIFYING = ("filter", "join", "distinct")
 
 
@@ -149,6 +149,19 @@ def tables(visits: Iterable[Sequence[Any]]) -> dict[str, pa.Table]:
     return {"visits": arrow(VISITS, visits), "hospitals": hospitals(), "city_facts": city_facts()}
 
 
+def scanned(plan: Plan, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """What the plan's scans see: tables by alias, with the only columns that are read."""
+    return {scan.alias: tables[scan.dataset].select(list(scan.columns)) for scan in plan.scans}
+
+
+def by_key(plan: Plan, table: pa.Table) -> Totals:
+    width = len(plan.keys)
+    rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    found = {row[:width]: tuple(int(value) for value in row[width:]) for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
 class Engine:
     """One DuckDB connection for many small queries."""
 
@@ -164,14 +177,9 @@ class Engine:
             for name in tables:
                 self.connection.unregister(name)
 
-    def totals(self, plan: Plan, tables: Mapping[str, pa.Table], seed: int = 7) -> dict[tuple[Any, ...], tuple[int, ...]]:
-        """The exact totals of a plan by key."""
-        table = self.query(plan.shard_sql, {scan.alias: tables[scan.dataset].select(list(scan.columns)) for scan in plan.scans}, {"seed": seed})
-        width = len(plan.keys)
-        rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-        found = {row[:width]: tuple(int(value) for value in row[width:]) for row in rows}
-        assert len(found) == len(rows)
-        return found
+    def totals(self, plan: Plan, tables: Mapping[str, pa.Table], seed: int = 7) -> Totals:
+        """The exact totals of a plan by key, by its shard query in plain DuckDB."""
+        return by_key(plan, self.query(plan.shard_sql, scanned(plan, tables), {"seed": seed}))
 
     def finish(self, plan: Plan, totals: Mapping[tuple[Any, ...], tuple[int, ...]], *, empty: bool = True) -> list[dict[str, Any]]:
         """The answer the plan's finish query makes of totals as they are. `empty`: public keys without rows too."""

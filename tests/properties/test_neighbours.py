@@ -12,14 +12,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sandbox.plan import compile_job
 from sandbox.plan.model import Plan
+from sandbox.raw.totals import shard_totals
 from sandbox.sql.functions import FUNCTIONS
 from tests.expressions import CONDITIONS, DATES, GROUPS, NUMBERS, TEXTS, hurtful
-from tests.questions import Engine, plan_for, tables
+from tests.questions import CATALOGUE, Engine, Totals, by_key, plan_for, scanned, tables
+from tests.spec.cases import Case, cases
 
 ENGINE = Engine()
 
@@ -93,14 +97,29 @@ def data(seed: int) -> list[list[Any]]:
     return rows
 
 
-def violations(plan: Plan, rows: Sequence[Sequence[Any]], pids: Sequence[int], seed: int) -> list[str]:
+def by_query(plan: Plan, data: Mapping[str, pa.Table], seed: int) -> Totals:
+    return ENGINE.totals(plan, data, seed)
+
+
+def as_jobs_run(plan: Plan, data: Mapping[str, pa.Table], seed: int) -> Totals:
+    """The way a worker computes a shard: by the dense kernel where the plan is made for it."""
+    return by_key(plan, shard_totals(plan, scanned(plan, data), seed))
+
+
+def violations(
+    plan: Plan,
+    rows: Sequence[Sequence[Any]],
+    pids: Sequence[int],
+    seed: int,
+    run: Callable[[Plan, Mapping[str, pa.Table], int], Totals] = by_query,
+) -> list[str]:
     """How the plan breaks the promise between `rows` and `rows` without one of the units."""
-    whole = ENGINE.totals(plan, tables(rows), seed)
+    whole = run(plan, tables(rows), seed)
     caps = [total.cap for total in plan.totals]
     zero = (0,) * len(caps)
     found: list[str] = []
     for pid in pids:
-        without = ENGINE.totals(plan, tables([row for row in rows if row[0] != pid]), seed)
+        without = run(plan, tables([row for row in rows if row[0] != pid]), seed)
         moved = {key: [abs(a - b) for a, b in zip(whole.get(key, zero), without.get(key, zero), strict=True)] for key in {**whole, **without}}
         changed = sum(any(by) for by in moved.values())
         found += [f"{changed} keys"] if changed > plan.groups_per_unit else []
@@ -113,6 +132,16 @@ def violations(plan: Plan, rows: Sequence[Sequence[Any]], pids: Sequence[int], s
 def test_a_unit_moves_no_more_than_promised(query: tuple[str, dict[str, Any]], seed: int, rows: int) -> None:
     plan = plan_for(query[0], **query[1])
     assert violations(plan, data(rows), (1, 2), seed) == []
+    if plan.rows is not None:
+        assert violations(plan, data(rows), (1, 2), seed, as_jobs_run) == []
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if case.refused is None], ids=lambda case: case.id)
+def test_so_it_is_for_every_query_of_the_spec(case: Case) -> None:
+    plan = compile_job(case.sql, CATALOGUE, case.ask)
+    for seed in range(2):
+        assert violations(plan, data(seed), (1, 2), seed) == []
+        assert violations(plan, data(seed), (1, 2), seed, as_jobs_run) == []
 
 
 def test_the_generator_reaches_every_function() -> None:
