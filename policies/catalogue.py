@@ -60,7 +60,8 @@ class Column(Model):
 
     `low`/`high` are inclusive and public; a numeric column can be summed only if it has both. `decimals` is how many digits after the
     point a value keeps: aggregates run on `round(value * 10**decimals)`. `domain` lists every key an answer may show (public keys);
-    `domain_from` names a column of a public table (`table.column`) and is resolved into `domain` when the dataset is ingested.
+    `domain_from` names a column of a public table (`table.column`) and is resolved into `domain` when the dataset is ingested. A
+    public table's own keys need neither: its rows are known to everyone.
     """
 
     name: Name

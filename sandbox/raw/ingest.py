@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.vault import Draft, Random, Scratch, Vault, VaultError
-from policies.catalogue import Catalogue, Column, Dataset, Snapshot
+from infra.vault import Draft, Part, Random, Scratch, Vault, VaultError
+from policies.catalogue import KEYABLE, Catalogue, Column, Dataset, KeyValue, Snapshot, with_domains
 from policies.problem import declare
 from sandbox.raw.digest import PartDigest, content_digest
 from sandbox.raw.failure import SNAPSHOT_REFUSED
@@ -27,6 +27,7 @@ from sandbox.raw.sources import open_sources
 
 Progress = Callable[[int, int | None], None]  # rows read so far, rows in all where the files say so
 MAX_DOMAIN = 100_000
+MAX_PUBLISHED = 10_000
 _WAITING_BYTES = 128 * 2**20
 
 VERSION_EXISTS = declare(
@@ -117,6 +118,7 @@ def ingest(
                 raise faults.problem(dataset.name)
             digest = writer.finish()
             committed = draft.commit(digest)
+        dataset = dataset if dataset.private else publish_keys(dataset, committed.parts)
     except VaultError as error:
         if error.code == "version_exists":
             raise VERSION_EXISTS(dataset=dataset.name, version=version) from None
@@ -141,6 +143,23 @@ def resolve_domains(dataset: Dataset, catalogue: Catalogue, vault: Vault) -> Dat
     """
     columns = tuple(_resolved(column, catalogue, vault) if column.domain_from else column for column in dataset.columns)
     return Dataset.model_validate(dataset.model_copy(update={"columns": columns}).model_dump())
+
+
+def publish_keys(dataset: Dataset, parts: Sequence[Part]) -> Dataset:
+    """A public dataset with the domains its rows give: whoever may know the rows may know which keys there are. A column that may be a key and
+    declares none gets its different values, ascending, unless there are more than MAX_PUBLISHED: then it stays without."""
+    found: dict[str, Sequence[KeyValue]] = {}
+    for column in dataset.columns:
+        if column.type in KEYABLE and "key" in column.uses and column.domain is None and column.domain_from is None:
+            values = _different(parts, column.name)
+            if 0 < len(values) <= MAX_PUBLISHED:
+                found[column.name] = values
+    return with_domains(dataset, found)
+
+
+def _different(parts: Sequence[Part], column: str) -> list[KeyValue]:
+    values: list[KeyValue] = pc.unique(pa.concat_tables([part.read([column]) for part in parts]).column(0)).drop_null().to_pylist()
+    return sorted(values)  # type: ignore[type-var]  # of one type
 
 
 class _Shards:
@@ -205,9 +224,9 @@ def _resolved(column: Column, catalogue: Catalogue, vault: Vault) -> Column:
     if snapshot and source and source.type == column.type:
         try:
             parts = vault.open(snapshot.dataset.name, snapshot.version).parts
-            values = pc.unique(pa.concat_tables([part.read([source.name]) for part in parts]).column(0)).drop_null()
+            values = _different(parts, source.name)
         except VaultError as error:
             raise SNAPSHOT_REFUSED(dataset=snapshot.dataset.name, version=snapshot.version, reason=error.code) from None
         if 0 < len(values) <= MAX_DOMAIN:
-            return column.model_copy(update={"domain": tuple(sorted(values.to_pylist()))})
+            return column.model_copy(update={"domain": tuple(values)})
     raise DOMAIN_SOURCE(column=column.name, source=column.domain_from, limit=MAX_DOMAIN)

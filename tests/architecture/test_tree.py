@@ -70,7 +70,7 @@ def test_the_client_needs_none_of_the_server() -> None:
     assert found == set()
 
 
-def test_settings_alone_reads_the_environment_and_raw_alone_unpickles() -> None:
+def test_settings_alone_reads_the_environment() -> None:
     environment = re.compile(r"\bos\.(environ|getenv)\b")
     allowed = {"infra/settings.py"}
     found = {

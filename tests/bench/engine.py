@@ -116,7 +116,7 @@ def measure(folder: Path, rows: int, workers: Workers, runs: int = 5) -> dict[st
 
         def plain(held: list[dict[str, pa.Table]] = held, sql: str = case.plain) -> None:
             for tables in held:
-                query(sql, tables, memory_bytes=MEMORY_BYTES)
+                query(sql, tables)
 
         private()  # decrypts once: both sides then read from memory
         bounded_s, plain_s = fastest(runs, private, plain)

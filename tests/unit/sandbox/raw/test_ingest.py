@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.vault import Vault
@@ -491,3 +492,20 @@ def test_units_spread_evenly(vault: Vault, tmp_path: Path) -> None:
     for units in (pa.chunked_array([np.arange(64_000)]), pa.chunked_array([[f"1401{n:08}" for n in range(64_000)]])):
         counts = np.bincount(shard_of(units, bytes(range(32)), 64), minlength=64)
         assert np.abs(counts - 1000).max() < 5 * np.sqrt(1000)
+
+
+def test_a_public_table_publishes_its_keys_and_a_private_one_never_does(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = (column("city", "text"), column("level", "integer"), column("note", "text", uses=("filter",)))
+    table = pa.table({"city": ["b", "a", None, "b"], "level": [3, 1, 2, 3], "note": ["x", "y", "z", "x"]})
+
+    def domains(declared: Dataset, version: int) -> list[tuple[object, ...] | None]:
+        path = tmp_path / f"{declared.name}-{version}.parquet"
+        pq.write_table(table, path)
+        report = ingest(declared, [path], vault, version=version, catalogue_public=Catalogue(()), random=os.urandom)
+        return [item.domain for item in report.snapshot.dataset.columns]
+
+    assert domains(dataset(levels, unit=None, name="cities"), 1) == [("a", "b"), (1, 2, 3), None]
+    monkeypatch.setattr(ingest_module, "MAX_PUBLISHED", 2)
+    assert domains(dataset(levels, unit=None, name="cities"), 2) == [("a", "b"), None, None]
+    ids = (column("level", "integer", uses=("filter",)), column("city", "text"))
+    assert domains(dataset(ids, unit="level", name="private"), 1) == [None, None]
