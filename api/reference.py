@@ -9,7 +9,7 @@ import importlib
 import json
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from policies.problem import KINDS
@@ -32,7 +32,7 @@ def cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
-def table(head: tuple[str, ...], rows: Iterator[tuple[object, ...]] | list[tuple[object, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]) + "\n"
 
@@ -106,8 +106,8 @@ def http() -> str:
     rows: list[tuple[object, ...]] = []
     for path, operations in sorted(document["paths"].items()):
         for method, operation in operations.items():
-            body = operation.get("requestBody", {}).get("content", {})
-            reference = next(iter(body.values()), {}).get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
+            content = list(operation.get("requestBody", {}).get("content", {}).values())
+            reference = content[0]["schema"].get("$ref", "").rsplit("/", 1)[-1] if content else ""
             rows.append(
                 (
                     f"`{method.upper()} {path}`",
@@ -119,7 +119,27 @@ def http() -> str:
     return text + table(("endpoint", "what it does", "body", "answers"), rows)
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors": errors, "settings": settings, "events": events, "policy": policy, "http": http}
+def sql() -> str:
+    from sandbox.sql.functions import FUNCTIONS, INSTEAD
+
+    spec = importlib.import_module("tests.spec.cases")  # the cases that tests run; they lie beside the tests, in the checkout alone
+    text = (
+        "# SQL\n\n`SELECT 键 keys, 聚合 aggregates FROM one private table [JOIN public tables] [WHERE …] GROUP BY …`. Every example below is run by the "
+        "tests; a refusal names the fragment of your text and what to write instead.\n"
+    )
+    for section in spec.sections():
+        text += f"\n## {section.title['zh']} · {section.title['en']}\n\n"
+        rows = [(case.zh, case.en, f"`{' '.join(case.sql.split())}`", f"`{case.refused}`" if case.refused else "✓") for case in section.cases]
+        text += table(("", "", "SQL", ""), rows)
+    text += "\n## 函数与运算 · Functions and operators\n\nWhat is not listed is refused by name. Each is total: no value makes it fail.\n\n"
+    text += table(
+        ("form", "category", "为什么不会出错", "why it cannot fail"), [(f"`{f.signature}`", f.category, *f.total) for f in FUNCTIONS.values()]
+    )
+    text += "\n### 替代写法 · What to write instead\n\n"
+    return text + table(("function", "中文", "English"), [(f"`{name}`", *words) for name, words in sorted(INSTEAD.items())])
+
+
+PAGES: dict[str, Callable[[], str]] = {"errors": errors, "settings": settings, "events": events, "policy": policy, "http": http, "sql": sql}
 
 
 def main(arguments: list[str]) -> int:

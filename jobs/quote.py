@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,11 @@ def check(office: Office, order: Order) -> Quoted:
     answered = hops.released_before(office, hops.question_of(plan)) is not None
     names = hops.accounts_of(plan, order)
     refusals: list[Problem] = []
-    for ask in (lambda: hops.may_compute(office, order, plan, catalogue), lambda: _room(office, names, plan, answered)):
+    asks: tuple[Callable[[], None], ...] = (
+        lambda: hops.may_compute(office, order, plan, catalogue),
+        lambda: _room(office, names, plan, answered),
+    )
+    for ask in asks:
         try:
             ask()
         except Problem as problem:

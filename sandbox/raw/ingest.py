@@ -159,7 +159,7 @@ def publish_keys(dataset: Dataset, parts: Sequence[Part]) -> Dataset:
 
 def _different(parts: Sequence[Part], column: str) -> list[KeyValue]:
     values: list[KeyValue] = pc.unique(pa.concat_tables([part.read([column]) for part in parts]).column(0)).drop_null().to_pylist()
-    return sorted(values)  # type: ignore[type-var]  # of one type
+    return sorted(values)
 
 
 class _Shards:
