@@ -25,6 +25,7 @@ from infra.workers import Workers
 from jobs.office import Office
 from jobs.order import Order
 from jobs.queue import Crew, Leases
+from jobs.quote import rehearse
 from jobs.register import Register
 from jobs.release import carry, resume
 from jobs.staging import Staging
@@ -126,6 +127,8 @@ class Services:
     def start(self, workers: ClosablePool | None = None) -> None:
         """Start the workers (about ten seconds with Ray; `workers` given: use those), warm them, take up abandoned jobs, be ready."""
         settings = self.settings
+        rehearsal = threading.Thread(target=rehearse, name="rehearsal")
+        rehearsal.start()  # while the workers start
         self._workers = workers or Workers.start(
             workers=settings.workers,
             memory_bytes=settings.worker_memory_bytes,
@@ -133,6 +136,7 @@ class Services:
             address=settings.ray_address,
         )
         warm(self._workers)
+        rehearsal.join()
         office = self.office
         self.crew.start(lambda job: resume(office, job))
         self.ready.set()

@@ -58,10 +58,12 @@ def may_ask(office: Office, order: Order) -> None:
         _require(decide_request(_facts(connection, order), office.clock()))
 
 
-def may_compute(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> None:
-    """Raise the refusal of what the plan would read, do and spend."""
+def may_compute(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> str:
+    """Raise the refusal of what the plan would read, do and spend; else the digest of the policy that allowed it."""
     with reading(office.register.engine) as connection:
-        _require(_decided(connection, office, order, plan, catalogue))
+        decision = _decided(connection, office, order, plan, catalogue)
+    _require(decision)
+    return decision.policy_digest
 
 
 def _require(decision: Decision) -> None:
@@ -143,7 +145,7 @@ def slot_of(settings: Settings, plan: Plan, catalogue: Catalogue) -> int:
     return choose(settings.slots_ms, estimated)
 
 
-def reserve(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Admitted:
+def reserve(office: Office, order: Order, plan: Plan, catalogue: Catalogue, policy: str) -> Admitted:
     """Admit the job: its price on every account and its events, in one transaction."""
     job, question = office.new_id("job"), question_of(plan)
     charge = f"charge-{job}"
@@ -158,6 +160,7 @@ def reserve(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> A
                 plan_digest=plan.digest,
                 question=question,
                 cost=ev.Cost.of(plan.loss),
+                policy_digest=policy,
                 slot_ms=slots.rung_ms(chosen),
             )
         )

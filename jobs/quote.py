@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
-
-from sandbox.plan.explain import explain
 
 from infra.database import reading
 from jobs import hops, ledger
@@ -14,13 +15,16 @@ from jobs.ledger import Balance
 from jobs.office import Office
 from jobs.order import Order
 from jobs.slots import Slots
-from policies.catalogue import Catalogue
+from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit
 from policies.problem import Problem
 from sandbox.dummy import dummy_answer
 from sandbox.finish.finish import Released
 from sandbox.finish.finish import check as check_finish
+from sandbox.finish.formats import encode
 from sandbox.noise.chain import check as check_price
+from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.compile import compile_job
+from sandbox.plan.explain import explain
 from sandbox.plan.model import Plan
 
 
@@ -71,6 +75,32 @@ def dummy(office: Office, order: Order) -> Released:
     plan, catalogue = _planned(office, order)
     hops.may_compute(office, order, plan, catalogue)
     return dummy_answer(plan, catalogue)
+
+
+def rehearse() -> None:
+    """Everything a first job needs that takes long the first time – parser, policies, OpenDP, the finish's database – tried on nothing."""
+    title = Title(zh="预热", en="rehearsal")
+    columns = (Column(name="u", type="integer", title=title, uses=("filter",)), Column(name="k", type="integer", title=title, domain=(0, 1)))
+    day = date(2026, 1, 1)
+    dataset = Dataset(
+        name="rehearsal",
+        title=title,
+        registration_no="-",
+        source_body=title,
+        acquired_on=day,
+        updated_on=day,
+        grade="general-1",
+        share=Share(attribute="unconditional", reason=title, basis="-"),
+        unit=Unit(column="u", space="rehearsal", title=title),
+        bounds=Bounds(groups_per_unit=1, rows_per_group=1),
+        approximate_rows=10,
+        columns=columns,
+    )
+    catalogue = Catalogue((Snapshot(dataset=dataset, version=1, digest="0" * 64),))
+    plan = compile_job("SELECT k, COUNT(*) AS n FROM rehearsal GROUP BY k", catalogue, Ask(privacy=Privacy(epsilon=Decimal(1))))
+    check_price(plan)
+    check_finish(plan)
+    encode(dummy_answer(plan, catalogue).table, "parquet")
 
 
 def _planned(office: Office, order: Order) -> tuple[Plan, Catalogue]:

@@ -39,10 +39,10 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted | None =
             plan = compile_job(order.sql, catalogue, order.ask)  # 4: plan and price, from public facts alone
             check_price(plan)  # 4: OpenDP's own map agrees with the price
             check_finish(plan)  # 4: the last query runs, over no rows
-            hops.may_compute(office, order, plan, catalogue)  # 5: datasets, columns, uses, price
+            policy = hops.may_compute(office, order, plan, catalogue)  # 5: datasets, columns, uses, price
             if hops.answered_before(office, order, plan, told):  # 2: the same question; free, same bytes
                 return
-            job = hops.reserve(office, order, plan, catalogue)  # 6: every account, or none
+            job = hops.reserve(office, order, plan, catalogue, policy)  # 6: every account, or none
         told(job.id)
     else:
         job = resumed
