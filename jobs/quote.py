@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -45,7 +44,7 @@ def check(office: Office, order: Order) -> Quoted:
     answered = hops.released_before(office, hops.question_of(plan)) is not None
     names = hops.accounts_of(plan, order)
     refusals: list[Problem] = []
-    asks: tuple[Callable[[], None], ...] = (
+    asks: tuple[Callable[[], object], ...] = (
         lambda: hops.may_compute(office, order, plan, catalogue),
         lambda: _room(office, names, plan, answered),
     )
