@@ -71,7 +71,7 @@ def audit(log_dir: Path, vkeys: Sequence[str], engine: Engine | None = None, *, 
             with reading(scratch) as connection:
                 report.accounts = balances(connection)
                 if not replay.halted:
-                    _sums(connection, report)
+                    sum_charges(connection, report)
         except _Stop:
             pass
         finally:
@@ -245,7 +245,7 @@ class _Replay:
             self._report.findings.append(found.DOCUMENT(digest=digest, index=recorded.index))
 
 
-def _sums(connection: Connection, report: AuditReport) -> None:
+def sum_charges(connection: Connection, report: AuditReport) -> None:
     """Every account once more, by another way: the sum over its charges."""
     for unit in ("pico_rho", "atto_delta"):
         for column, states in (("reserved", ("reserved", "reading")), ("spent", ("spent", "forfeited"))):

@@ -175,6 +175,9 @@ def test_important_data_is_licensed_by_two_people(register: Register) -> None:
     other = a_licence("L-2", datasets=("vital", "visits"))
     assert refused(lambda: acts.grant_licence(register, licence, by="li", proposal=proposal), register) == "auth_second_person"
     assert refused(lambda: acts.grant_licence(register, other, by="wang", proposal=proposal), register) == "auth_second_person"
+    acts.suspend_principal(register, "li", reason="left")
+    assert refused(lambda: acts.grant_licence(register, licence, by="wang", proposal=proposal), register) == "auth_second_person"
+    acts.resume_principal(register, "li", reason="back")
     acts.grant_licence(register, licence, by="wang", proposal=proposal)
     assert register.licence("L-2") is not None
 

@@ -34,7 +34,7 @@ from infra.tables import (
     principals,
 )
 from jobs import acts, ledger
-from jobs.audit import AuditReport, audit, rebuild
+from jobs.audit import AuditReport, audit, rebuild, sum_charges
 from jobs.events import (
     CapRaised,
     ChargeReleased,
@@ -49,7 +49,7 @@ from jobs.events import (
 from jobs.register import Register
 from policies.loss import Loss
 from policies.problem import LANGUAGES
-from tests.small_register import ACCOUNTS, Ticking, a_register, furnish, run, settings_in, stage, submit, title
+from tests.small_register import ACCOUNTS, Ticking, a_register, a_snapshot, furnish, run, settings_in, stage, submit, title
 
 
 def fill(register: Register) -> None:
@@ -355,16 +355,48 @@ def test_what_the_lies_below_are_bent_from_is_true(copy: Register) -> None:
 def test_a_signed_lie_is_found_by_replaying_it(copy: Register, event: Event | None) -> None:
     """A server that was replaced signs an overdraft: the tree is perfect, the story is not."""
     body = canonical(event, "2027-01-01T00:00:00.000000Z") if event else b'{"kind":"nothing"}'
-    with writing(copy.engine) as connection:
+    sign_behind_the_registers_back(copy, body)
+    report = audit(copy.settings.log_dir, [copy.vkey])
+    assert codes(report) == ["log_entry_impossible"]
+    assert report.findings[0].fields["index"] == "600"
+
+
+def sign_behind_the_registers_back(register: Register, body: bytes) -> None:
+    with writing(register.engine) as connection:
         head = connection.execute(select(log_head)).one()
         edge = CompactRange.from_bytes(head.size, head.edge)
         edge.append(leaf_hash(body))
         connection.execute(insert(entries).values(position=head.size, kind="x", body=body, leaf=leaf_hash(body)))
         connection.execute(update(log_head).values(size=edge.size, edge=edge.to_bytes()))
-    copy.publish()
-    report = audit(copy.settings.log_dir, [copy.vkey])
-    assert codes(report) == ["log_entry_impossible"]
-    assert report.findings[0].fields["index"] == "600"
+    register.publish()
+
+
+def test_a_version_below_the_current_one_is_found(copy: Register) -> None:
+    acts.register_dataset(copy, a_snapshot(version=3))
+    event = VersionIngested(by="system", dataset="visits", version=2, digest="a" * 64, document="a" * 64)
+    sign_behind_the_registers_back(copy, canonical(event, "2027-01-01T00:00:00.000000Z"))
+    assert codes(audit(copy.settings.log_dir, [copy.vkey])) == ["log_entry_impossible"]
+
+
+def test_an_entry_dated_before_its_forerunner_is_found(copy: Register) -> None:
+    event = PrincipalRegistered(by="system", principal="early", role="builder", title=title("p"))
+    sign_behind_the_registers_back(copy, canonical(event, "2020-01-01T00:00:00.000000Z"))
+    assert codes(audit(copy.settings.log_dir, [copy.vkey])) == ["log_time_backwards"]
+
+
+@pytest.mark.parametrize("column", ["reserved_pico_rho", "spent_pico_rho", "reserved_atto_delta", "spent_atto_delta"])
+def test_accounts_are_also_summed_from_their_charges(copy: Register, column: str) -> None:
+    """Were a projection wrong, replay and tables would be wrong alike: the sum is the second opinion."""
+    report = AuditReport()
+    with reading(copy.engine) as connection:
+        sum_charges(connection, report)
+    assert report.clean, report.findings
+    with writing(copy.engine) as connection:
+        connection.execute(update(accounts).where(accounts.c.id == "dataset:visits").values({column: accounts.c[column] + 1}))
+    with reading(copy.engine) as connection:
+        sum_charges(connection, report)
+    assert codes(report) == ["log_account_sum"]
+    assert report.findings[0].fields == {"account": "dataset:visits", "column": column}
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:

@@ -248,6 +248,14 @@ def test_a_checkpoint_of_another_key_in_the_folder_is_not_continued(register: Re
         Register.open(register.settings, clock=Ticking())
 
 
+def test_a_checkpoint_swapped_while_the_register_runs_is_found_before_the_next_is_signed(register: Register) -> None:
+    add(register, "a")
+    forged = Checkpoint("log.example/register", 1, bytes(32)).sign(register._sequencer.signer)
+    (register.settings.log_dir / "checkpoint").write_text(forged)
+    with pytest.raises(LogForked, match="not those that were published"):
+        add(register, "b")
+
+
 def test_threads_share_one_order(register: Register) -> None:
     indices: list[int] = []
 
