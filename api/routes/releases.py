@@ -49,7 +49,7 @@ def release(id: str, services: Serving, visit: Annotated[Visit, door("release_sh
         200: {"description": "结果表 · the table", "content": _FILES},
         206: {"description": "其中一段 · a part of it", "content": _FILES},
         304: {"description": "未变 · not modified"},
-        **problems(401, 403, 404, 406, 416),
+        **problems(401, 403, 404, 406, 416, 422),
     },
     openapi_extra=roles("release_fetch"),
 )
