@@ -40,7 +40,7 @@ REQUEST_TOO_LARGE = declare(
 )
 REQUEST_NOT_FOUND = declare(
     "request_not_found",
-    zh=("没有这个资源", "这里没有您可以查看的{what_zh}。", "核对编号；只能查看本单位的任务与发布结果。"),
+    zh=("没有这个资源", "这里没有您可以查看的{what_zh}。", "核对编号；只能查看本单位的作业与发布结果。"),
     en=("Not found", "There is no {what_en} here that you may see.", "Check the id; you see your own jobs and releases only."),
 )
 REQUEST_METHOD = declare(
@@ -60,7 +60,7 @@ REQUEST_RANGE = declare(
 )
 REQUEST_KEY_REUSED = declare(
     "request_key_reused",
-    zh=("Idempotency-Key 已用于另一请求", "该 Idempotency-Key 此前用于内容不同的请求。", "新的任务请用新的 Idempotency-Key。"),
+    zh=("Idempotency-Key 已用于另一请求", "该 Idempotency-Key 此前用于内容不同的请求。", "新的作业请用新的 Idempotency-Key。"),
     en=("Idempotency-Key used for another request", "That Idempotency-Key came with a different body before.", "Use a new key for a new job."),
 )
 REQUEST_KEY_INVALID = declare(
@@ -75,7 +75,7 @@ SERVER_STARTING = declare(
 )
 SERVER_STOPPING = declare(
     "server_stopping",
-    zh=("服务正在停止", "服务不再受理新任务；已受理的任务会在重启后继续。", "稍后重试。"),
+    zh=("服务正在停止", "服务不再受理新作业；已受理的作业会在重启后继续。", "稍后重试。"),
     en=("The server is stopping", "It takes no new jobs; those admitted go on after the restart.", "Try again shortly."),
 )
 SERVER_HOME = declare(
@@ -157,7 +157,7 @@ STATUS: dict[str, int] = {
 }
 
 
-_THINGS = {"job": "任务", "release": "发布结果", "dataset": "数据集", "licence": "协议", "tile": "日志文件", "address": "地址"}
+_THINGS = {"job": "作业", "release": "发布结果", "dataset": "数据集", "licence": "协议", "tile": "日志文件", "address": "地址"}
 
 
 def not_found(what: str) -> Problem:

@@ -124,8 +124,8 @@ def sql() -> str:
 
     spec = importlib.import_module("tests.spec.cases")  # the cases that tests run; they lie beside the tests, in the checkout alone
     text = (
-        "# SQL\n\n`SELECT 键 keys, 聚合 aggregates FROM one private table [JOIN public tables] [WHERE …] GROUP BY …`. Every example below is run by the "
-        "tests; a refusal names the fragment of your text and what to write instead.\n"
+        "# SQL\n\n`SELECT 键 keys, 聚合 aggregates FROM one private table [JOIN public tables] [WHERE …] GROUP BY …`. Every example "
+        "below is run by the tests; a refusal names the fragment of your text and what to write instead.\n"
     )
     for section in spec.sections():
         text += f"\n## {section.title['zh']} · {section.title['en']}\n\n"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from policies.catalogue import Dataset
+from policies.catalogue import Dataset, Title
 from policies.licence import Identifier, Licence
 from policies.loss import Loss
 from sandbox.plan.ask import Ask, Privacy, Range
@@ -170,8 +170,8 @@ class ProblemView(BaseModel):
             remedy="Check the id; you see your own jobs and releases only.",
             instance="urn:yunei:request:0f8fad5bd9cb469f",
             code="request_not_found",
-            fields={"what_zh": "任务", "what_en": "job"},
-            zh={"title": "没有这个资源", "detail": "这里没有您可以查看的任务。", "remedy": "核对编号；只能查看本单位的任务与发布结果。"},
+            fields={"what_zh": "作业", "what_en": "job"},
+            zh={"title": "没有这个资源", "detail": "这里没有您可以查看的作业。", "remedy": "核对编号；只能查看本单位的作业与发布结果。"},
             en={
                 "title": "Not found",
                 "detail": "There is no job here that you may see.",
@@ -250,9 +250,14 @@ class FileView(Closed):
 
 
 class SourceView(Closed):
+    """What a product made of the release must name: whose data, and acquired when."""
+
     dataset: str
     version: int
     digest: str
+    registration_no: str
+    source_body: Title
+    acquired_on: str
 
 
 class ReleaseView(Closed):
@@ -266,7 +271,16 @@ class ReleaseView(Closed):
             operator="op-health",
             scenario="chronic-disease",
             query="SELECT male, COUNT(*) AS n FROM nafld1 GROUP BY male",
-            sources=[{"dataset": "nafld1", "version": 1, "digest": "ab" * 32}],
+            sources=[
+                {
+                    "dataset": "nafld1",
+                    "version": 1,
+                    "digest": "ab" * 32,
+                    "registration_no": "DEMO-GGSJ-0001",
+                    "source_body": {"zh": "罗切斯特流行病学项目", "en": "Rochester Epidemiology Project"},
+                    "acquired_on": "2020-03-01",
+                }
+            ],
             columns=[
                 {"label": "male", "kind": "key"},
                 {"label": "n", "kind": "value", "mechanism": "discrete Gaussian", "scale": 8.4, "half_width_column": "n__half_width"},

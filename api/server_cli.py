@@ -272,7 +272,7 @@ def licence_suspend(
 
     with _services(home) as services:
         suspend_licence(services.register, licence, reason=reason)
-    output.line(say(f"已暂停 {licence}：不再受理任务，运行中的结果不再发布", f"suspended {licence}: nothing more is admitted or published"))
+    output.line(say(f"已暂停 {licence}：不再受理作业，运行中的结果不再发布", f"suspended {licence}: nothing more is admitted or published"))
 
 
 def licence_resume(

@@ -27,7 +27,7 @@ from policies.problem import Problem
 from sandbox.finish.finish import Released
 from sandbox.finish.formats import FORMATS, Format, encode
 from sandbox.plan.compile import compile_job
-from sandbox.plan.model import Plan
+from sandbox.plan.model import Plan, Scan
 from sandbox.raw.run import exact_totals
 from sandbox.raw.totals import ExactTotals
 
@@ -257,7 +257,7 @@ def stage(office: Office, job: Admitted, answer: Released) -> Staged:
         "licence": job.order.licence,
         "scenario": job.order.scenario,
         "query": job.plan.query,
-        "sources": [{"dataset": scan.dataset, "version": scan.version, "digest": scan.digest} for scan in job.plan.scans],
+        "sources": [_source(scan, job.catalogue) for scan in job.plan.scans],
         "columns": columns,
         "rows": answer.table.num_rows,
         "thresholded": not job.plan.public_keys,
@@ -269,6 +269,19 @@ def stage(office: Office, job: Admitted, answer: Released) -> Staged:
         "accounts": list(accounts_of(job.plan, job.order)),
     }
     return office.staging.stage(job.id, files, record)
+
+
+def _source(scan: Scan, catalogue: Catalogue) -> dict[str, object]:
+    """What a product made of the release must name: source and acquisition date (Government Data Regulation, 2020 draft, art. 20)."""
+    dataset = catalogue[scan.dataset].dataset
+    return {
+        "dataset": scan.dataset,
+        "version": scan.version,
+        "digest": scan.digest,
+        "registration_no": dataset.registration_no,
+        "source_body": dataset.source_body.model_dump(),
+        "acquired_on": dataset.acquired_on.isoformat(),
+    }
 
 
 def publish(office: Office, job: Admitted, staged: Staged) -> None:

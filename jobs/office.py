@@ -20,7 +20,7 @@ SYSTEM = "system"
 
 JOB_CANCELLED = declare(
     "job_cancelled",
-    zh=("任务已取消", "任务按要求取消，没有发布结果。", "读取原始数据之后取消的，预算不退；如仍需结果，请重新提交。"),
+    zh=("作业已取消", "作业按要求取消，没有发布结果。", "读取原始数据之后取消的，预算不退；如仍需结果，请重新提交。"),
     en=(
         "The job was cancelled",
         "It was cancelled on request; nothing was published.",
@@ -29,7 +29,7 @@ JOB_CANCELLED = declare(
 )
 JOB_WITHHELD = declare(
     "job_withheld",
-    zh=("结果未予发布", "任务运行期间，授权或数据的状态发生变化，结果不再发布。", "已支出的预算不退；请联系数据主管部门。"),
+    zh=("结果未予发布", "作业运行期间，授权或数据的状态发生变化，结果不再发布。", "已支出的预算不退；请联系数据主管部门。"),
     en=(
         "The answer was withheld",
         "Licence or data changed state while the job ran; nothing was published.",
@@ -38,12 +38,12 @@ JOB_WITHHELD = declare(
 )
 JOB_OUTDATED = declare(
     "job_outdated",
-    zh=("任务已不能按受理时的计划执行", "系统更新后，该任务的计划与受理时不同。", "没有支出；请重新提交。"),
+    zh=("作业已不能按受理时的计划执行", "系统更新后，该作业的计划与受理时不同。", "没有支出；请重新提交。"),
     en=("The job no longer has the plan it was admitted with", "The system changed while it waited.", "Nothing was spent; submit it again."),
 )
 JOB_STOPPED = declare(
     "job_stopped",
-    zh=("任务未予执行", "任务等待期间，授权或数据的状态发生变化；没有读取原始数据。", "没有支出；请核对协议状态后重新提交。"),
+    zh=("作业未予执行", "作业等待期间，授权或数据的状态发生变化；没有读取原始数据。", "没有支出；请核对协议状态后重新提交。"),
     en=(
         "The job was stopped before it read anything",
         "Licence or data changed state while it waited.",

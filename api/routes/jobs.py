@@ -58,7 +58,7 @@ def dummy(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job
 @router.post(
     "",
     status_code=202,
-    summary="提交任务 · Submit a job",
+    summary="提交作业 · Submit a job",
     description="The price is reserved on every account before 202 is answered. The same question released before is answered with the stored "
     "release, free. With an Idempotency-Key a repeated request is the same job.",
     responses=problems(400, 401, 403, 409, 413, 422, 503),
@@ -115,7 +115,7 @@ def _visible(services: Services, job: str, visit: Visit) -> JobSeen:
 
 @router.get(
     "",
-    summary="任务列表，新的在前 · Jobs, newest first",
+    summary="作业列表，新的在前 · Jobs, newest first",
     responses=problems(401, 403, 422),
     openapi_extra=roles("job_list"),
 )
@@ -133,7 +133,7 @@ def jobs(
 
 @router.get(
     "/{id}",
-    summary="查看任务，可等待其结束 · A job; may wait for its end",
+    summary="查看作业，可等待其结束 · A job; may wait for its end",
     description="With wait_s the answer comes as soon as the job is over, at the latest after that many seconds. Before its public slot a job "
     "is running, without progress: how long it takes says nothing about the data.",
     responses=problems(401, 403, 404, 422),
@@ -162,7 +162,7 @@ async def job(
 @router.post(
     "/{id}/cancel",
     status_code=202,
-    summary="取消任务；读取数据后取消不退预算 · Cancel a job; after reading the charge stays",
+    summary="取消作业；读取数据后取消不退预算 · Cancel a job; after reading the charge stays",
     responses=problems(401, 403, 404),
     openapi_extra=roles("job_cancel"),
 )

@@ -36,7 +36,7 @@ def health(services: Serving) -> Health:
     return Health(status="stopping" if services.watch.stopping else "ok" if services.ready.is_set() else "starting")
 
 
-@router.get("/ready", summary="可以受理任务 · Jobs are taken", responses=problems(503))
+@router.get("/ready", summary="可以受理作业 · Jobs are taken", responses=problems(503))
 def ready(services: Serving) -> Health:
     if services.watch.stopping or not services.ready.is_set():
         raise SERVER_STARTING()

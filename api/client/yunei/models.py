@@ -314,7 +314,7 @@ def account_words(account: Account, language: Language) -> str:
     kind = {
         "population": pick(language, "人群", "population"),
         "dataset": pick(language, "数据集", "dataset"),
-        "licence": pick(language, "许可", "licence"),
+        "licence": pick(language, "协议", "licence"),
         "operator": pick(language, "运营单位", "operator"),
     }.get(account.kind, account.kind)
     return pick(language, f"{kind} {account.subject}：剩余 {account.left}", f"{kind} {account.subject}: {account.left} left")

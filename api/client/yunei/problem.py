@@ -176,12 +176,12 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "client_still_running": (
         StillRunning,
-        ("任务仍在进行", "等待 {seconds} 秒后，任务 {job} 的状态是 {state}。", "任务会继续运行；稍后执行 yunei job wait {job}。"),
+        ("作业仍在进行", "等待 {seconds} 秒后，作业 {job} 的状态是 {state}。", "作业会继续运行；稍后执行 yunei job wait {job}。"),
         ("the job is still running", "After {seconds} s job {job} is {state}.", "It goes on; later run: yunei job wait {job}"),
     ),
     "client_not_published": (
         YuneiProblem,
-        ("任务没有产生发布结果", "任务 {job} 已结束，状态是 {state}。", "运行 yunei job show {job} 查看原因。"),
+        ("作业没有产生发布结果", "作业 {job} 已结束，状态是 {state}。", "运行 yunei job show {job} 查看原因。"),
         ("the job published nothing", "Job {job} ended as {state}.", "See: yunei job show {job}"),
     ),
     "client_short_file": (

@@ -41,7 +41,7 @@ REFUSED = {
         {
             "code": "licence_scenario",
             "fields": {},
-            "zh": {"title": "场景不符", "detail": "许可不含该场景。", "remedy": "换用许可内的场景。"},
+            "zh": {"title": "场景不符", "detail": "协议不含该场景。", "remedy": "换用协议内的场景。"},
             "en": {"title": "Scenario", "detail": "Not in the licence.", "remedy": "Use a scenario of the licence."},
         }
     ],
@@ -147,7 +147,16 @@ class Bureau:
             "operator": "op-1",
             "scenario": "health",
             "query": "SELECT city, COUNT(*) AS n FROM visits GROUP BY city",
-            "sources": [{"dataset": "visits", "version": 1, "digest": "ab" * 32}],
+            "sources": [
+                {
+                    "dataset": "visits",
+                    "version": 1,
+                    "digest": "ab" * 32,
+                    "registration_no": "140000-1",
+                    "source_body": {"zh": "卫健委", "en": "health commission"},
+                    "acquired_on": "2026-01-01",
+                }
+            ],
             "columns": columns,
             "rows": 3,
             "thresholded": True,

@@ -50,7 +50,7 @@ def test_alone_it_says_what_there_is_in_either_language(run: Run, monkeypatch: p
     for words in ("job ", "submit", "yunei log verify", "Exit codes", "YUNEI_KEY"):
         assert words in out
     assert run("--help") == run("-h") == run()
-    assert "任务" in run("--lang", "zh")[1]
+    assert "作业" in run("--lang", "zh")[1]
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     assert "退出码" in run()[1]
     monkeypatch.setenv("LC_ALL", "C")
@@ -142,7 +142,7 @@ def test_a_refusal_names_every_rule_and_its_remedy(run: Run) -> None:
     assert (code, out) == (1, "")
     for words in ("Refused [licence_refused]", "Scenario: Not in the licence.", "→ Use a scenario of the licence."):
         assert words in err
-    assert "→ 换用许可内的场景。" in run(*bad, "--lang", "zh")[2]
+    assert "→ 换用协议内的场景。" in run(*bad, "--lang", "zh")[2]
     code, _, err = run(*bad, "--format", "json")
     assert (code, json.loads(err)["parts"][0]["code"]) == (1, "licence_scenario")
 

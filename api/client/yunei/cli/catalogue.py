@@ -97,7 +97,7 @@ def licences(shape: Annotated[Shape, typer.Option("--format", help=say("输出�
         return
     output.table(
         (
-            say("许可", "licence"),
+            say("协议", "licence"),
             say("名称", "title"),
             say("运营单位", "operator"),
             say("状态", "state"),
@@ -128,7 +128,7 @@ def _state(state: str) -> str:
 
 
 def licence(
-    id_: Annotated[str, typer.Argument(metavar="LICENCE", help=say("许可编号", "id of the licence"))],
+    id_: Annotated[str, typer.Argument(metavar="LICENCE", help=say("协议编号", "id of the licence"))],
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
@@ -141,7 +141,7 @@ def licence(
         entry = found.data["licence"]
         output.facts(
             [
-                (say("许可", "licence"), f"{found.id}  {found.title}"),
+                (say("协议", "licence"), f"{found.id}  {found.title}"),
                 (say("运营单位", "operator"), found.operator),
                 (say("状态", "state"), _state(found.state)),
                 (say("数据集", "datasets"), "\n".join(_grant(grant) for grant in entry["datasets"])),

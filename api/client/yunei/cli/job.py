@@ -23,7 +23,7 @@ def _shared(
         str | None, typer.Argument(metavar="SQL", help=say("查询语句；- 表示从标准输入读取", "the query; - reads standard input"))
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help=say("查询语句所在文件", "file that holds the query"))] = None,
-    licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("许可编号", "licence"))] = ...,
+    licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("协议编号", "licence"))] = ...,
     scenario: Annotated[str, typer.Option("--scenario", envvar="YUNEI_SCENARIO", metavar="ID", help=say("应用场景", "scenario"))] = ...,
     epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy loss to spend, as ε"))] = None,
     rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("隐私预算 ρ（与 ε 二选一）", "or as zCDP ρ"))] = None,
@@ -170,7 +170,7 @@ def submit(
 
 
 def wait(
-    job: Annotated[str, typer.Argument(metavar="JOB", help=say("任务编号", "id of the job"))],
+    job: Annotated[str, typer.Argument(metavar="JOB", help=say("作业编号", "id of the job"))],
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help=say("最多等待的秒数", "longest wait in seconds"))] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
@@ -187,7 +187,7 @@ def _wait(client: Any, job: Job, timeout: float | None) -> None:
             done = job if job.done else client.wait(job, timeout, watch)
             answer = client.answer(done)
     except KeyboardInterrupt:
-        output.note(say(f"任务继续运行；稍后执行 yunei job wait {job.id}", f"the job goes on; later run: yunei job wait {job.id}"))
+        output.note(say(f"作业继续运行；稍后执行 yunei job wait {job.id}", f"the job goes on; later run: yunei job wait {job.id}"))
         raise
     if done.reused and session.shape == "table":
         output.note(say("同一问题此前已有答案：本次不支出预算。", "The same question was answered before: nothing was charged."))
@@ -225,7 +225,7 @@ def _rows(jobs: list[Job]) -> None:
         output.table(headers, rows, csv_headers=("job", "state", "submitted_at", "price_rho", "release", "sql"))
         return
     named = (
-        say("任务", "job"),
+        say("作业", "job"),
         say("状态", "state"),
         say("提交时间", "submitted"),
         say("代价", "price"),
@@ -253,7 +253,7 @@ def shortened(sql: str, width: int = 60) -> str:
 
 
 def show(
-    job: Annotated[str, typer.Argument(metavar="JOB", help=say("任务编号", "id of the job"))],
+    job: Annotated[str, typer.Argument(metavar="JOB", help=say("作业编号", "id of the job"))],
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
@@ -266,9 +266,9 @@ def show(
         _rows([found])
         return
     pairs: list[tuple[str, object]] = [
-        (say("任务", "job"), found.id),
+        (say("作业", "job"), found.id),
         (say("状态", "state"), state(found)),
-        (say("许可", "licence"), found.licence),
+        (say("协议", "licence"), found.licence),
         (say("应用场景", "scenario"), found.scenario),
         (say("提交时间", "submitted"), f"{found.submitted_at:%Y-%m-%d %H:%M:%S}Z"),
         (say("代价", "price"), price(found)),
@@ -281,7 +281,7 @@ def show(
 
 
 def cancel(
-    job: Annotated[str, typer.Argument(metavar="JOB", help=say("任务编号", "id of the job"))],
+    job: Annotated[str, typer.Argument(metavar="JOB", help=say("作业编号", "id of the job"))],
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape

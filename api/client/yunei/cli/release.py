@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,14 +68,20 @@ def show(
         show_answer(answer, rows)
 
 
+def source_words(source: Mapping[str, Any]) -> str:
+    """Dataset and version, whose it is, and when it was acquired: what a product made of the release must name."""
+    body, acquired = source["source_body"][say.language], source["acquired_on"]
+    return f"{source['dataset']} v{source['version']}: {body}, {say('获取于', 'acquired')} {acquired} ({source['registration_no']})"
+
+
 def facts(release: Release) -> None:
     output.facts(
         [
             (say("发布", "release"), release.id),
-            (say("许可", "licence"), release.licence),
+            (say("协议", "licence"), release.licence),
             (say("应用场景", "scenario"), release.scenario),
             (say("查询", "query"), release.query.strip()),
-            (say("数据来源", "sources"), ", ".join(f"{source['dataset']} v{source['version']}" for source in release.data.get("sources", ()))),
+            *((say("数据来源", "source"), source_words(source)) for source in release.data.get("sources", ())),
             (say("发布时间", "published"), f"{release.published_at:%Y-%m-%d %H:%M:%S}Z"),
             (say("代价", "price"), f"{release.price}  ρ = {release.price.rho}"),
             (say("日志序号", "log index"), release.log_index),

@@ -49,7 +49,7 @@ def whoami(shape: Annotated[Shape, typer.Option("--format", help=say("输出格�
             [
                 (say("身份", "principal"), me["principal"]),
                 (say("角色", "role"), me.get("role")),
-                (say("许可", "licences"), " ".join(me.get("licences", ()))),
+                (say("协议", "licences"), " ".join(me.get("licences", ()))),
                 (say("可以做", "may"), " ".join(me.get("acts", ()))),
             ]
         )

@@ -26,16 +26,16 @@ class Noun:
 NOUNS: tuple[Noun, ...] = (
     Noun(
         "job",
-        "提交任务、查询进展",
+        "提交作业、查询进展",
         "submit jobs and see what becomes of them",
         (
             Verb("check", "价格、误差与全部拒绝理由；不花预算", "price, expected error and every refusal; free", "job:check"),
             Verb("dummy", "在虚构数据上试跑；不花预算", "try it on invented rows; free", "job:dummy"),
-            Verb("submit", "提交任务，等待并显示结果", "submit, wait and show the answer", "job:submit"),
-            Verb("wait", "等待任务结束并显示结果", "wait for a job and show its answer", "job:wait"),
-            Verb("list", "我的任务，新的在前", "your jobs, newest first", "job:list_"),
-            Verb("show", "一个任务的全部情况", "all about one job", "job:show"),
-            Verb("cancel", "取消任务；读取数据之前取消不支出预算", "cancel a job; free before rows are read", "job:cancel"),
+            Verb("submit", "提交作业，等待并显示结果", "submit, wait and show the answer", "job:submit"),
+            Verb("wait", "等待作业结束并显示结果", "wait for a job and show its answer", "job:wait"),
+            Verb("list", "我的作业，新的在前", "your jobs, newest first", "job:list_"),
+            Verb("show", "一个作业的全部情况", "all about one job", "job:show"),
+            Verb("cancel", "取消作业；读取数据之前取消不支出预算", "cancel a job; free before rows are read", "job:cancel"),
         ),
     ),
     Noun(
@@ -63,8 +63,8 @@ NOUNS: tuple[Noun, ...] = (
         "授权运营协议",
         "the licences that jobs run under",
         (
-            Verb("list", "我的许可", "your licences", "catalogue:licences"),
-            Verb("show", "许可的范围、期限与预算", "a licence: scope, term, budget", "catalogue:licence"),
+            Verb("list", "我的协议", "your licences", "catalogue:licences"),
+            Verb("show", "协议的范围、期限与预算", "a licence: scope, term, budget", "catalogue:licence"),
         ),
     ),
     Noun(
