@@ -25,7 +25,10 @@ from sandbox.sql.types import BOOLEAN, NULL, TEXT
 if TYPE_CHECKING:
     from sandbox.plan.scope import Scope
 
-AGGREGATES = (exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Filter)
+AGGREGATES = (
+    *(exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Filter),
+    *(exp.VariancePop, exp.Variance, exp.StddevPop, exp.Stddev, exp.StddevSamp),
+)
 _SPAN = re.compile(r"^\s*([+-]?\d{1,6})(?:\s+([A-Za-z]+))?\s*$")
 
 

@@ -26,7 +26,7 @@ from sandbox.plan.price import price
 from sandbox.plan.relation import Source, allowed, job_ranges, read_from
 from sandbox.plan.scope import Scope
 from sandbox.plan.totals import Totals
-from sandbox.plan.width import Form, Linear, NoWidth, constant_width, expected_width, form_of, noisy, width_sql
+from sandbox.plan.width import SPREADS, Form, Linear, NoWidth, constant_width, expected_width, form_of, noisy, width_sql
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, columns, emit
 from sandbox.sql.fragment import fragment
@@ -204,7 +204,7 @@ class Selected:
         except NoWidth:
             raise refusals.HALF_WIDTH(fragment=piece) from None
         single = expr.name if isinstance(expr, Column) else None
-        if isinstance(expr, Call) and expr.op == "average":
+        if isinstance(expr, Call) and expr.op in ("average", *SPREADS):
             single = cast(Column, expr.args[0]).name
         return cls(label, expr, form, single)
 

@@ -10,7 +10,7 @@ import math
 
 from sandbox.plan.emit import fixed_point, key_sql, relation_sql
 from sandbox.plan.ir import Filter, Frontier, Scan
-from sandbox.plan.model import Rows, Total
+from sandbox.plan.model import VALUED, Rows, Total
 from sandbox.sql.expr import Column, Expr, emit, quoted
 
 MOST_KEYS = 64  # beyond, most cells of the unit × key matrix are empty and the hash plan is the faster one
@@ -86,6 +86,6 @@ def _select(frontier: Frontier) -> str:
             outer.append(name)
         else:
             inner.append(f"{emit(value)} AS {name}")
-            outer.append(f"{fixed_point(name, value.type, total, about_centre=False)} AS {name}" if total.kind in ("sum", "average") else name)
+            outer.append(f"{fixed_point(name, value.type, total, about_centre=False)} AS {name}" if total.kind in VALUED else name)
     of, where = (rows.of.of, f" WHERE {emit(rows.of.predicate)}") if isinstance(rows.of, Filter) else (rows.of, "")
     return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {relation_sql(of)}{where}) AS rows WHERE u IS NOT NULL"

@@ -12,7 +12,7 @@ from datetime import date
 
 from policies.catalogue import KeyValue
 from sandbox.plan.ir import Filter, Frontier, Join, Relation, Scan
-from sandbox.plan.model import Total
+from sandbox.plan.model import VALUED, Total
 from sandbox.sql.expr import Column, Expr, emit, float_literal, integer_literal, quoted, text_literal
 from sandbox.sql.numbers import FLOAT_CLAMP
 from sandbox.sql.types import Type
@@ -79,7 +79,7 @@ def key_sql(key: Expr) -> str:
 
 def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:
     values = [
-        f"{fixed_point(f'v{place}', value.type, total)} AS v{place}" if total.kind in ("sum", "average") else f"v{place}"
+        f"{fixed_point(f'v{place}', value.type, total)} AS v{place}" if total.kind in VALUED else f"v{place}"
         for place, (value, total) in enumerate(zip(frontier.of.values, frontier.totals, strict=True))
         if value is not None
     ]

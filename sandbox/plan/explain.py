@@ -12,6 +12,10 @@ KINDS = {
     "count": ("行数", "number of rows"),
     "sum": ("取值之和", "sum of values"),
     "average": ("取值与中点之差的和（用于平均值）", "sum of values about the middle of their range (for an average)"),
+    "squares": (
+        "取值与中点之差的平方和，以最大平方为单位（用于方差）",
+        "sum of squared distances from the middle of the range, the largest being 1 (for a variance)",
+    ),
 }
 SOURCES = {
     "catalogue": ("来自数据目录", "from the catalogue"),

@@ -20,6 +20,8 @@ from policies.catalogue import KeyValue, Use
 from policies.loss import Loss
 
 INT64_MAX = 2**63 - 1
+TotalKind = Literal["units", "count", "sum", "average", "squares"]
+VALUED = ("sum", "average", "squares")  # kinds that add values up, rather than count
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,12 @@ class Total:
     Each row is clamped to [low, high] in fixed point (units of 10**-decimals, after subtracting `centre`, itself in those units) before
     the first sum; one unit's total within one key is then brought within [-cap, cap]: a sum and a count by clamping, the sum about `centre`
     of an average by scaling it down to the weight of `rows_per_group` rows, so that the unit's own average is kept. So one
-    unit moves one key's total by at most `cap`.
+    unit moves one key's total by at most `cap`. "squares" is as "average", of squared distances from the middle of a range, the largest
+    being 1.
     """
 
     name: str
-    kind: Literal["units", "count", "sum", "average"]
+    kind: TotalKind
     low: int
     high: int
     cap: int

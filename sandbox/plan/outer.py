@@ -15,10 +15,19 @@ from policies.problem import Problem
 from sandbox.plan import problems as refusals
 from sandbox.plan.bind import AGGREGATES, Binder, Rows
 from sandbox.plan.scope import Scope
+from sandbox.plan.spread import Spread
 from sandbox.plan.totals import Origin, Totals
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, Literal, columns, float_literal
 from sandbox.sql.types import FLOAT, STORED, Type, exact
+
+SPREADS: Mapping[type[exp.Expr], str] = {
+    exp.VariancePop: "var_pop",
+    exp.Variance: "var_samp",
+    exp.StddevPop: "stddev_pop",
+    exp.Stddev: "stddev_samp",
+    exp.StddevSamp: "stddev_samp",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,7 @@ class Outer(Binder):
             return slot(self.totals.count(None, both), FLOAT)
         if isinstance(node, exp.Count):
             return self._count(node, condition, piece)
-        if not isinstance(node, (exp.Sum, exp.Avg)):
+        if not isinstance(node, (exp.Sum, exp.Avg, *SPREADS)):
             raise problems.NOT_SUPPORTED(fragment=piece, element="FILTER")
         if isinstance(node.this, exp.Distinct):
             raise refusals.AGGREGATE_DISTINCT(fragment=piece)
@@ -99,7 +108,12 @@ class Outer(Binder):
         if isinstance(node, exp.Sum):
             name = self.totals.sum(value, condition, piece, self._origin(value))
             return slot(name, exact(None, None, self.totals.named(name).decimals))
-        return self._average(*self.totals.average(value, condition, piece, self._origin(value)))
+        if isinstance(node, exp.Avg):
+            return self._average(*self.totals.average(value, condition, piece, self._origin(value)))
+        op = SPREADS[type(node)]
+        about, squares, count = self.totals.spread(value, condition, piece, self._origin(value))
+        spread = Spread.of(self.totals.named(about), self.totals.named(squares), count, sample="samp" in op, root="stddev" in op)
+        return Call(op, tuple(slot(name, FLOAT) for name in (about, squares, count)), FLOAT, spread.value_sql())
 
     def _count(self, node: exp.Count, condition: Expr | None, piece: str) -> Expr:
         of = node.this

@@ -1,7 +1,7 @@
 """The exact totals a query needs: each aggregate becomes one or two integer sums per key with a bound on what one unit can move.
 
-COUNT and SUM are one total; AVG is a sum about the middle of the range and a count of values, shared with an equal COUNT
-(docs/proofs/fixed-point.md has why values are integers before the first sum).
+COUNT and SUM are one total; AVG is a sum about the middle of the range and a count of values, shared with an equal COUNT; a variance adds a sum
+of squares about the middle (docs/proofs/fixed-point.md has why values are integers before the first sum).
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Literal as Either
 
 from policies.problem import Problem
 from sandbox.plan import problems as refusals
-from sandbox.plan.model import Bound, Total
-from sandbox.sql.expr import Call, Column, Expr, Literal, columns
+from sandbox.plan.emit import fixed_point
+from sandbox.plan.model import Bound, Total, TotalKind
+from sandbox.sql.expr import Call, Column, Expr, Literal, columns, float_literal
 from sandbox.sql.numbers import integer, whole
-from sandbox.sql.types import MAX_DIGITS, Type, exact
+from sandbox.sql.types import MAX_DIGITS, Type, exact, floating
 
 Origin = Either["catalogue", "job", "derived"]
 LARGEST_CAP = 2**62
@@ -57,22 +58,33 @@ class Totals:
         if low == high:
             raise refusals.CONSTANT_AGGREGATE(fragment=piece)
         centre = (low + high) // 2
-        return self._sum(value, condition, piece, low - centre, high - centre, decimals, centre, scaled=True), self.count(value, condition)
+        return self._sum(value, condition, piece, low - centre, high - centre, decimals, centre, kind="average"), self.count(value, condition)
+
+    def spread(self, value: Expr, condition: Expr | None, piece: str, source: Origin) -> tuple[str, str, str]:
+        """What a variance needs: the sum about the middle of the range, that of squared distances from it, and the count of values."""
+        value = coarse(value)
+        about, count = self.average(value, condition, piece, source)
+        of = self.named(about)
+        most = max(abs(of.low), abs(of.high))
+        form = f"pow(CAST({fixed_point('{0}', value.type, of)} AS DOUBLE) / {float_literal(most)}, 2)"
+        square = Call("squares", (value,), floating(Fraction(0), Fraction(1), MAX_DIGITS), form)
+        centre = 10**MAX_DIGITS // 2
+        squares = self._sum(square, condition, piece, -centre, centre, MAX_DIGITS, centre, kind="squares")
+        return about, squares, count
 
     def _sum(
-        self, value: Expr, condition: Expr | None, piece: str, low: int, high: int, decimals: int, centre: int, *, scaled: bool = False
+        self, value: Expr, condition: Expr | None, piece: str, low: int, high: int, decimals: int, centre: int, *, kind: TotalKind = "sum"
     ) -> str:
         cap = self.rows_per_group * max(abs(low), abs(high))
         if cap > LARGEST_CAP or (value.type.kind == "float" and max(abs(low + centre), abs(high + centre)) > EXACT_FLOAT):
             raise refusals.BOUNDS_TOO_WIDE(fragment=piece)
-        return self._add("average" if scaled else "sum", _when(condition, value), low, high, cap, decimals, centre)
+        return self._add(kind, _when(condition, value), low, high, cap, decimals, centre)
 
-    def _add(self, kind: str, value: Expr | None, low: int, high: int, cap: int, decimals: int = 0, centre: int = 0) -> str:
+    def _add(self, kind: TotalKind, value: Expr | None, low: int, high: int, cap: int, decimals: int = 0, centre: int = 0) -> str:
         known = (kind, value, low, high, cap, decimals, centre)
         if known not in self._known:
             name = f"t{len(self.totals)}"
-            role: Either["units", "count", "sum", "average"] = kind  # type: ignore[assignment]  # the four calls above
-            self.totals.append(Total(name, role, low, high, cap, decimals, centre))
+            self.totals.append(Total(name, kind, low, high, cap, decimals, centre))
             self.values.append(value)
             self._known[known] = name
         return self._known[known]

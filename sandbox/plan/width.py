@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from sandbox.plan.spread import Spread, Z
 from sandbox.plan.totals import Totals
 from sandbox.sql.expr import Call, Column, Expr, Literal, columns, emit, float_literal
 
-Z = 1.9599639845400545  # two-sided 95 %
+SPREADS = ("var_pop", "var_samp", "stddev_pop", "stddev_samp")
 _ROUNDING = 0.25  # added to a variance: an integer-valued error is within 1/2 of a Gaussian one
 
 
@@ -51,7 +52,7 @@ class Moved:
     slack: Fraction
 
 
-Form = Linear | Ratio | Moved
+Form = Linear | Ratio | Moved | Spread
 
 
 def noisy(expr: Expr) -> bool:
@@ -137,6 +138,12 @@ def _average(expr: Call, totals: Totals) -> Form:
     return Ratio(over, under, float((total.high - total.low) * unit))
 
 
+def _spread(expr: Call, totals: Totals) -> Form:
+    names = [slot.name for slot in expr.args if isinstance(slot, Column)]
+    about, squares = (totals.named(name) for name in names[:2])
+    return Spread.of(about, squares, names[2], sample="samp" in expr.op, root="stddev" in expr.op)
+
+
 def _rounded(expr: Call, totals: Totals) -> Form:
     inner = expr.args[0]
     if not noisy(inner) or any(noisy(arg) for arg in expr.args[1:]):
@@ -168,6 +175,7 @@ _FORMS: Mapping[str, Callable[[Call, Totals], Form]] = {
     "mul": _product,
     "div": _quotient,
     "average": _average,
+    **dict.fromkeys(SPREADS, _spread),
     **dict.fromkeys(("round", "floor", "ceil", "trunc"), _rounded),
     "cast": _cast,
 }
@@ -225,7 +233,14 @@ def expected_width(form: Form, scales: Mapping[str, float], rows: int) -> float 
         return min(
             form.span, Z * math.sqrt(_variance(form.over, form.over, scales) + far**2 * _variance(form.under, form.under, scales)) / rows
         )
+    if isinstance(form, Spread):
+        return form.expected_width(_noise(form, scales), rows)
     return constant_width(form, scales)
+
+
+def _noise(form: Spread, scales: Mapping[str, float]) -> tuple[float, float, float]:
+    about, squares, count = (scales[name] ** 2 + _ROUNDING for name in (form.about, form.squares, form.count))
+    return about, squares, count
 
 
 def _variance(a: Linear, b: Linear, scales: Mapping[str, float]) -> float:
@@ -240,6 +255,8 @@ def width_sql(form: Form, scales: Mapping[str, float]) -> str:
     if isinstance(form, Moved):
         inner = width_sql(form.of, scales)
         return f"({inner} * {form.gain or '1e0'} + {float_literal(float(form.slack))})"
+    if isinstance(form, Spread):
+        return form.width_sql(_noise(form, scales))
     assert isinstance(form, Ratio)
     n, d = _linear_sql(form.over), _linear_sql(form.under)
     v1, v2, cov = (_variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))

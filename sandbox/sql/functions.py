@@ -196,8 +196,6 @@ INSTEAD: Mapping[str, tuple[str, str]] = {  # what to write instead of functions
     ),
     "median": ("请先用 COUNT 按区间分组，再由结果求中位数。", "Count by ranges and read the median off the answer."),
     "quantile_cont": ("请先用 COUNT 按区间分组，再由结果求分位数。", "Count by ranges and read the quantile off the answer."),
-    "stddev": ("请取 AVG(x) 与 AVG(x * x)，再由结果计算。", "Ask AVG(x) and AVG(x * x) and compute it on the answer."),
-    "variance": ("请取 AVG(x) 与 AVG(x * x)，再由结果计算。", "Ask AVG(x) and AVG(x * x) and compute it on the answer."),
     "random": ("结果须可重现，不能用随机数。", "Leave it out: jobs are deterministic."),
     "now": ("请把日期直接写成常量，例如 DATE '2025-01-01'。", "Write the date as a constant, e.g. DATE '2025-01-01'."),
 }

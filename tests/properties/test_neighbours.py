@@ -62,7 +62,19 @@ def bounded(expression: str) -> str:
 AGGREGATES = st.one_of(
     st.just("COUNT(*)"),
     st.just("COUNT(DISTINCT pid)"),
-    st.sampled_from(["SUM(fee)", "AVG(fee)", "SUM(score)", "AVG(score)", "SUM(days * dept)", "AVG(DATE '2026-01-01' - day)", "SUM(urgent)"]),
+    st.sampled_from(
+        [
+            "SUM(fee)",
+            "AVG(fee)",
+            "SUM(score)",
+            "AVG(score)",
+            "SUM(days * dept)",
+            "AVG(DATE '2026-01-01' - day)",
+            "SUM(urgent)",
+            "VAR_POP(fee)",
+            "STDDEV(score)",
+        ]
+    ),
     st.sampled_from(every(NUMBERS)).flatmap(lambda item: st.sampled_from([f"SUM({bounded(item)})", f"AVG({bounded(item)})", f"COUNT({item})"])),
     st.sampled_from(every(CONDITIONS)).flatmap(
         lambda item: st.sampled_from([f"count_if({item})", f"SUM(fee) FILTER (WHERE {item})", f"COUNT(DISTINCT pid) FILTER (WHERE {item})"])

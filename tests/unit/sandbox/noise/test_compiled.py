@@ -21,7 +21,18 @@ from tests import visits
 from tests.visits import COLUMNS
 
 CATALOGUE = Catalogue((Snapshot(dataset=visits.dataset(COLUMNS), version=1, digest="0" * 64),))
-AGGREGATES = ("COUNT(*)", "COUNT(DISTINCT person_id)", "COUNT(fee)", "SUM(fee)", "SUM(days)", "AVG(fee)", "AVG(score)", "SUM(fee) / COUNT(*)")
+AGGREGATES = (
+    "COUNT(*)",
+    "COUNT(DISTINCT person_id)",
+    "COUNT(fee)",
+    "SUM(fee)",
+    "SUM(days)",
+    "AVG(fee)",
+    "AVG(score)",
+    "SUM(fee) / COUNT(*)",
+    "VAR_POP(fee)",
+    "STDDEV(score)",
+)
 KEYS = ("city", "urgent", "note", "born", "days", "year(born)")
 
 AMOUNTS = st.integers(-3, 2).flatmap(lambda power: st.integers(1, 99).map(lambda digits: Decimal(digits).scaleb(power - 1)))
