@@ -42,6 +42,9 @@ def register(app: typer.Typer) -> None:
         return groups[name]
 
     app.command("serve", help=say("启动服务", "run the server"))(_told(serve))
+    from api.desk import try_
+
+    app.command("try", help=say("不经服务试用引擎：自有文件，逐行问答", "the engine on your own files: a line in, a line out"))(_told(try_))
     app.command("audit", help=say("由日志重算一切并与数据库比对", "recompute everything from the log and compare"))(_told(audit))
     dataset = group("dataset", "已登记的公共数据", "the datasets that are registered")
     dataset.command("add", help=say("登记数据集并加密入库", "register a dataset and ingest it, encrypted"))(_told(dataset_add))

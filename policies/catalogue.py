@@ -295,3 +295,15 @@ def dataset_from_toml(text: str) -> Dataset:
         return Dataset.model_validate(document)
     except ValidationError as error:
         raise explained(data_catalogue_invalid, reasons_of(error, document)) from None
+
+
+def datasets_of(document: object) -> list[Dataset]:
+    """The datasets of a parsed catalogue: one, or several under `datasets`. Raises `data_catalogue_invalid`."""
+    several = document.get("datasets") if isinstance(document, dict) else None
+    made = []
+    for one in several if isinstance(several, list) else [document]:
+        try:
+            made.append(Dataset.model_validate(one))
+        except ValidationError as error:
+            raise explained(data_catalogue_invalid, reasons_of(error, one if isinstance(one, dict) else {})) from None
+    return made

@@ -90,7 +90,7 @@ def ingest(
     Raises data_refused with one part per broken rule after everything has been checked; data_source_*, data_column_*, data_domain_source,
     data_version_exists before a row is read; data_storage_failed. In every case the vault is as it was.
     """
-    dataset = resolve_domains(dataset, catalogue_public, vault)
+    dataset = resolve_domains(dataset, catalogue_public, reader_of(vault))
     files = open_sources(dataset, sources, csv_encoding)
     totals = [file.total_rows for file in files]
     total = None if None in totals else sum(count or 0 for count in totals)
@@ -118,7 +118,8 @@ def ingest(
                 raise faults.problem(dataset.name)
             digest = writer.finish()
             committed = draft.commit(digest)
-        dataset = dataset if dataset.private else publish_keys(dataset, committed.parts)
+        if not dataset.private:
+            dataset = publish_keys(dataset, lambda column: _read(committed.parts, column))
     except VaultError as error:
         if error.code == "version_exists":
             raise VERSION_EXISTS(dataset=dataset.name, version=version) from None
@@ -136,30 +137,60 @@ def ingest(
     )
 
 
-def resolve_domains(dataset: Dataset, catalogue: Catalogue, vault: Vault) -> Dataset:
+Read = Callable[[Snapshot, str], pa.ChunkedArray]  # a column of a public table
+
+
+def reader_of(vault: Vault) -> Read:
+    """Reads public columns from the vault. Raises data_snapshot_refused."""
+
+    def read(snapshot: Snapshot, column: str) -> pa.ChunkedArray:
+        try:
+            return _read(vault.open(snapshot.dataset.name, snapshot.version).parts, column)
+        except VaultError as error:
+            raise SNAPSHOT_REFUSED(dataset=snapshot.dataset.name, version=snapshot.version, reason=error.code) from None
+
+    return read
+
+
+def _read(parts: Sequence[Part], column: str) -> pa.ChunkedArray:
+    return pa.concat_tables([part.read([column]) for part in parts]).column(0)
+
+
+def resolve_domains(dataset: Dataset, catalogue: Catalogue, read: Read) -> Dataset:
     """The dataset with every `domain_from` replaced by what that public column holds: its different values, ascending, without NULL.
 
     Raises data_domain_source when there is no such public table or column, or its values cannot be keys of this column.
     """
-    columns = tuple(_resolved(column, catalogue, vault) if column.domain_from else column for column in dataset.columns)
+    columns = tuple(_resolved(column, catalogue, read) if column.domain_from else column for column in dataset.columns)
     return Dataset.model_validate(dataset.model_copy(update={"columns": columns}).model_dump())
 
 
-def publish_keys(dataset: Dataset, parts: Sequence[Part]) -> Dataset:
+def _resolved(column: Column, catalogue: Catalogue, read: Read) -> Column:
+    table, name = str(column.domain_from).split(".")
+    snapshot = catalogue.get(table)
+    source = snapshot.dataset.get(name) if snapshot and not snapshot.dataset.private else None
+    if snapshot and source and source.type == column.type:
+        values = _different(read(snapshot, source.name))
+        if 0 < len(values) <= MAX_DOMAIN:
+            return column.model_copy(update={"domain": tuple(values)})
+    raise DOMAIN_SOURCE(column=column.name, source=column.domain_from, limit=MAX_DOMAIN)
+
+
+def publish_keys(dataset: Dataset, read: Callable[[str], pa.ChunkedArray]) -> Dataset:
     """A public dataset with the domains its rows give: whoever may know the rows may know which keys there are. A column that may be a key and
     declares none gets its different values, ascending, unless there are more than MAX_PUBLISHED: then it stays without."""
     found: dict[str, Sequence[KeyValue]] = {}
     for column in dataset.columns:
         if column.type in KEYABLE and "key" in column.uses and column.domain is None and column.domain_from is None:
-            values = _different(parts, column.name)
+            values = _different(read(column.name))
             if 0 < len(values) <= MAX_PUBLISHED:
                 found[column.name] = values
     return with_domains(dataset, found)
 
 
-def _different(parts: Sequence[Part], column: str) -> list[KeyValue]:
-    values: list[KeyValue] = pc.unique(pa.concat_tables([part.read([column]) for part in parts]).column(0)).drop_null().to_pylist()
-    return sorted(values)
+def _different(values: pa.ChunkedArray) -> list[KeyValue]:
+    different: list[KeyValue] = pc.unique(values).drop_null().to_pylist()
+    return sorted(different)
 
 
 class _Shards:
@@ -215,18 +246,3 @@ class _Shards:
                 self._scratch[shard].write(pa.concat_tables(tables).combine_chunks())
                 tables.clear()
         self._bytes = 0
-
-
-def _resolved(column: Column, catalogue: Catalogue, vault: Vault) -> Column:
-    table, name = str(column.domain_from).split(".")
-    snapshot = catalogue.get(table)
-    source = snapshot.dataset.get(name) if snapshot and not snapshot.dataset.private else None
-    if snapshot and source and source.type == column.type:
-        try:
-            parts = vault.open(snapshot.dataset.name, snapshot.version).parts
-            values = _different(parts, source.name)
-        except VaultError as error:
-            raise SNAPSHOT_REFUSED(dataset=snapshot.dataset.name, version=snapshot.version, reason=error.code) from None
-        if 0 < len(values) <= MAX_DOMAIN:
-            return column.model_copy(update={"domain": tuple(values)})
-    raise DOMAIN_SOURCE(column=column.name, source=column.domain_from, limit=MAX_DOMAIN)

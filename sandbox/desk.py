@@ -1,0 +1,194 @@
+"""The desk: the engine without a server, for stewards and auditors, over files they already hold.
+
+One line in, one line out: from plan to noise the same code as a release. No ledger, no caps, no vault; so nothing here may be pointed at
+registered data, which the caller sees to. `exact` shows the totals before noise with what one unit can move: that is for neighbour tests on
+one's own files, and exists nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ConfigDict, Field, ValidationError
+
+from policies.catalogue import Catalogue, Dataset, Model, Snapshot
+from policies.problem import Problem, declare
+from policies.reasons import explained, reasons_of
+from sandbox.finish.finish import Released, finish
+from sandbox.finish.finish import check as check_finish
+from sandbox.noise.chain import check as check_price
+from sandbox.noise.draw import draw
+from sandbox.plan.ask import Ask, Privacy
+from sandbox.plan.compile import compile_job
+from sandbox.plan.model import Plan
+from sandbox.raw.faults import Faults
+from sandbox.raw.ingest import publish_keys, resolve_domains
+from sandbox.raw.rules import Rules, Tally
+from sandbox.raw.run import totals_of_tables
+from sandbox.raw.sources import SUFFIXES, open_sources
+
+LINE_INVALID = declare(
+    "request_line_invalid",
+    zh=("这一行有误", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改这一行；其他行不受影响。"),
+    en=("This line is not right", "Faults: {count}; the first at {path}: {reason_en}.", "Mend the places listed; other lines go on."),
+)
+FILE_MISSING = declare(
+    "data_file_missing",
+    zh=("没有数据文件", "文件夹 {folder} 中没有数据集 {dataset} 的文件。", "请放入 {dataset}.parquet 或 {dataset}.csv。"),
+    en=("No data file", "Folder {folder} has no file of dataset {dataset}.", "Put {dataset}.parquet or {dataset}.csv there."),
+)
+
+
+class Line(Model):
+    """One question. Bounds and ranges as in a job; `privacy` is spelled flat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    id: str | int | None = None
+    sql: str = Field(min_length=1)
+    epsilon: Any = None
+    rho: Any = None
+    delta: Any = None
+    accuracy: Any = None
+    groups_per_unit: Any = None
+    rows_per_group: Any = None
+    ranges: Any = None
+
+    def ask(self) -> Ask:
+        """Raises ValidationError, located as in a job."""
+        given = {name: getattr(self, name) for name in ("epsilon", "rho", "delta", "accuracy")}
+        privacy = {name: value for name, value in given.items() if value is not None and name in {*Privacy.model_fields, "accuracy"}}
+        more = {name: getattr(self, name) for name in ("groups_per_unit", "rows_per_group", "ranges") if getattr(self, name) is not None}
+        return Ask.model_validate({"privacy": privacy, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Tables in memory by dataset name, in their stored types, and the catalogue they were checked against."""
+
+    catalogue: Catalogue
+    tables: Mapping[str, pa.Table]
+
+    @classmethod
+    def open(cls, datasets: Sequence[Dataset], folder: Path, encoding: str = "utf-8") -> Desk:
+        """Read `<name>.parquet` or `<name>.csv` of every dataset and hold it to its declaration, public ones first. Raises `data_*`."""
+        snapshots: list[Snapshot] = []
+        tables: dict[str, pa.Table] = {}
+        for dataset in sorted(datasets, key=lambda one: one.private):
+            path = _file_of(dataset, folder)
+            declared = resolve_domains(dataset, Catalogue(tuple(snapshots)), lambda snapshot, name: tables[snapshot.dataset.name].column(name))
+            table = read_table(declared, path, encoding)
+            tables[dataset.name] = table
+            if not dataset.private:
+                declared = publish_keys(declared, table.column)
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            snapshots.append(Snapshot(dataset=declared, version=1, digest=digest))
+        return cls(Catalogue(tuple(snapshots)), tables)
+
+    def answer(self, asked: object, *, exact: bool = False, seed: int = 0) -> dict[str, Any]:
+        """What becomes of one line: `status` answer or refused, never an exception for what a line may say."""
+        started = time.perf_counter()
+        name = asked.get("id") if isinstance(asked, dict) else None
+        try:
+            line, ask = _read_line(asked)
+            plan = compile_job(line.sql, self.catalogue, ask)
+            check_price(plan)
+            check_finish(plan)
+            said = self._exact(plan, seed) if exact else self._noised(plan, seed)
+            said = {"status": "answer", **said, "price": _price(plan), "keys": "public" if plan.public_keys else "private"}
+        except Problem as problem:
+            said = {"status": "refused", "code": problem.code, "message": str(problem), "problem": problem.as_data()}
+        return {"id": name, **said, "seconds": round(time.perf_counter() - started, 6)}
+
+    def _totals(self, plan: Plan, seed: int) -> pa.Table:
+        return totals_of_tables(plan, self._scanned(plan), seed).table
+
+    def _scanned(self, plan: Plan) -> dict[str, pa.Table]:
+        return {scan.alias: self.tables[self.catalogue[scan.dataset].dataset.name].select(list(scan.columns)) for scan in plan.scans}
+
+    def _noised(self, plan: Plan, seed: int) -> dict[str, Any]:
+        return shown(finish(plan, draw(plan, totals_of_tables(plan, self._scanned(plan), seed))))
+
+    def _exact(self, plan: Plan, seed: int) -> dict[str, Any]:
+        table = self._totals(plan, seed)
+        sensitivities = [
+            {"name": total.name, "kind": total.kind, "cap": total.cap, "decimals": total.decimals, "centre": total.centre}
+            for total in plan.totals
+        ]
+        return {
+            "columns": table.column_names,
+            "rows": [[plain(value) for value in row.values()] for row in table.to_pylist()],
+            "groups_per_unit": plan.groups_per_unit,
+            "totals": sensitivities,
+        }
+
+
+def read_table(dataset: Dataset, path: Path, encoding: str) -> pa.Table:
+    """A file's rows as ingest would store them, in memory, sorted by unit. Raises `data_*`."""
+    (source,) = open_sources(dataset, [path], encoding)
+    rules, faults = Rules(dataset), Faults()
+    made = [rules.apply(batch, faults, Tally()) for batch in source.batches(dataset, lambda file, row: faults.add("", "fields", 1, file, row))]
+    if faults:
+        raise faults.problem(dataset.name)
+    table = pa.concat_tables(made) if made else rules.schema.empty_table()
+    return table if dataset.unit is None else table.sort_by(dataset.unit.column)
+
+
+def shown(released: Released) -> dict[str, Any]:
+    """The answer as JSON-ready columns, rows, and half-widths beside them (null for keys)."""
+    records = released.table.to_pylist()
+    return {
+        "columns": [column.label for column in released.columns],
+        "rows": [[plain(record[column.label]) for column in released.columns] for record in records],
+        "half_widths": [
+            [None if column.half_width_column is None else plain(record[column.half_width_column]) for column in released.columns]
+            for record in records
+        ],
+    }
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it: exact numbers that are whole as integers, dates and the rest as text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.isoformat()
+
+
+def _price(plan: Plan) -> dict[str, float | None]:
+    """As plain numbers: rho; delta, at which epsilon is stated; the part of delta that thresholds spend."""
+    epsilon = plan.epsilon
+    return {
+        "rho": float(plan.loss.rho),
+        "delta": float(plan.delta),
+        "epsilon": None if epsilon is None else float(epsilon),
+        "threshold_delta": float(plan.loss.delta),
+    }
+
+
+def _read_line(asked: object) -> tuple[Line, Ask]:
+    try:
+        line = Line.model_validate(asked)
+        return line, line.ask()
+    except ValidationError as error:
+        raise explained(LINE_INVALID, reasons_of(error, asked if isinstance(asked, dict) else {})) from None
+
+
+def _file_of(dataset: Dataset, folder: Path) -> Path:
+    wanted = {f"{dataset.name}{suffix}".casefold() for suffix in SUFFIXES}
+    found = sorted(path for path in folder.iterdir() if path.name.casefold() in wanted)
+    if not found:
+        raise FILE_MISSING(folder=folder.name, dataset=dataset.name)
+    return found[0]
