@@ -18,7 +18,7 @@ def configure(*, quiet: bool = False) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),  # asked for each time: a test may have put another in its place
         cache_logger_on_first_use=False,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # its tracebacks may quote what a request held; ours say where, not what

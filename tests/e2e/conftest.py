@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import uvicorn
 
+from api import logs
 from api.app import create_app
 from api.services import ClosablePool, Services
 from infra.workers import Workers
@@ -60,6 +61,7 @@ def listening(services: Services) -> Iterator[str]:
 def live(bureau_home: Home, workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Real HTTP, real Ray, real files; one for all tests of a module."""
     home: Path = tmp_path_factory.mktemp("live") / "home"
+    logs.configure(quiet=True)
     keys = bureau_home.copy_to(home)
     services = opened(home, workers=cast(ClosablePool, Borrowed(workers)))
     with listening(services) as url, httpx2.Client(base_url=url, timeout=30) as http:

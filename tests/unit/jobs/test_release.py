@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from jobs import release as walk
 from jobs.audit import audit
 from jobs.lookup import JobSeen
 from jobs.order import Order
+from jobs.queue import Leases
+from jobs.slots import parse_time
 from policies.licence import Degree
 from policies.problem import Problem
 from sandbox.finish.formats import FORMATS
@@ -195,9 +198,54 @@ def test_a_failure_is_seen_at_a_slot_and_not_before(bureau: Bureau, monkeypatch:
     seen = ended(bureau, order())
     assert seen.slot_ms is not None
     assert seen.over_at is not None
-    after_ms = (seen.over_at - hops.parse_time(seen.submitted_at)).total_seconds() * 1000
+    after_ms = (seen.over_at - parse_time(seen.submitted_at)).total_seconds() * 1000
     assert after_ms in bureau.services.settings.slots_ms
     assert after_ms >= seen.slot_ms
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_before_its_slot_a_job_is_running_whatever_happened_to_it(bureau: Bureau, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    if fails:
+        break_at(monkeypatch, "draw")
+    seen = ended(bureau, order())
+    assert seen.over_at is not None
+    register = bureau.services.register
+    early = lookup.job(register, seen.id, seen.over_at - timedelta(microseconds=1))
+    assert early is not None
+    assert (early.state, early.release, early.problem) == ("running", None, ())
+    if not fails:
+        assert lookup.release(register, str(seen.release), seen.over_at - timedelta(microseconds=1)) is None
+        assert lookup.release(register, str(seen.release), seen.over_at) is not None
+
+
+def test_the_log_grows_at_public_instants_only(bureau: Bureau) -> None:
+    """Totals of this table are there in a few milliseconds; nothing outside says so."""
+    seen = ended(bureau, order())
+    assert seen.slot_ms == 250
+    began = parse_time(seen.submitted_at)
+    grown = {event.kind: (parse_time(event.at) - began) / timedelta(milliseconds=1) for event in bureau.services.register.events(limit=1000)}
+    assert grown["job_spent"] >= 150
+    assert grown["job_staged"] == grown["release_published"] >= 225
+    assert seen.over_at is not None
+    assert (seen.over_at - began) / timedelta(milliseconds=1) in (250, 1000)
+
+
+def test_a_server_that_lost_its_lease_writes_nothing(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    services, others = bureau.services, []
+
+    def lose() -> None:
+        job = lookup.jobs_of(services.register, None, services.clock())[0].id
+        services.leases.give_back(job)
+        other = Leases(services.register.engine, services.clock, holder="other:1", lease_s=60)
+        others.append(other.claim(job))
+
+    paused(monkeypatch, hops, "totals", lose)
+    job = submitted(bureau, order()).result(20)
+    time.sleep(1)
+    assert kinds(bureau)[-1] == "job_reading"
+    assert services.leases.abandoned() == []
+    assert others[0].token == 2
+    assert lookup.job(services.register, job, services.clock()).state == "running"  # type: ignore[union-attr]  # it is there
 
 
 def paused(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, then: Callable[[], None]) -> None:
