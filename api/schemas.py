@@ -53,15 +53,24 @@ class JobRequest(Closed):
     licence: Identifier = Field(description="id of the licence the job runs under")
     scenario: Identifier = Field(description="the scenario the answer is for; one of the licence's")
     sql: Annotated[str, StringConstraints(min_length=1, max_length=SQL_LIMIT)] = Field(description="one SELECT; see the SQL reference")
-    privacy: Privacy = Field(description="epsilon at delta, or rho: what the job may spend")
+    privacy: Privacy = Field(description="epsilon at delta, or rho: what the job may spend; or the accuracy to price")
     groups_per_unit: int | None = Field(default=None, ge=1, le=10_000, description="keys one unit may touch; at most the dataset's bound")
     rows_per_group: int | None = Field(
         default=None, ge=1, le=1_000_000, description="rows one unit may have in a key; at most the dataset's bound"
     )
     ranges: dict[str, Range] = Field(default_factory=dict, max_length=100, description="narrower ranges, by column or table.column")
+    weights: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        default_factory=dict, max_length=100, description="how rho is split, by output label; without it, for the least relative error"
+    )
 
     def ask(self) -> Ask:
-        return Ask(privacy=self.privacy, groups_per_unit=self.groups_per_unit, rows_per_group=self.rows_per_group, ranges=self.ranges)
+        return Ask(
+            privacy=self.privacy,
+            groups_per_unit=self.groups_per_unit,
+            rows_per_group=self.rows_per_group,
+            ranges=self.ranges,
+            weights=self.weights,
+        )
 
 
 class LossView(Closed):

@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from policies.catalogue import Model
 
 Positive = Annotated[Decimal, Field(gt=0, max_digits=40)]
 
 
+_ACCURACY = r"^\s*(?:±|\+/-)?\s*(\d{1,15}(?:\.\d{1,9})?)\s*(%?)\s*$"
+
+
 class Privacy(Model):
-    """Exactly one of epsilon (at `delta`) or rho. `delta` is the total, thresholds included."""
+    """Exactly one of epsilon (at `delta`), rho, or an accuracy that a price is then found for. `delta` is the total, thresholds included.
+
+    `accuracy`: the wanted 95 % half-width of every output, "50" or "± 50" in its own unit, or "2%" of the value that the catalogue lets
+    one suppose (its approximate number of rows, the middle of declared ranges).
+    """
 
     epsilon: Positive | None = Field(default=None, le=10**9)
     rho: Positive | None = Field(default=None, le=10**9)
+    accuracy: Annotated[str, Field(pattern=_ACCURACY)] | None = None
     delta: Annotated[Decimal, Field(gt=0, le=Decimal("0.5"), max_digits=40)] = Decimal("1e-8")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.epsilon is None) == (self.rho is None):
-            raise ValueError("give exactly one of epsilon and rho")
+        if [self.epsilon, self.rho, self.accuracy].count(None) != 2:
+            raise ValueError("give exactly one of epsilon, rho and accuracy")
+        if self.accuracy is not None and self.wanted[0] <= 0:
+            raise ValueError("an accuracy is above 0")
         return self
+
+    @field_validator("accuracy", mode="before")
+    @classmethod
+    def _number(cls, given: object) -> object:
+        return str(given) if isinstance(given, (int, float, Decimal)) and not isinstance(given, bool) else given
+
+    @property
+    def wanted(self) -> tuple[Fraction, bool]:
+        """The accuracy as a number, and whether it is a share."""
+        match = re.match(_ACCURACY, self.accuracy or "")
+        assert match is not None
+        return Fraction(match[1]) / (100 if match[2] else 1), bool(match[2])
+
+    @property
+    def asked(self) -> str:
+        """What was asked, in the words of the job."""
+        return next(f"{name} = {value}" for name in ("epsilon", "rho", "accuracy") if (value := getattr(self, name)) is not None)
 
 
 class Range(Model):
@@ -38,9 +67,14 @@ class Range(Model):
 
 
 class Ask(Model):
-    """`ranges` narrow a column's declared range (`table.column` or `column`); the two counts narrow the dataset's bounds."""
+    """`ranges` narrow a column's declared range (`table.column` or `column`); the two counts narrow the dataset's bounds.
+
+    `weights` split rho over the totals by the labels of the outputs they are for (1 where not named); without them it is split so that the
+    summed squared relative error to expect is least.
+    """
 
     privacy: Privacy
     groups_per_unit: int | None = Field(default=None, ge=1, le=10_000)
     rows_per_group: int | None = Field(default=None, ge=1, le=1_000_000)
     ranges: dict[str, Range] = Field(default_factory=dict, max_length=100)
+    weights: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict, max_length=100)

@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from policies.catalogue import Bounds, Catalogue, KeyValue
 from sandbox.plan import problems as refusals
+from sandbox.plan.accuracy import Supposed, best_weights, rho_for
 from sandbox.plan.ask import Ask
 from sandbox.plan.bind import Rows
 from sandbox.plan.dense import rows_for
@@ -22,7 +23,7 @@ from sandbox.plan.emit import finish_sql, shard_sql
 from sandbox.plan.ir import Frontier, Project
 from sandbox.plan.model import Bound, Key, Output, Plan, Scan
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
-from sandbox.plan.price import price
+from sandbox.plan.price import asked_loss, price
 from sandbox.plan.relation import Source, allowed, job_ranges, read_from
 from sandbox.plan.scope import Scope
 from sandbox.plan.totals import Totals
@@ -71,9 +72,18 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         raise (refusals.NOTHING_PRIVATE() if keys else refusals.UNIT_ROWS(fragment=fragment(tree.expressions[0], sql)))
 
     pieces = [next((item.label for item in select if _mentions(item.expr, total.name)), total.name) for total in totals.totals]
-    draws = price(ask.privacy, totals.totals, bounds.groups_per_unit, pieces, private_keys=not public)
-    scales = {draw.total: draw.scale for draw in draws}
     expected = max(1, source.private.dataset.approximate_rows // max(1, _product(made))) if public else 1000
+    supposed = Supposed({total.name: total for total in totals.totals}, expected, bounds.rows_per_group)
+    weights = _weights(ask.weights, select, totals) or best_weights(totals.totals, supposed)
+    privacy, groups = ask.privacy, bounds.groups_per_unit
+
+    def rho() -> int:
+        forms = [(item.label, item.form) for item in select if item.form is not None]
+        return rho_for(*privacy.wanted, forms, totals.totals, weights, groups, supposed, privacy.asked)
+
+    whole = asked_loss(privacy, private_keys=not public, groups=groups, rho_for=rho)
+    draws = price(whole, privacy.asked, totals.totals, weights, groups, pieces)
+    scales = {draw.total: draw.scale for draw in draws}
     choose = None if public and _product(made) <= bounds.groups_per_unit else bounds.groups_per_unit
     frontier = Frontier(
         Project(source.relation, source.owner, tuple(key.expr for key in keys), tuple(totals.values)),
@@ -99,6 +109,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         rows=rows_for(frontier),
         delta=format(ask.privacy.delta.normalize(), "f"),
         bounds=(*notes, *totals.bounds),
+        accuracy=ask.privacy.accuracy or "",
         expected_rows=expected,
     )
 
@@ -227,6 +238,20 @@ class Selected:
             low, high = ((end + total.centre) / 10**total.decimals for end in (total.low, total.high))
         constant, expected = constant_width(self.form, scales), expected_width(self.form, scales, expected_rows)
         return Output(self.label, "value", MECHANISM, scale, low, high, constant, expected)
+
+
+def _weights(asked: Mapping[str, int], select: Sequence[Selected], totals: Totals) -> tuple[int, ...] | None:
+    """A total's weight is the largest among the outputs it is for; 1 where none is named. None: the job gives none."""
+    if not asked:
+        return None
+    given = {label.casefold(): weight for label, weight in asked.items()}
+    labels = {item.label.casefold() for item in select if item.form is not None}
+    for label in asked:
+        if label.casefold() not in labels:
+            raise refusals.WEIGHT_UNKNOWN(name=label)
+    return tuple(
+        max((given.get(item.label.casefold(), 1) for item in select if _mentions(item.expr, total.name)), default=1) for total in totals.totals
+    )
 
 
 def _labels(select: Sequence[Selected]) -> None:

@@ -38,6 +38,11 @@ THRESHOLD_NOTE = (
     "分组取值不公开：隐私单元个数加噪后超过 {threshold} 的分组才会出现，人少的分组不出现。",
     "Keys are private: only groups whose noisy number of units exceeds {threshold} appear; small groups do not.",
 )
+ACCURACY_NOTE = (
+    "价格按所要求的精度 {accuracy}（95 %）求得，依据的是公开信息：每个分组约 {rows} 行，取值居于范围中部；实际误差范围随结果给出。",
+    "The price was found for the accuracy asked, {accuracy} at 95 %, from public facts: some {rows} rows a group, values about the middle of "
+    "their range. What was really met stands beside each answer.",
+)
 PUBLIC_NOTE = (
     "分组取值是公开的：每个分组都会给出结果，没有数据的分组也在内。",
     "Keys are public: every group is answered, those without data too.",
@@ -59,6 +64,7 @@ def explain(plan: Plan) -> dict[str, object]:
         "totals": [_total(plan.total(draw.total), draw, plan.groups_per_unit) for draw in plan.draws],
         "outputs": [_output(output) for output in plan.outputs],
         "expected_rows": plan.expected_rows,
+        "accuracy": plan.accuracy or None,
         "price": {
             "rho": str(plan.loss.rho),
             "threshold_delta": str(plan.loss.delta),
@@ -121,6 +127,8 @@ def _sentences(plan: Plan, language: int) -> list[str]:
     for output in plan.outputs:
         if output.kind == "value":
             notes.append(_error(output, plan.expected_rows, language))
+    if plan.accuracy:
+        notes.append(ACCURACY_NOTE[language].format(accuracy=plan.accuracy, rows=plan.expected_rows))
     price = ("价格：ρ = {rho}，即 δ = {delta} 时 ε = {epsilon}。", "Price: rho = {rho}, which is epsilon = {epsilon} at delta = {delta}.")
     return [*notes, price[language].format(rho=plan.loss.rho, delta=plan.delta, epsilon=plan.epsilon)]
 

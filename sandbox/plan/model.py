@@ -155,6 +155,7 @@ class Plan:
     delta: str  # decimal text: the total delta at which the job's epsilon is stated
     rows: Rows | None = None  # not None: the dense kernel computes what `shard_sql` says, on these rows
     bounds: tuple[Bound, ...] = ()
+    accuracy: str = ""  # as asked, where the price was found for it
     expected_rows: int = 1000  # rows of data behind one row of the answer that expected half-widths suppose, from public facts alone
 
     def __post_init__(self) -> None:
@@ -192,9 +193,9 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the canonical form: equal digests mean equal answers in distribution. `bounds` are left out: they explain, in the
-        operator's own spelling, what the totals already say."""
-        data = {name: value for name, value in self.as_data().items() if name != "bounds"}
+        """SHA-256 over the canonical form: equal digests mean equal answers in distribution. `bounds` and `accuracy` are left out:
+        they explain, in the operator's own spelling, what totals and draws already say."""
+        data = {name: value for name, value in self.as_data().items() if name not in ("bounds", "accuracy")}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -8,7 +8,7 @@ half of the job's delta goes to the threshold on bounded unit counts, the rest t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -23,14 +23,16 @@ LARGEST_SCALE = 2.0**56
 _FLOAT_GRAIN = 2.0**-52  # OpenDP's delta map works in doubles near 1, with this much rounding per key
 
 
-def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int) -> Loss:
-    """The most the job may cost. Raises `plan_delta_too_small`, `plan_price_too_small`."""
+def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int, rho_for: Callable[[], int]) -> Loss:
+    """The most the job may cost; `rho_for` finds the pico-rho of a wanted accuracy. Raises `plan_delta_too_small` and what `rho_for` does."""
     atto = int(Fraction(privacy.delta) * ATTO / 2) if private_keys else 0
     least = 8 * (groups + 2) * _FLOAT_GRAIN
     if private_keys and atto / ATTO < least:
         raise refusals.DELTA_TOO_SMALL(asked=privacy.delta, limit=f"{Decimal(2 * least):.1E}")
     if privacy.rho is not None:
         pico = min(int(Fraction(privacy.rho) * PICO), MAX_PICO_RHO)
+    elif privacy.accuracy is not None:
+        pico = rho_for()
     else:
         assert privacy.epsilon is not None
         with localcontext() as context:
@@ -40,11 +42,12 @@ def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int) -> Loss:
     return Loss(pico, atto)
 
 
-def price(privacy: Privacy, totals: Sequence[Total], groups: int, pieces: Sequence[str], *, private_keys: bool) -> tuple[Draw, ...]:
-    """One draw per total, in order; with private keys the first total must count units, and its draw selects the keys."""
-    whole = asked_loss(privacy, private_keys=private_keys, groups=groups)
-    asked = f"epsilon = {privacy.epsilon}" if privacy.epsilon is not None else f"rho = {privacy.rho}"
-    parts = split(whole.pico_rho, (1,) * len(totals))
+def price(whole: Loss, asked: str, totals: Sequence[Total], weights: Sequence[int], groups: int, pieces: Sequence[str]) -> tuple[Draw, ...]:
+    """One draw per total, in order; with private keys, which a delta says, the first total must count units, and its draw selects the keys.
+
+    Raises `plan_price_too_small`, `plan_noise_too_large`."""
+    private_keys = whole.atto_delta > 0
+    parts = split(whole.pico_rho, tuple(weights))
     if min(parts) <= 0:
         raise refusals.PRICE_TOO_SMALL(asked=asked, parts=len(totals))
     draws = []

@@ -187,6 +187,33 @@ NOISE_TOO_LARGE = declare(
         "Raise epsilon (or rho), or narrow ranges and bounds.",
     ),
 )
+ACCURACY_UNKNOWN = declare(
+    "plan_accuracy_unknown",
+    zh=(
+        "无法按精度定价",
+        "按 {asked} 定价需要由公开信息预估 {label} 的误差，而它无法预估。",
+        '请改给 epsilon 或 rho；或把其中的汇总单列为结果列，取回后再计算；相对精度无法预估时请给绝对精度，例如 "50"。',
+    ),
+    en=(
+        "No price can be found for the accuracy",
+        "Pricing by {asked} needs the error of {label} foretold from public facts, which cannot be done.",
+        'Give epsilon or rho; or select its aggregates as columns and compute on the answer; or give an absolute accuracy such as "50".',
+    ),
+)
+ACCURACY_UNREACHABLE = declare(
+    "plan_accuracy_unreachable",
+    zh=("达不到所要求的精度", "无论价格多高，{label} 都达不到 {asked}。", "请放宽精度，或减少取整。"),
+    en=("The accuracy is out of reach", "At no price does {label} reach {asked}.", "Ask for less accuracy, or round less."),
+)
+WEIGHT_UNKNOWN = declare(
+    "plan_weight_unknown",
+    zh=("权重所指的结果列不存在", "weights 中的 {name} 不是查询的汇总列。", "请写 SELECT 中汇总列的名称（AS 之后的名字）。"),
+    en=(
+        "A weight for no output",
+        "{name} in weights is not an aggregated output of the query.",
+        "Write the output's label (the name after AS).",
+    ),
+)
 DELTA_TOO_SMALL = declare(
     "plan_delta_too_small",
     zh=("delta 过小", "分组取值不公开时需要 delta 不小于 {limit}，作业给的是 {asked}。", "请提高 delta，或按有公开取值范围的列分组。"),

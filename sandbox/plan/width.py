@@ -216,7 +216,7 @@ def constant_width(form: Form, scales: Mapping[str, float]) -> float | None:
         if len(form.terms) == 1:
             ((name, c),) = form.terms.items()
             return float(abs(c) * discrete_half_width(scales[name]))
-        return Z * math.sqrt(_variance(form, form, scales))
+        return Z * math.sqrt(variance(form, form, scales))
     if isinstance(form, Moved) and form.gain is None:
         inner = constant_width(form.of, scales)
         return None if inner is None else inner + float(form.slack)
@@ -230,9 +230,7 @@ def expected_width(form: Form, scales: Mapping[str, float], rows: int) -> float 
         return None if inner is None else inner + float(form.slack)
     if isinstance(form, Ratio) and form.span is not None:
         far = form.span / 2
-        return min(
-            form.span, Z * math.sqrt(_variance(form.over, form.over, scales) + far**2 * _variance(form.under, form.under, scales)) / rows
-        )
+        return min(form.span, Z * math.sqrt(variance(form.over, form.over, scales) + far**2 * variance(form.under, form.under, scales)) / rows)
     if isinstance(form, Spread):
         return form.expected_width(_noise(form, scales), rows)
     return constant_width(form, scales)
@@ -243,7 +241,7 @@ def _noise(form: Spread, scales: Mapping[str, float]) -> tuple[float, float, flo
     return about, squares, count
 
 
-def _variance(a: Linear, b: Linear, scales: Mapping[str, float]) -> float:
+def variance(a: Linear, b: Linear, scales: Mapping[str, float]) -> float:
     return math.fsum(float(c * b.terms[name]) * (scales[name] ** 2 + _ROUNDING) for name, c in a.terms.items() if name in b.terms)
 
 
@@ -259,7 +257,7 @@ def width_sql(form: Form, scales: Mapping[str, float]) -> str:
         return form.width_sql(_noise(form, scales))
     assert isinstance(form, Ratio)
     n, d = _linear_sql(form.over), _linear_sql(form.under)
-    v1, v2, cov = (_variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
+    v1, v2, cov = (variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
     z2 = Z * Z
     room = f"({d} * {d} - {float_literal(z2 * v2)})"
     tilt = f"{n} * {float_literal(v2)}" + (f" - {d} * {float_literal(cov)}" if cov else "")

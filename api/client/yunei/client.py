@@ -45,9 +45,13 @@ def request_body(
     groups_per_unit: int | None = None,
     rows_per_group: int | None = None,
     ranges: Mapping[str, tuple[Amount, Amount]] | None = None,
+    accuracy: str | None = None,
+    weights: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The one body that `check`, `dummy` and `submit` share. Amounts travel as decimal strings: `0.1` means a tenth, exactly."""
-    privacy = {name: str(value) for name, value in (("epsilon", epsilon), ("rho", rho), ("delta", delta)) if value is not None}
+    privacy = {
+        name: str(value) for name, value in (("epsilon", epsilon), ("rho", rho), ("accuracy", accuracy), ("delta", delta)) if value is not None
+    }
     body: dict[str, Any] = {"licence": licence, "scenario": scenario, "sql": sql, "privacy": privacy}
     if groups_per_unit is not None:
         body["groups_per_unit"] = groups_per_unit
@@ -55,6 +59,8 @@ def request_body(
         body["rows_per_group"] = rows_per_group
     if ranges:
         body["ranges"] = {column: {"low": str(low), "high": str(high)} for column, (low, high) in ranges.items()}
+    if weights:
+        body["weights"] = dict(weights)
     return body
 
 
@@ -63,8 +69,8 @@ class Client:
 
     `url` and `key` default to the configuration (environment, then config file). `language` of words ("zh", "en") defaults to the
     locale's; `timeout` is seconds per request, beyond what a long poll asks for; `state` is the file that remembers logs. The keyword
-    arguments of a job are those of `request_body`: `licence`, `scenario`, `epsilon` or `rho`, `delta`, `groups_per_unit`,
-    `rows_per_group`, `ranges={"column": (low, high)}`.
+    arguments of a job are those of `request_body`: `licence`, `scenario`, `epsilon` or `rho` or `accuracy` ("50", "2%"), `delta`,
+    `groups_per_unit`, `rows_per_group`, `ranges={"column": (low, high)}`, `weights={"label": 2}`.
     """
 
     def __init__(

@@ -27,6 +27,12 @@ def _shared(
     scenario: Annotated[str, typer.Option("--scenario", envvar="YUNEI_SCENARIO", metavar="ID", help=say("应用场景", "scenario"))] = ...,
     epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy loss to spend, as ε"))] = None,
     rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("隐私预算 ρ（与 ε 二选一）", "or as zCDP ρ"))] = None,
+    accuracy: Annotated[
+        str | None,
+        typer.Option(
+            "--accuracy", metavar="ERR", help=say("所要的 95 % 误差（50 或 2%），由此定价", "or the 95 % error wanted, 50 or 2%: priced by it")
+        ),
+    ] = None,
     delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ, 1e-8 if not given"))] = None,
     groups_per_unit: Annotated[
         int | None, typer.Option("--groups-per-unit", metavar="N", help=say("每个体最多计入的分组数", "most groups one unit counts in"))

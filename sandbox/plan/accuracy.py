@@ -1,0 +1,131 @@
+"""From public facts to a price: how rho is split over totals, and how much of it a wanted accuracy takes.
+
+The public facts are the catalogue's approximate number of rows and the declared ranges: a group is supposed to hold `Plan.expected_rows` rows
+with values about the middle of their range. Nothing here looks at data, so a wanted accuracy is met where the supposition holds; what was
+really met stands beside each answer as its half-width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from policies.loss import MAX_PICO_RHO, split
+from sandbox.plan import problems as refusals
+from sandbox.plan.model import Total
+from sandbox.plan.price import scale_for
+from sandbox.plan.spread import Spread, Z
+from sandbox.plan.width import Form, Linear, Moved, Ratio, expected_width, variance
+
+FINEST = 10**6  # weights are whole numbers up to this
+
+
+@dataclass(frozen=True, slots=True)
+class Supposed:
+    """What a group is supposed to hold: `rows` rows, a unit having the most it may."""
+
+    totals: Mapping[str, Total]
+    rows: int
+    rows_per_group: int
+
+    def size(self, total: Total) -> Fraction:
+        """A total's supposed absolute value, in its own units; never 0."""
+        if total.kind == "units":
+            return max(Fraction(1), Fraction(self.rows, self.rows_per_group))
+        return self.rows * middle(total)
+
+    def value(self, form: Form) -> float | None:
+        """An output's supposed absolute value; None where nothing can be supposed."""
+        if isinstance(form, Moved):
+            return self.value(form.of) if form.gain is None else None
+        if isinstance(form, Spread):
+            return form.half / math.sqrt(3) if form.root else form.half**2 / 3
+        if isinstance(form, Ratio):
+            if form.span is not None:  # an average
+                ((name, unit),) = form.over.terms.items()
+                return float(middle(self.totals[name]) * unit)
+            over, under = self._linear(form.over), self._linear(form.under)
+            return over / under if over and under else None
+        return self._linear(form)
+
+    def _linear(self, form: Linear) -> float | None:
+        if form.constant is None:
+            return None
+        return float(abs(sum((c * self.size(self.totals[name]) for name, c in form.terms.items()), form.constant))) or None
+
+    def width(self, form: Form, scales: Mapping[str, float]) -> float | None:
+        """An output's supposed half-width."""
+        if isinstance(form, Moved) and form.gain is None:
+            inner = self.width(form.of, scales)
+            return None if inner is None else inner + float(form.slack)
+        if isinstance(form, Ratio) and form.span is None:
+            ratio, under = self.value(form), self._linear(form.under)
+            if ratio is None or under is None:
+                return None
+            v1, v2, cov = (variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
+            return Z * math.sqrt(max(v1 + ratio**2 * v2 + 2 * ratio * abs(cov), 0)) / under
+        return expected_width(form, scales, self.rows)
+
+
+def middle(total: Total) -> Fraction:
+    """What a row's value is supposed to be, in absolute value: the middle of its range, but at least a quarter of its length."""
+    if total.kind in ("units", "count"):
+        return Fraction(1)
+    return max(abs(Fraction(total.low + total.high, 2) + total.centre), Fraction(total.high - total.low, 4))
+
+
+def best_weights(totals: Sequence[Total], supposed: Supposed) -> tuple[int, ...]:
+    """Weights that minimise the sum of squared relative errors.
+
+    Total i, of supposed size e, gets noise of variance proportional to (cap / e)² / rho_i relative to itself; the sum of these under a given
+    sum of rho_i is least where rho_i is proportional to cap / e (Cauchy-Schwarz).
+    """
+    shares = [total.cap / supposed.size(total) for total in totals]
+    most = max(shares)
+    return tuple(max(1, round(FINEST * share / most)) for share in shares)
+
+
+def rho_for(
+    wanted: Fraction,
+    relative: bool,
+    outputs: Sequence[tuple[str, Form]],
+    totals: Sequence[Total],
+    weights: Sequence[int],
+    groups: int,
+    supposed: Supposed,
+    asked: str,
+) -> int:
+    """The least pico-rho at which every output's supposed half-width is within `wanted` (a share of its supposed value where `relative`).
+
+    Raises `plan_accuracy_unknown` for an output of which nothing can be supposed, `plan_accuracy_unreachable` where no price is enough.
+    """
+    goals = []
+    for label, form in outputs:
+        value = supposed.value(form) if relative else 1.0
+        if value is None or supposed.width(form, {total.name: 1.0 for total in totals}) is None:
+            raise refusals.ACCURACY_UNKNOWN(asked=asked, label=label)
+        goals.append((label, form, float(wanted) * value))
+
+    def missed(pico: int) -> str | None:
+        """The first output that this much rho leaves too far off."""
+        parts = split(pico, tuple(weights))
+        if min(parts) <= 0:
+            return goals[0][0]
+        scales = {total.name: scale_for(total.cap, groups, part) for total, part in zip(totals, parts, strict=True)}
+        return next((label for label, form, goal in goals if (supposed.width(form, scales) or 0.0) > goal), None)
+
+    first = missed(MAX_PICO_RHO)
+    if first is not None:
+        raise refusals.ACCURACY_UNREACHABLE(asked=asked, label=first)
+    return least(lambda pico: missed(pico) is None, MAX_PICO_RHO)
+
+
+def least(enough: Callable[[int], bool], high: int) -> int:
+    """The least whole number up to `high` that is enough, given that `high` is."""
+    low = 1
+    while low < high:
+        between = (low + high) // 2
+        low, high = (low, between) if enough(between) else (between + 1, high)
+    return high
