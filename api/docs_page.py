@@ -41,7 +41,7 @@ WORDS: dict[Language, dict[str, str]] = {
     "zh": {
         "title": "域内 HTTP 接口",
         "contents": "目录",
-        "intro": "被授权运营单位提交任务，任务在数据旁边运行，带噪声的结果表连同误差、支出与回执发布出来。"
+        "intro": "被授权运营单位提交作业，作业在数据旁边运行，带噪声的结果表连同误差、支出与回执发布出来。"
         "同一请求体可先“报价”（免费）、再“试跑”（虚构数据，免费）、最后“正式运行”（支出隐私预算）。",
         "machine": "机器可读的接口说明：",
         "roles": "可用角色：",
@@ -88,7 +88,7 @@ WORDS: dict[Language, dict[str, str]] = {
 def in_language(text: str, language: Language) -> str:
     """One side of a "中文 · English" pair; a text that is not a pair is itself.
 
-    >>> in_language("提交任务 · Submit a job", "en"), in_language("plain", "zh")
+    >>> in_language("提交作业 · Submit a job", "en"), in_language("plain", "zh")
     ('Submit a job', 'plain')
     """
     zh, mark, en = text.partition(" · ")
