@@ -28,7 +28,7 @@ from sandbox.finish.finish import Released
 from sandbox.finish.formats import FORMATS, Format, encode
 from sandbox.plan.compile import compile_job
 from sandbox.plan.model import Plan, Scan
-from sandbox.raw.run import exact_totals
+from sandbox.raw.run import check_snapshots, exact_totals
 from sandbox.raw.totals import ExactTotals
 
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,18 +184,30 @@ def step(office: Office, job: Admitted, *, publish: bool = False) -> Iterator[Ac
 
 
 def begin_reading(office: Office, job: Admitted) -> None:
-    """State `reading`. A job whose licence was stopped while it waited is refused here, and its reservation given back."""
+    """State `reading`. A job whose licence was stopped while it waited, or whose snapshots cannot be opened, is refused here, and its
+    reservation given back."""
     if job.state != State.ADMITTED:
         return
+    refusal = _unreadable(office, job.plan)
     with step(office, job) as act:
         decision = _decided(act.connection, office, job.order, job.plan, job.catalogue)
-        if decision.allowed:
+        if not decision.allowed:
+            refusal = decision.problem()
+        if refusal is None:
             ledger.reading(act, job.charge, by=SYSTEM)
         else:
-            _refuse_admitted(act, job.id, job.charge, decision.problem())
-    if not decision.allowed:
+            _refuse_admitted(act, job.id, job.charge, refusal)
+    if refusal is not None:
         _end(office, job)
         raise GivenUp
+
+
+def _unreadable(office: Office, plan: Plan) -> Problem | None:
+    try:
+        check_snapshots(plan, office.vault)
+    except Problem as problem:
+        return problem
+    return None
 
 
 def _refuse_admitted(act: Act, job: str, charge: str, problem: Problem) -> None:

@@ -80,6 +80,12 @@ def exact_totals(plan: Plan, vault: Vault, workers: Pool, seed: int) -> ExactTot
     return _constant_failure(lambda: combine(plan, _all(workers.stream(run_shard, tasks))))
 
 
+def check_snapshots(plan: Plan, vault: Vault) -> None:
+    """Raise `data_snapshot_refused` when a version the plan scans cannot be opened as it was ingested. Reads manifests, no row."""
+    for scan in plan.scans:
+        _open(scan, vault)
+
+
 def totals_of_tables(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> ExactTotals:
     """The same over tables given by alias, as one shard: dummy rows, tests. Raises `job_failed`."""
     return _constant_failure(lambda: combine(plan, [shard_totals(plan, tables, seed)]))

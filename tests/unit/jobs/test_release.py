@@ -282,6 +282,22 @@ def test_a_licence_suspended_before_reading_gives_the_reservation_back(bureau: B
     assert clean(bureau)
 
 
+def test_a_version_that_cannot_be_opened_costs_nothing(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damage() -> None:
+        manifest = next(bureau.services.settings.vault_dir.rglob("manifest*"))
+        data = bytearray(manifest.read_bytes())
+        data[len(data) // 2] ^= 1
+        manifest.chmod(0o600)
+        manifest.write_bytes(data)
+
+    paused(monkeypatch, hops, "begin_reading", damage)
+    seen = ended(bureau, order())
+    assert seen.state == "refused"
+    assert "data_snapshot_refused" in str(seen)
+    assert all(pico == 0 for pico, _ in used(bureau).values())
+    assert clean(bureau)
+
+
 @pytest.mark.parametrize(
     ("where", "free"), [("begin_reading", True), ("totals", False), ("spend", False), ("stage", False), ("publish", False)]
 )
