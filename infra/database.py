@@ -1,7 +1,9 @@
 """The register's database: one engine, transactions that say whether they write, migrations that run themselves.
 
-SQLite in WAL mode with synchronous=FULL: a commit is on disk before it is answered. Writers begin IMMEDIATE, so two never discover at
-commit that both meant to write. The code above is portable SQLAlchemy Core; what differs by database is in this file.
+A commit is on disk before it is answered: SQLite in WAL mode with synchronous=FULL, PostgreSQL as it comes. Writers take turns from their
+first statement on (SQLite: BEGIN IMMEDIATE; PostgreSQL: one advisory lock), so two never discover at commit that both meant to write, and
+no two can wait for each other. Readers see one state of the database and wait for nobody. The code above is portable SQLAlchemy Core;
+what differs by database is in this file.
 """
 
 from __future__ import annotations
@@ -14,22 +16,25 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 WRITES = "yunei_writes"
+TURN = 8640  # the advisory lock of whoever writes to PostgreSQL
 
 
 def open_engine(url: str, *, timeout_s: int = 30, scratch: bool = False) -> Engine:
     """An engine on `url`. A SQLite file is made with mode 0600 if need be. `scratch`: a throw-away file that need not survive a crash."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, pool_size=16, max_overflow=48, isolation_level="READ COMMITTED")
+        return _postgresql(parsed, timeout_s)
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("the register lives in a file: several connections must see the same tables")
     path = Path(parsed.database)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": timeout_s}, pool_size=16, max_overflow=112, pool_timeout=timeout_s)
+    engine = create_engine(
+        parsed, connect_args={"timeout": timeout_s}, pool_size=16, max_overflow=112, pool_timeout=timeout_s, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -50,10 +55,36 @@ def open_engine(url: str, *, timeout_s: int = 30, scratch: bool = False) -> Engi
     return engine
 
 
+def _postgresql(url: URL, timeout_s: int) -> Engine:
+    """READ COMMITTED for writers: what they read after they got their turn is the newest there is."""
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    options = f"-c lock_timeout={timeout_s}s -c idle_in_transaction_session_timeout={4 * timeout_s}s -c synchronous_commit=on"
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=16,
+        max_overflow=48,
+        pool_timeout=timeout_s,
+        isolation_level="READ COMMITTED",
+        hide_parameters=True,
+        connect_args={"connect_timeout": timeout_s, "options": options},
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITES):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
+
+    return engine
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One consistent view. Nothing written here lasts."""
     with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
         yield connection
 
 
@@ -68,8 +99,6 @@ def migrate(engine: Engine) -> None:
     """Bring the schema up to date: all tables on an empty database, the missing steps on an older one, nothing on a current one.
     Several processes may start at once: one migrates, the others wait and find it done."""
     with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(8640)"))
         command.upgrade(_config(connection), "head")
 
 

@@ -106,14 +106,14 @@ def _balance(row: Row[tuple[object, ...]]) -> Balance:
 
 
 def balances(source: Register | Connection, names: Iterable[str] | None = None) -> list[Balance]:
-    """Accounts by id, or all; unknown ids are left out."""
-    query: Select[tuple[object, ...]] = select(accounts).order_by(accounts.c.id)
+    """Accounts by id, in bytewise order, or all; unknown ids are left out."""
+    query: Select[tuple[object, ...]] = select(accounts)
     if names is not None:
         query = query.where(accounts.c.id.in_(sorted(set(names))))
     if isinstance(source, Connection):
-        return [_balance(row) for row in source.execute(query)]
+        return sorted((_balance(row) for row in source.execute(query)), key=lambda balance: balance.account)
     with open_reading(source.engine) as connection:
-        return [_balance(row) for row in connection.execute(query)]
+        return balances(connection, names)
 
 
 def require_room(source: Register | Connection, names: Iterable[str], loss: Loss) -> None:

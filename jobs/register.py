@@ -27,7 +27,8 @@ from infra.journal.files import LogFiles
 from infra.journal.leaf import leaf_hash
 from infra.journal.note import Signer
 from infra.journal.proof import Receipt, consistency, inclusion
-from infra.journal.tree import TILE_HEIGHT, CompactRange
+from infra.journal.tree import TILE_HEIGHT, CompactRange, JournalError
+from infra.journal.witness import WitnessAddress
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.tables import documents, entries, log_hashes, log_head, openings
@@ -36,6 +37,7 @@ from jobs.directory import KeyRecord, LicenceRecord, Principal
 from jobs.events import Event, Recorded, canonical, commitment, read_entry, rfc3339
 from jobs.projections import project
 from jobs.sequencer import LogForked, Sequencer, tile_reader
+from jobs.witnesses import Witnesses
 from policies.catalogue import Catalogue, Snapshot
 from policies.problem import declare
 
@@ -127,16 +129,30 @@ class Register:
         self._turn = threading.Lock()
         self._holder: int | None = None
         self._log = structlog.get_logger("register")
+        self.witnesses = Witnesses(
+            [WitnessAddress.parse(text) for text in settings.witnesses],
+            publish=self.publish,
+            prove=self.consistency,
+            keep=self._sequencer.cosigned,
+            halt=self._sequencer.halt,
+            interval_s=settings.witness_interval_s,
+            timeout_s=settings.witness_timeout_s,
+        )
         self.publish()
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock = system_clock, random: Random = os.urandom) -> Register:
         """Database migrated, keys made or read, log files brought up to date with the database."""
         engine = open_engine(settings.database_url, timeout_s=settings.database_timeout_s)
-        migrate(engine)
-        return cls(engine, KeyRing.open_or_create(settings.keys_dir), clock, settings, random)
+        try:
+            migrate(engine)
+            return cls(engine, KeyRing.open_or_create(settings.keys_dir), clock, settings, random)
+        except BaseException:
+            engine.dispose()
+            raise
 
     def close(self) -> None:
+        self.witnesses.stop()
         self.engine.dispose()
 
     @property
@@ -152,8 +168,7 @@ class Register:
         """
         if self._holder == threading.get_ident():
             raise RuntimeError("a transaction inside a transaction")
-        if self._sequencer.forked is not None:
-            raise self._sequencer.forked
+        self.require_sound()
         with self._turn:
             self._holder = threading.get_ident()
             try:
@@ -168,6 +183,11 @@ class Register:
                 self._sequencer.publish(act.size)
             except OSError as error:
                 self._log.error("log_unpublished", error=type(error).__name__)
+
+    def require_sound(self) -> None:
+        """LogForked once the register was found to contradict what it published, or what a witness saw."""
+        if self._sequencer.forked is not None:
+            raise self._sequencer.forked
 
     def publish(self, at_least: int | None = None) -> str:
         """Write tiles and checkpoint for what is committed, unless a checkpoint of `at_least` entries is already there. Returns the note."""
@@ -184,13 +204,22 @@ class Register:
 
     def receipt(self, index: int) -> str:
         """A tlog-proof for one entry against a checkpoint that covers it; it verifies offline with the log's vkey."""
-        note = self._sequencer.publish(index + 1)
+        note = self._witnessed(index) or self._sequencer.publish(index + 1)
         checkpoint = Checkpoint.peek(note)
         if not 0 <= index < checkpoint.size:
             raise ENTRY_UNKNOWN(index=index, size=checkpoint.size)
         with reading(self.engine) as connection:
             path = inclusion(index, checkpoint.size, tile_reader(connection, checkpoint.size))
         return Receipt(index, tuple(path), note).encode()
+
+    def _witnessed(self, index: int) -> str | None:
+        """The cosigned checkpoint, if there is one that covers the entry and carries the present key: worth more than the newest."""
+        note = self.files.witnessed()
+        try:
+            covers = note is not None and Checkpoint.open(note, [self._sequencer.signer.key]).size > index >= 0
+        except JournalError:
+            return None
+        return note if covers else None
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The proof that the log of `new` entries begins with that of `old`. JournalError for sizes the log does not have."""

@@ -11,6 +11,7 @@ import pytest
 from infra.vault import Vault
 from infra.workers import InlineWorkers, Workers
 from tests.bureau import Home, set_up
+from tests.postgres import Postgres, a_postgres
 
 MASTER_KEY = bytes(range(32))
 
@@ -44,3 +45,19 @@ def bureau_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with data, a licence and keys, made once; tests work on copies."""
     folder = tmp_path_factory.mktemp("bureau") / "home"
     return Home(folder, set_up(folder))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, started when the first test asks for it. Stop it only if you start it again."""
+    with a_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'register.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()

@@ -1,7 +1,7 @@
 """A process that works on a register and kills itself at a chosen moment. Run as `python -m tests.crash.register_worker`.
 
-It reads one JSON line per case {"home", "point", "nth", "log"} and forks. The child works until it reaches `point` for the `nth` time, where
-it is killed by SIGKILL, nothing flushed. What was acknowledged before is in `log`, one JSON line each.
+It reads one JSON line per case {"home", "url", "point", "nth", "log"} and forks. The child works until it reaches `point` for the
+`nth` time, where it is killed by SIGKILL, nothing flushed. What was acknowledged before is in `log`, one JSON line each.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def arm(point: str, nth: int) -> None:
             raise ValueError(point)
 
 
-def work(home: Path, log: Path) -> None:
-    with a_register(home) as register, log.open("ab") as acknowledged:
+def work(home: Path, log: Path, url: str) -> None:
+    with a_register(home, database_url=url) as register, log.open("ab") as acknowledged:
 
         def tell(index: int) -> None:
             line = json.dumps({"index": index, "entry": register.entry(index).hex(), "note": register.files.checkpoint()})
@@ -115,7 +115,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             arm(case["point"], case["nth"])
-            work(Path(case["home"]), Path(case["log"]))
+            work(Path(case["home"]), Path(case["log"]), case["url"])
             os._exit(0)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{status}\n")

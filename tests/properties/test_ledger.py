@@ -7,15 +7,17 @@ import tempfile
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from jobs import acts, ledger
 from jobs.audit import audit
 from jobs.events import Cost, JobAdmitted, JobSubmitted
 from policies.loss import Loss
 from policies.problem import Problem
+from tests.postgres import Postgres
 from tests.small_register import a_licence, a_register, a_snapshot, title
 
 CAP = Loss(100, 10)
@@ -28,10 +30,15 @@ NEXT = {"reserved": ("reading", "released"), "reading": ("spent", "forfeited"), 
 class LedgerMachine(RuleBasedStateMachine):
     """Three datasets of one population, two operators. Model: per account a cap and the charges on it."""
 
+    server: Postgres | None = None
+
+    def database(self) -> str:
+        return self.server.database() if self.server else ""
+
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ledger-"))
-        self.context = a_register(self.folder)
+        self.context = a_register(self.folder, database_url=self.database())
         self.register = self.context.__enter__()
         for name in NAMES:
             acts.register_dataset(self.register, a_snapshot(name), population_cap=Loss(180, 20), dataset_cap=CAP)
@@ -117,5 +124,9 @@ class LedgerMachine(RuleBasedStateMachine):
             assert report.accounts == balances
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
-TestLedger = LedgerMachine.TestCase
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_ledger_is_the_model(kind: str, request: pytest.FixtureRequest) -> None:
+    class Machine(LedgerMachine):
+        server = request.getfixturevalue("postgres") if kind == "postgresql" else None
+
+    run_state_machine_as_test(Machine, settings=settings(max_examples=10, stateful_step_count=20, deadline=None))

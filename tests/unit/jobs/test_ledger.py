@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 
 from infra.database import writing
+from infra.settings import Settings
 from infra.tables import accounts
 from jobs import acts, ledger
+from jobs.audit import audit
 from jobs.events import ChargeReserved, Cost, JobCancelled, JobRefused
 from jobs.projections import DoesNotFit
 from jobs.register import Register
@@ -20,12 +25,11 @@ from policies.problem import LANGUAGES, Problem
 from tests.small_register import ACCOUNTS, a_licence, a_register, a_snapshot, furnish, run, submit
 
 LOSS = Loss(1_000_000, 10)
-DATABASES = ["sqlite:///{home}/register.db"]  # another database joins these tests by its URL
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with a_register(tmp_path) as register:
+def register(tmp_path: Path, database_url: str) -> Iterator[Register]:
+    with a_register(tmp_path, database_url=database_url) as register:
         furnish(register)
         yield register
 
@@ -214,37 +218,67 @@ def test_a_cap_is_raised_by_two_people_and_never_lowered(register: Register) -> 
         assert problem(lambda lower=lower: acts.propose_cap(register, account, lower, reason="x", by="li")).code == "ledger_cap_not_raised"
 
 
-@pytest.mark.parametrize("url", DATABASES)
-def test_a_hundred_threads_against_room_for_ten(tmp_path: Path, url: str) -> None:
-    with a_register(tmp_path, database_url=url.format(home=tmp_path)) as register:
-        furnish(register)
-        hundred_against_ten(register)
-
-
-def hundred_against_ten(register: Register) -> None:
-    acts.register_dataset(register, a_snapshot("small", space="enterprise"), population_cap=Loss(10 * LOSS.pico_rho + 7, 1000))
-    acts.grant_licence(register, a_licence("L-2", datasets=("small",)))
-    names = ledger.accounts_of(space="enterprise", datasets=["small"], licence="L-2", operator="op-1")
+def test_a_thousand_submissions_against_room_for_ten(register: Register) -> None:
+    names = room_for_ten(register)
     barrier, outcomes = threading.Barrier(100), []
 
     def attempt(number: int) -> None:
         barrier.wait()
-        try:
-            reserve(register, f"t{number}", LOSS, names)
-            outcomes.append("passed")
-        except Problem as refusal:
-            outcomes.append(refusal.code)
+        outcomes.extend(attempts(register, names, (f"t{number}-{again}" for again in range(10))))
 
     threads = [threading.Thread(target=attempt, args=(number,)) for number in range(100)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == ["ledger_exhausted"] * 90 + ["passed"] * 10
+    ten_passed(register, names, outcomes)
+
+
+def test_a_thousand_submissions_from_four_processes(register: Register) -> None:
+    names = room_for_ten(register)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(4) as pool:
+        given = [(register.settings, names, f"p{number}") for number in range(4)]
+        outcomes = [outcome for part in pool.starmap(a_quarter, given) for outcome in part]
+    ten_passed(register, names, outcomes)
+
+
+def room_for_ten(register: Register) -> tuple[str, ...]:
+    acts.register_dataset(register, a_snapshot("small", space="enterprise"), population_cap=Loss(10 * LOSS.pico_rho + 7, 1000))
+    acts.grant_licence(register, a_licence("L-2", datasets=("small",)))
+    return ledger.accounts_of(space="enterprise", datasets=["small"], licence="L-2", operator="op-1")
+
+
+def a_quarter(settings: Settings, names: tuple[str, ...], prefix: str) -> list[str]:
+    """What one of four processes does: 250 submissions from five threads."""
+    register = Register.open(settings)
+    with ThreadPoolExecutor(5) as pool:
+        parts = pool.map(lambda thread: attempts(register, names, (f"{prefix}-{thread}-{number}" for number in range(50))), range(5))
+        outcomes = [outcome for part in parts for outcome in part]
+    register.close()
+    return outcomes
+
+
+def attempts(register: Register, names: tuple[str, ...], charges: Iterable[str]) -> list[str]:
+    outcomes = []
+    for charge in charges:
+        try:
+            reserve(register, charge, LOSS, names)
+            outcomes.append("passed")
+        except Problem as refusal:
+            outcomes.append(refusal.code)
+    return outcomes
+
+
+def ten_passed(register: Register, names: tuple[str, ...], outcomes: list[str]) -> None:
+    assert sorted(outcomes) == ["ledger_exhausted"] * 990 + ["passed"] * 10
     tight = next(balance for balance in ledger.balances(register, names) if balance.kind == "population")
     assert tight.left == Loss(7, 900)
+    register.publish()
+    report = audit(register.settings.log_dir, [register.vkey], register.engine)
+    assert report.findings == []
 
 
 def test_a_tampered_account_cannot_leave_its_bounds(register: Register) -> None:
-    with pytest.raises(Exception, match="CHECK"), writing(register.engine) as connection:
+    with pytest.raises(IntegrityError), writing(register.engine) as connection:
         connection.execute(update(accounts).values(spent_pico_rho=accounts.c.cap_pico_rho + 1))

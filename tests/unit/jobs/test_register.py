@@ -33,8 +33,8 @@ from tests.small_register import Ticking, a_register, settings_in, title
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with a_register(tmp_path) as register:
+def register(tmp_path: Path, database_url: str) -> Iterator[Register]:
+    with a_register(tmp_path, database_url=database_url) as register:
         yield register
 
 
@@ -194,8 +194,15 @@ def test_a_full_disk_under_the_log_undoes_nothing_and_heals(register: Register, 
     assert audit(register.settings.log_dir, [register.vkey], register.engine).clean
 
 
-def test_a_database_from_an_older_backup_is_found_before_anything_is_signed(register: Register) -> None:
+def test_a_database_from_an_older_backup_is_found_before_anything_is_signed(register: Register, request: pytest.FixtureRequest) -> None:
     add(register, "a")
+    if register.engine.dialect.name != "sqlite":
+        register.engine.dispose()
+        older = request.getfixturevalue("postgres").clone(register.settings.database_url)
+        add(register, "b")
+        with pytest.raises(LogForked, match="2 entries was published; the database has 1"):
+            Register.open(register.settings.model_copy(update={"database_url": older}), clock=Ticking())
+        return
     backup = register.settings.home / "backup.db"
     with (
         contextlib.closing(sqlite3.connect(register.settings.home / "register.db")) as source,
@@ -272,15 +279,15 @@ def test_threads_share_one_order(register: Register) -> None:
     assert audit(register.settings.log_dir, [register.vkey], register.engine).clean
 
 
-def _work(home: Path, number: int) -> None:
-    with a_register(home) as register:
+def _work(home: Path, database_url: str, number: int) -> None:
+    with a_register(home, database_url=database_url) as register:
         for each in range(10):
             add(register, f"w{number}-{each}", publish=each % 3 > 0)
 
 
 def test_processes_share_one_order_and_one_log(register: Register) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_work, args=(register.settings.home, number)) for number in range(3)]
+    workers = [context.Process(target=_work, args=(register.settings.home, register.settings.database_url, number)) for number in range(3)]
     for worker in workers:
         worker.start()
     add(register, "mine")
