@@ -27,6 +27,7 @@ check: setup  ## format, lint, types, import contracts, generated docs: changes 
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@cd api/client && ../../$(PY) -m mypy
 	@.venv/bin/lint-imports --no-cache
 	@$(PY) -m api.reference --check
 
