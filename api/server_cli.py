@@ -6,33 +6,27 @@ owns the keys; the acts are logged as done by "system".
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 
+from api.cli_common import HOME as _HOME
+from api.cli_common import NOT_VERIFIED
+from api.cli_common import as_settings as _settings
+from api.cli_common import opened as _services
+from api.cli_common import told as _told
 from yunei.cli import output
 from yunei.problem import from_response
 from yunei.words import say
 
-if TYPE_CHECKING:
-    from api.services import Services
-    from infra.settings import Settings
-    from policies.problem import Problem
-
-Verb = TypeVar("Verb", bound=Callable[..., Any])
 Role = Literal["operator", "builder", "steward", "reviewer", "supervisor", "auditor", "admin"]
-NOT_VERIFIED = 4  # the client's exit code for evidence that does not hold
-
-_HOME = "域内主目录；默认 YUNEI_HOME 或 ./yunei-home", "home folder; else YUNEI_HOME or ./yunei-home"
 _REASON = "原因，写入日志", "why; goes into the log"
 
 
 def register(app: typer.Typer) -> None:
     """Add the server's verbs to the client's command tree."""
+    from api import custody_cli
     from yunei.cli.app import Speaking, groups
 
     def group(name: str, zh: str, en: str) -> typer.Typer:
@@ -41,6 +35,7 @@ def register(app: typer.Typer) -> None:
             app.add_typer(groups[name], name=name)
         return groups[name]
 
+    custody_cli.register(app, group)
     app.command("serve", help=say("启动服务", "run the server"))(_told(serve))
     from api.desk import try_
 
@@ -57,61 +52,6 @@ def register(app: typer.Typer) -> None:
     key.command("issue", help=say("签发密钥，只显示一次", "issue a key; it is shown once"))(_told(key_issue))
     key.command("revoke", help=say("撤销密钥，立即失效", "revoke a key, at once"))(_told(key_revoke))
     key.command("list", help=say("全部密钥的前缀、主体与状态", "prefixes of all keys, whose they are, and their state"))(_told(key_list))
-
-
-def _told(verb: Verb) -> Verb:
-    """Problems of the server's packages leave through the client's one way of telling them."""
-
-    @functools.wraps(verb)
-    def run(*arguments: Any, **options: Any) -> Any:
-        from infra.keys import KeyRingError
-        from jobs.register import LogForked
-        from policies.problem import Problem
-
-        try:
-            return verb(*arguments, **options)
-        except Problem as problem:
-            raise _as_client(problem) from problem
-        except (KeyRingError, LogForked, OSError) as error:
-            from api.problems import SERVER_HOME
-
-            raise _as_client(SERVER_HOME(why=str(error))) from error
-
-    return run  # type: ignore[return-value]  # functools.wraps keeps the signature, which Typer reads
-
-
-def _as_client(problem: Problem) -> Exception:
-    return from_response(0, problem.as_data(), say.language)
-
-
-def _settings(home: Path | None, **changes: Any) -> Settings:
-    from pydantic import ValidationError
-
-    from api.problems import SERVER_SETTINGS
-    from infra.settings import Settings
-
-    try:
-        settings = Settings.load(home)
-        given = {name: value for name, value in changes.items() if value is not None}
-        return Settings(**{**settings.model_dump(), **given}) if given else settings
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise SERVER_SETTINGS(name=f"YUNEI_{name.upper()}", why=first["msg"]) from None
-
-
-@contextmanager
-def _services(home: Path | None) -> Iterator[Services]:
-    """The home, opened for one act beside whatever server runs on it."""
-    from api import logs
-    from api.services import Services
-
-    logs.configure(quiet=True)
-    services = Services.open(_settings(home))
-    try:
-        yield services
-    finally:
-        services.close()
 
 
 # ── serve, audit ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -129,6 +129,8 @@ class Services:
         settings = self.settings
         rehearsal = threading.Thread(target=rehearse, name="rehearsal")
         rehearsal.start()  # while the workers start
+        asking = threading.Thread(target=self.register.witnesses.round, name="witnesses-first")
+        asking.start()  # a register restored from an older copy is found before it takes work
         self._workers = workers or Workers.start(
             workers=settings.workers,
             memory_bytes=settings.worker_memory_bytes,
@@ -137,6 +139,9 @@ class Services:
         )
         warm(self._workers)
         rehearsal.join()
+        asking.join()
+        self.register.require_sound()
+        self.register.witnesses.start()
         office = self.office
         self.crew.start(lambda job: resume(office, job))
         self.ready.set()

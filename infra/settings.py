@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from infra.journal.witness import WitnessAddress
+
 Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
 CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenario", "allow_http"})  # variables of the client, not ours
@@ -55,6 +57,13 @@ class Settings(BaseModel):
         default=(50, 250, 1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000),
         description="Public slots, in milliseconds after admission, at which answers become visible. Finer slots say more about durations.",
     )
+    witnesses: tuple[str, ...] = Field(
+        default=(),
+        description="Witnesses that cosign checkpoints, each `URL VKEY [VKEY]`. Who runs one can attest that this log never had two histories; "
+        "one that claims another history stops new work, so name only witnesses you would ring up.",
+    )
+    witness_interval_s: float = Field(default=10, gt=0, description="Seconds between checkpoints sent to the witnesses while the log grows.")
+    witness_timeout_s: float = Field(default=5, gt=0, description="Seconds a witness has to answer; nothing else waits for it.")
     lease_s: int = Field(default=30, ge=1, description="Seconds after which a job whose holder fell silent may be resumed by another process.")
     database_timeout_s: int = Field(
         default=30, ge=1, description="Seconds a writer waits for another process's transaction before it gives up."
@@ -89,7 +98,7 @@ class Settings(BaseModel):
             name = variable.removeprefix(PREFIX).lower()
             if not variable.startswith(PREFIX) or name in CLIENT:
                 continue
-            values[name] = [part for part in text.split(",") if part] if name == "slots_ms" else text
+            values[name] = [part.strip() for part in text.split(",") if part.strip()] if name in ("slots_ms", "witnesses") else text
         if home is not None:
             values["home"] = home
         return cls(**values)
@@ -98,6 +107,13 @@ class Settings(BaseModel):
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @field_validator("witnesses")
+    @classmethod
+    def _addresses(cls, witnesses: tuple[str, ...]) -> tuple[str, ...]:
+        for witness in witnesses:
+            WitnessAddress.parse(witness)
+        return witnesses
 
     @field_validator("slots_ms")
     @classmethod

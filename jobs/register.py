@@ -3,7 +3,8 @@
     with register.transaction() as act:
         act.append(LicenceSuspended(by="zhang", licence="L-1", reason="…"))
 
-Writers take turns, within the process by a lock and among processes by the database: the log is one total order. After the commit the
+Writers take turns, within the process by a lock and among processes by the database: the log is one total order. Writers of one process
+that wait at the same time share a commit, which each is told of only when it is on disk (`infra/turns.py`). After the commit the
 tiles and a signed checkpoint are written by whichever process holds the log folder's lock, for everything committed so far, so that
 many commits may share one checkpoint. A crash between commit and checkpoint loses nothing: the next checkpoint covers it.
 """
@@ -21,7 +22,7 @@ import structlog
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from infra.clock import Clock, system_clock
-from infra.database import insert_ignoring, migrate, open_engine, reading, writing
+from infra.database import insert_ignoring, migrate, open_engine, reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.leaf import leaf_hash
@@ -30,8 +31,10 @@ from infra.journal.proof import Receipt, consistency, inclusion
 from infra.journal.tree import TILE_HEIGHT, CompactRange, JournalError
 from infra.journal.witness import WitnessAddress
 from infra.keys import KeyRing, Random
+from infra.prepared import Prepared, Writer
 from infra.settings import Settings
 from infra.tables import documents, entries, log_hashes, log_head, openings
+from infra.turns import Turns
 from jobs import directory
 from jobs.directory import KeyRecord, LicenceRecord, Principal
 from jobs.events import Event, Recorded, canonical, commitment, read_entry, rfc3339
@@ -53,17 +56,39 @@ _MOVE_HEAD = (
     .where(log_head.c.id == 1, log_head.c.size == bindparam("before"))
     .values(size=bindparam("after"), edge=bindparam("edge_"), at=bindparam("at_"))
 )
+_ENTRY = Prepared(insert(entries))
+_HASH = Prepared(insert(log_hashes))
+_OPENING = Prepared(insert(openings))
+
+
+class _Head:
+    """The head of the log in a transaction that several acts share; read at its start, written at its end."""
+
+    def __init__(self, connection: Connection) -> None:
+        row = connection.execute(_HEAD.with_for_update()).one()
+        self.before: int = row.size
+        self.range = CompactRange.from_bytes(row.size, bytes(row.edge))
+        self.at: str = row.at
+        self.writer = Writer(connection)
+
+    def move(self, connection: Connection) -> None:
+        if self.range.size == self.before:
+            return
+        values = {"before": self.before, "after": self.range.size, "edge_": self.range.to_bytes(), "at_": self.at}
+        if connection.execute(_MOVE_HEAD, values).rowcount != 1:
+            raise RuntimeError("the head of the log moved during a transaction")  # the lock failed us: commit nothing
 
 
 class Act:
-    """One open transaction. `connection` is for reading inside it; the tables of PROJECTIONS change through `append` alone."""
+    """One transaction, of which others may share the commit. `connection` is for reading inside it; the tables of PROJECTIONS change through
+    `append` alone."""
 
-    def __init__(self, connection: Connection, clock: Clock, random: Random) -> None:
+    def __init__(self, connection: Connection, head: _Head, clock: Clock, random: Random) -> None:
         self.connection = connection
+        self.writer = head.writer
         self._random = random
-        head = connection.execute(_HEAD.with_for_update()).one()
-        self._before: int = head.size
-        self._range = CompactRange.from_bytes(head.size, bytes(head.edge))
+        self._head = head
+        self._range = CompactRange(head.range.size, head.range.hashes)
         self.at: str = max(rfc3339(clock()), head.at)  # a clock set back cannot make the log run backwards
         self._entries: list[dict[str, Any]] = []
         self._hashes: list[dict[str, Any]] = []
@@ -79,7 +104,7 @@ class Act:
         try:
             body = canonical(event, self.at)
             index, leaf = self._range.size, leaf_hash(body)
-            project(self.connection, Recorded(index, self.at, event))
+            project(self.writer, Recorded(index, self.at, event))
         except BaseException:
             self._broken = True
             raise
@@ -100,7 +125,7 @@ class Act:
         """Keep confidential content in the database alone; returns the salted commitment that an event may show."""
         salt = self._random(32)
         digest = commitment(salt, content)
-        self.connection.execute(insert(openings).values(commitment=digest, salt=salt, content=content))
+        self.writer.run(_OPENING, {"commitment": digest, "salt": salt, "content": content})
         return digest
 
     def _finish(self) -> None:
@@ -108,12 +133,10 @@ class Act:
             raise RuntimeError("an append failed in this transaction; it cannot be committed")
         if not self._entries:
             return
-        self.connection.execute(insert(entries), self._entries)
+        self.writer.run_many(_ENTRY, self._entries)
         if self._hashes:
-            self.connection.execute(insert(log_hashes), self._hashes)
-        values = {"before": self._before, "after": self._range.size, "edge_": self._range.to_bytes(), "at_": self.at}
-        if self.connection.execute(_MOVE_HEAD, values).rowcount != 1:
-            raise RuntimeError("the head of the log moved during a transaction")  # the lock failed us: commit nothing
+            self.writer.run_many(_HASH, self._hashes)
+        self._head.range, self._head.at = self._range, self.at
 
 
 class Register:
@@ -126,7 +149,7 @@ class Register:
         self.random = random
         self.files = LogFiles(settings.log_dir)
         self._sequencer = Sequencer(engine, self.files, Signer(settings.log_origin, key_ring.log_signer))
-        self._turn = threading.Lock()
+        self._turns = Turns(engine, _Head, lambda connection, head: head.move(connection))
         self._holder: int | None = None
         self._log = structlog.get_logger("register")
         self.witnesses = Witnesses(
@@ -169,13 +192,12 @@ class Register:
         if self._holder == threading.get_ident():
             raise RuntimeError("a transaction inside a transaction")
         self.require_sound()
-        with self._turn:
+        with self._turns.take() as (connection, head):
             self._holder = threading.get_ident()
             try:
-                with writing(self.engine) as connection:
-                    act = Act(connection, self.clock, self.random)
-                    yield act
-                    act._finish()
+                act = Act(connection, head, self.clock, self.random)
+                yield act
+                act._finish()
             finally:
                 self._holder = None
         if publish and act._entries:

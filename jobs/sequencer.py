@@ -8,15 +8,15 @@ the log's key has signed two histories.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine, Row, select
 
 from infra.database import reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
-from infra.journal.note import Signer
+from infra.journal.note import Signer, add_lines, sign_note, split_note
 from infra.journal.tiles import TileName, edge_names, encode_entries, encode_hashes, entry_names, tile_names, width_of
 from infra.journal.tree import TILE_WIDTH, CompactRange, JournalError, ReadTile, range_at
 from infra.tables import documents, entries, log_hashes, log_head
@@ -84,6 +84,27 @@ class Sequencer:
                 self.forked = error
                 raise
             return self._last.note
+
+    def cosigned(self, text: str, lines: Sequence[str]) -> None:
+        """Append cosignatures over the checkpoint `text` to the published checkpoint, if it is still that one, and to the one kept as
+        witnessed, which is never replaced by a smaller one."""
+        with self._turn, self._files.exclusive():
+            note, kept = self._files.checkpoint(), self._files.witnessed()
+            if note is not None and split_note(note)[0] == text:
+                note = add_lines(note, lines)
+                self._files.put_checkpoint(note)
+                if self._last is not None and split_note(self._last.note)[0] == text:
+                    self._last = replace(self._last, note=note)
+            else:
+                note = add_lines(sign_note(text, self.signer), lines)
+            if kept is None or Checkpoint.peek(kept).size < Checkpoint.peek(note).size:
+                self._files.put_witnessed(note)
+            elif split_note(kept)[0] == text:
+                self._files.put_witnessed(add_lines(kept, lines))
+
+    def halt(self, why: str) -> None:
+        """Take no new work: someone else has seen another history of this log."""
+        self.forked = LogForked(why)
 
     def _publish(self, connection: Connection) -> _Published:
         head = connection.execute(select(log_head.c.size, log_head.c.edge)).one()

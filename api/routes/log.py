@@ -42,6 +42,19 @@ def checkpoint(services: Serving) -> Response:
     return Response(services.register.checkpoint(), media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 
+@router.get(
+    "/witnessed",
+    response_class=Response,
+    summary="最新的见证方联署检查点 · The newest checkpoint that a witness cosigned",
+    responses={200: {"description": "signed note", "content": _TEXT}, **problems(404)},
+)
+def witnessed(services: Serving) -> Response:
+    note = services.register.files.witnessed()
+    if note is None:
+        raise not_found("tile")
+    return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+
 @bureau.get(
     "/tile/entries/{number:path}",
     response_class=Response,

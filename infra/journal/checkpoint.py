@@ -21,8 +21,8 @@ class Checkpoint:
     def text(self) -> str:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
-    def sign(self, signer: Signer) -> str:
-        return sign_note(self.text, signer)
+    def sign(self, *signers: Signer) -> str:
+        return sign_note(self.text, *signers)
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:

@@ -19,6 +19,7 @@ from infra.journal.tiles import Level, TileName, decode_entries, decode_hashes, 
 from infra.journal.tree import TILE_WIDTH
 
 CHECKPOINT = "checkpoint"
+WITNESSED = "witnessed"
 
 
 class LogFiles:
@@ -42,6 +43,13 @@ class LogFiles:
         """The newest signed checkpoint, or None before the first."""
         try:
             return (self.folder / CHECKPOINT).read_text("utf-8")
+        except FileNotFoundError:
+            return None
+
+    def witnessed(self) -> str | None:
+        """The newest checkpoint that a witness cosigned, or None."""
+        try:
+            return (self.folder / WITNESSED).read_text("utf-8")
         except FileNotFoundError:
             return None
 
@@ -91,6 +99,9 @@ class LogFiles:
 
     def put_checkpoint(self, note: str) -> None:
         self._put(CHECKPOINT, note.encode(), sync=False)
+
+    def put_witnessed(self, note: str) -> None:
+        self._put(WITNESSED, note.encode(), sync=True)
 
     def _put(self, path: str, data: bytes, *, sync: bool) -> None:
         target = self.folder / path

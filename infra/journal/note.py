@@ -1,7 +1,7 @@
 """Signed notes (C2SP signed-note): a text and lines of signatures by named keys.
 
-Two kinds of key: Ed25519 over the text itself (0x01), and a witness's Ed25519 over time and text (0x04, tlog-cosignature). Lines by
-other keys are ignored, as the format demands; a failing line by a known key rejects the whole note.
+Three kinds of key: Ed25519 over the text itself (0x01), and a witness's over time and checkpoint (tlog-cosignature), Ed25519 (0x04) or
+ML-DSA-44 (0x06, FIPS 204). Lines by other keys are ignored, as the format demands; a failing line by a known key rejects the whole note.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
 from infra.journal.tree import JournalError
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
+ML_DSA_COSIGNATURE = 0x06
+PUBLIC_BYTES = {ED25519: 32, COSIGNATURE: 32, ML_DSA_COSIGNATURE: 1312}
+SIGNATURE_BYTES = {ED25519: 64, COSIGNATURE: 8 + 64, ML_DSA_COSIGNATURE: 8 + 2420}  # a cosignature begins with its time
 _LINE = re.compile(r"\u2014 (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
 _NAME = re.compile(r"[^\s+]+")
 
@@ -46,33 +51,53 @@ class VerifierKey:
             name, key_id, encoded = parts
             data = base64.b64decode(encoded, validate=True)
             key = cls(name, data[0], data[1:])
-            well_formed = _NAME.fullmatch(name) and bytes.fromhex(key_id) == key.id and len(key.public_key) == 32
+            well_formed = _NAME.fullmatch(name) and bytes.fromhex(key_id) == key.id and len(key.public_key) == PUBLIC_BYTES.get(key.kind)
         except (ValueError, IndexError) as error:
             raise JournalError("key_malformed", "not a verifier key") from error
-        if not well_formed or key.kind not in (ED25519, COSIGNATURE):
+        if not well_formed:
             raise JournalError("key_malformed", "not a verifier key of a known kind, or its id does not match")
         return key
 
     def verify(self, text: str, signature: bytes) -> None:
         """JournalError unless `signature` (without the key id) is this key's over `text`."""
-        message = text.encode()
-        if self.kind == COSIGNATURE:
-            if len(signature) != 72:
-                raise JournalError("signature_fails", f"cosignature of {self.name} has {len(signature)} bytes")
-            message = f"cosignature/v1\ntime {int.from_bytes(signature[:8], 'big')}\n".encode() + message
-            signature = signature[8:]
+        if len(signature) != SIGNATURE_BYTES[self.kind]:
+            raise JournalError("signature_fails", f"signature of {self.name} has {len(signature)} bytes")
         try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+            if self.kind == ED25519:
+                Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text.encode())
+            elif self.kind == COSIGNATURE:
+                message = cosigned(self, text, int.from_bytes(signature[:8], "big"))
+                Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature[8:], message)
+            else:
+                message = cosigned(self, text, int.from_bytes(signature[:8], "big"))
+                MLDSA44PublicKey.from_public_bytes(self.public_key).verify(signature[8:], message)
         except InvalidSignature as error:
             raise JournalError("signature_fails", f"signature of {self.name} does not match") from error
 
 
-class Signer:
-    """A named Ed25519 key. The private key is not shown by repr."""
+def cosigned(key: VerifierKey, text: str, unix_time: int) -> bytes:
+    """The bytes a witness signs over a checkpoint's text. JournalError when the text is no checkpoint and the kind needs one."""
+    if key.kind == COSIGNATURE:
+        return f"cosignature/v1\ntime {unix_time}\n{text}".encode()
+    try:
+        origin, size, root, end = text.split("\n")
+        tree = struct.pack(">QQ", 0, int(size)) + base64.b64decode(root, validate=True)
+        names = [bytes([len(name)]) + name for name in (key.name.encode(), origin.encode())]
+    except (ValueError, struct.error) as error:
+        raise JournalError("checkpoint_malformed", "only a checkpoint of three lines can be cosigned") from error
+    if end or len(tree) != 16 + 32:
+        raise JournalError("checkpoint_malformed", "only a checkpoint of three lines can be cosigned")
+    return b"subtree/v1\n\x00" + names[0] + struct.pack(">Q", unix_time) + names[1] + tree
 
-    def __init__(self, name: str, key: Ed25519PrivateKey, kind: int = ED25519) -> None:
+
+class Signer:
+    """A named key of one of the three kinds. The private key is not shown by repr."""
+
+    def __init__(self, name: str, key: Ed25519PrivateKey | MLDSA44PrivateKey, kind: int = ED25519) -> None:
         if not _NAME.fullmatch(name):
             raise JournalError("key_malformed", "a key name has no space and no plus")
+        if isinstance(key, MLDSA44PrivateKey) != (kind == ML_DSA_COSIGNATURE):
+            raise JournalError("key_malformed", "the key is not of its kind")
         self.key = VerifierKey(name, kind, key.public_key().public_bytes_raw())
         self._private = key
 
@@ -87,17 +112,22 @@ class Signer:
 
     def cosign(self, text: str, unix_time: int) -> str:
         """The cosignature line of a witness that saw `text` at `unix_time` (seconds)."""
-        if self.key.kind != COSIGNATURE or not text.endswith("\n"):
+        if self.key.kind == ED25519 or not text.endswith("\n"):
             raise JournalError("note_malformed", "a cosigning key signs a text that ends in a newline")
-        signature = self._private.sign(f"cosignature/v1\ntime {unix_time}\n{text}".encode())
-        return self._line(unix_time.to_bytes(8, "big") + signature)
+        return self._line(unix_time.to_bytes(8, "big") + self._private.sign(cosigned(self.key, text, unix_time)))
 
     def _line(self, signature: bytes) -> str:
         return f"\u2014 {self.key.name} {base64.b64encode(self.key.id + signature).decode()}\n"
 
 
-def sign_note(text: str, signer: Signer) -> str:
-    return f"{text}\n{signer.line(text)}"
+def sign_note(text: str, *signers: Signer) -> str:
+    return f"{text}\n{''.join(signer.line(text) for signer in signers)}"
+
+
+def add_lines(note: str, lines: Iterable[str]) -> str:
+    """The note with further signature lines, those it has already left out."""
+    have = set(split_note(note)[1].splitlines(keepends=True))
+    return note + "".join(line for line in dict.fromkeys(lines) if line not in have)
 
 
 def split_note(note: str) -> tuple[str, str]:

@@ -20,7 +20,14 @@ DOCUMENT: dict[str, Any] = openapi_document()
 OPERATIONS = {
     f"{method.upper()} {path}": operation for path, operations in DOCUMENT["paths"].items() for method, operation in operations.items()
 }
-PUBLIC = {"GET /v1/health", "GET /v1/ready", "GET /v1/log/key", "GET /v1/log/checkpoint", "GET /v1/log/tile/{level}/{number}"}
+PUBLIC = {
+    "GET /v1/health",
+    "GET /v1/ready",
+    "GET /v1/log/key",
+    "GET /v1/log/checkpoint",
+    "GET /v1/log/witnessed",
+    "GET /v1/log/tile/{level}/{number}",
+}
 
 
 def test_every_endpoint_of_the_contract_is_there() -> None:

@@ -1,0 +1,60 @@
+"""Verbs for those who keep the log and for those who watch it: witness serve, witness ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli_common import HOME, NOT_VERIFIED, Group, opened, told
+from yunei.cli import output
+from yunei.words import say
+
+
+def register(app: typer.Typer, group: Group) -> None:
+    witness = group("witness", "见证方：联署检查点", "witnesses, who cosign checkpoints")
+    witness.command("serve", help=say("运行见证服务（在另一台机器上）", "run a witness, on another machine"))(told(witness_serve))
+    witness.command("ask", help=say("立即请各见证方联署", "have the witnesses cosign now"))(told(witness_ask))
+
+
+def witness_serve(
+    home: Annotated[Path, typer.Option("--home", help=say("见证方自己的目录", "the witness's own folder"))],
+    name: Annotated[
+        str | None, typer.Option("--name", help=say("见证方名称，首次启动时必填", "the witness's name; needed the first time"))
+    ] = None,
+    log: Annotated[
+        list[str] | None, typer.Option("--log", metavar="VKEY", help=say("要见证的日志公钥，可重复", "key of a log to witness; repeatable"))
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help=say("监听地址", "address to listen on"))] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help=say("监听端口；0 由系统选择", "port; 0: any that is free"))] = 8641,
+) -> None:
+    from api import logs, witness
+    from infra.clock import system_clock
+    from infra.witness import Witness
+
+    logs.configure()
+    found = Witness.open_or_create(home, name, system_clock)
+    found.trust(log or [])
+    output.note(say("见证方公钥，请交给日志方与核验者：", "the witness's keys, for the log and for those who verify:"))
+    for vkey in found.vkeys:
+        output.line(vkey)
+    witness.serve(found, host, port)
+
+
+def witness_ask(home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None) -> int:
+    with opened(home) as services:
+        outcomes = services.register.witnesses.round()
+    words = {
+        "cosigned": say("已联署", "cosigned"),
+        "away": say("无应答", "away"),
+        "refused": say("拒绝", "refused"),
+        "overtaken": say("已被更新的检查点取代", "overtaken by a newer checkpoint"),
+        "contradicted": say("与其所见矛盾", "contradicts this log"),
+    }
+    output.table(
+        (say("见证方", "witness"), say("地址", "address"), say("结果", "result"), say("说明", "detail")),
+        [(each.witness.keys[0].name, each.witness.url, words[each.state], each.detail) for each in outcomes],
+        csv_headers=("witness", "url", "state", "detail"),
+    )
+    return 0 if outcomes and all(each.state in ("cosigned", "overtaken") for each in outcomes) else NOT_VERIFIED
