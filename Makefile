@@ -5,7 +5,7 @@ PY := .venv/bin/python
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 KINDS := $(filter-out bench __pycache__,$(KINDS))
 
-.PHONY: help setup demo test check fix bench lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo test check fix bench lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,13 @@ setup:
 demo: setup  ## the main job on real data, in under a minute · 用真实数据走一遍主流程
 	@$(PY) -m api.demo
 
-test: setup  ## all tests · 全部测试
+outside:  # Go's verifiers of transparency logs, which a test compiles
+	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev
+
+test: setup outside  ## all tests · 全部测试
 	@$(PY) -m pytest -q
+
+test-outside: outside
 
 $(KINDS:%=test-%): test-%: setup
 	@$(PY) -m pytest -q tests/$*
