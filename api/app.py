@@ -134,6 +134,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
             if "HTTPValidationError" in str(operation["responses"].get("422")):  # FastAPI's own, for parameters that any text fits
                 del operation["responses"]["422"]
             for status, response in operation["responses"].items():
+                if response["description"] == "Successful Response":  # what FastAPI says of its own accord
+                    response["description"] = "成功 · done"
                 if status.startswith(("4", "5")) and "application/json" in response.get("content", {}):
                     response["content"] = {MEDIA_TYPE: response["content"].pop("application/json")}
     schemas = document["components"]["schemas"]

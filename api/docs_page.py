@@ -139,14 +139,14 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], schemas: Ma
         "path": path,
         "method": method,
         "title": in_language(operation.get("summary", ""), language),
-        "description": operation.get("description", ""),
+        "description": in_language(operation.get("description", ""), language),
         "roles": ", ".join(operation.get("x-roles", [])),
         "parameters": [
             {
                 "name": parameter["name"],
                 "where": parameter["in"],
                 "required": parameter.get("required", False),
-                "description": parameter.get("description", ""),
+                "description": in_language(parameter.get("description", ""), language),
             }
             for parameter in operation.get("parameters", [])
         ],

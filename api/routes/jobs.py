@@ -35,7 +35,7 @@ def _order(body: JobRequest, visit: Visit, idempotency: str | None = None) -> Or
 @router.post(
     "/check",
     summary="报价：费用、预期误差与全部不受理原因，免费 · Quote: price, expected error and every refusal, free",
-    description="Nothing is read, spent or logged.",
+    description="不读数据，不扣预算，不留记录。 · Nothing is read, spent or logged.",
     responses=problems(400, 401, 403, 413, 422),
     openapi_extra=roles("job_check"),
 )
@@ -46,7 +46,8 @@ def check(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job
 @router.post(
     "/dummy",
     summary="试跑：虚构数据，免费 · Dummy run on invented rows, free",
-    description="Rows are made from the catalogue alone. Right columns and types, values that mean nothing.",
+    description="数据由目录虚构：列和类型与真实结果一致，数值没有意义。 · "
+    "Rows are made from the catalogue alone. Right columns and types, values that mean nothing.",
     responses=problems(400, 401, 403, 413, 422),
     openapi_extra=roles("job_dummy"),
 )
@@ -59,7 +60,8 @@ def dummy(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job
     "",
     status_code=202,
     summary="提交作业 · Submit a job",
-    description="The price is reserved on every account before 202 is answered. The same question released before is answered with the stored "
+    description="先在全部相关账户上预留费用，再回答 202。以前发布过的同一问题直接以原结果回答，免费。 · "
+    "The price is reserved on every account before 202 is answered. The same question released before is answered with the stored "
     "release, free. With an Idempotency-Key a repeated request is the same job.",
     responses=problems(400, 401, 403, 409, 413, 422, 503),
     openapi_extra=roles("job_submit"),
@@ -71,7 +73,9 @@ async def submit(
     services: Serving,
     visit: Annotated[Visit, door("job_submit")],
     language: Speaking,
-    idempotency_key: Annotated[str | None, Header(description="1 to 128 visible ASCII characters, for example a UUID")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="1 至 128 个可见 ASCII 字符，例如 UUID · 1 to 128 visible ASCII characters, for example a UUID")
+    ] = None,
 ) -> JobView:
     digest = None
     if idempotency_key is not None:
@@ -123,8 +127,8 @@ def jobs(
     services: Serving,
     visit: Annotated[Visit, door("job_list")],
     language: Speaking,
-    limit: Annotated[int, Query(ge=1, le=200, description="at most this many")] = 50,
-    before: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="最多几条 · at most this many")] = 50,
+    before: Annotated[str | None, Query(max_length=64, description="上一页的 `next` · `next` of the page before")] = None,
 ) -> JobList:
     seen = lookup.jobs_of(services.register, visit.only, services.clock(), before=before, limit=limit + 1)
     more = len(seen) > limit
@@ -134,7 +138,8 @@ def jobs(
 @router.get(
     "/{id}",
     summary="查看作业，可等待其结束 · A job; may wait for its end",
-    description="With wait_s the answer comes as soon as the job is over, at the latest after that many seconds. Before its public slot a job "
+    description="带 wait_s 时，作业一结束即回答，至迟等这么多秒。公开时点之前，作业一律显示为运行中。 · "
+    "With wait_s the answer comes as soon as the job is over, at the latest after that many seconds. Before its public slot a job "
     "is running, without progress: how long it takes says nothing about the data.",
     responses=problems(401, 403, 404, 422),
     openapi_extra=roles("job_list"),
@@ -144,7 +149,10 @@ async def job(
     services: Serving,
     visit: Annotated[Visit, door("job_list")],
     language: Speaking,
-    wait_s: Annotated[float, Query(ge=0, le=WAIT_LIMIT_S, allow_inf_nan=False, description="seconds to wait for the end, at most 60")] = 0.0,
+    wait_s: Annotated[
+        float,
+        Query(ge=0, le=WAIT_LIMIT_S, allow_inf_nan=False, description="等待结束的秒数，至多 60 · seconds to wait for the end, at most 60"),
+    ] = 0.0,
 ) -> JobView:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s

@@ -98,9 +98,14 @@ def _tile(services: Services, level: str, number: str) -> Response:
 def events(
     services: Serving,
     visit: Annotated[Visit, door("events_read")],
-    after: Annotated[int, Query(ge=-1, le=2**53, description="index of the last event already seen; -1: from the start")] = -1,
+    after: Annotated[
+        int,
+        Query(
+            ge=-1, le=2**53, description="已看到的最后一条的序号；-1 表示从头开始 · index of the last event already seen; -1: from the start"
+        ),
+    ] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    kind: Annotated[list[str] | None, Query(max_length=64, description="only these kinds")] = None,
+    kind: Annotated[list[str] | None, Query(max_length=64, description="只要这些种类 · only these kinds")] = None,
 ) -> EventList:
     recorded = services.register.events(after, limit, tuple(kind or ()))
     return EventList(events=[event_view(event) for event in recorded], next=recorded[-1].index if len(recorded) == limit else None)

@@ -78,7 +78,8 @@ def grant(body: Licence, services: Serving, visit: Annotated[Visit, door("licenc
 @router.get(
     "/accounts",
     summary="隐私预算账户 · Privacy budget accounts",
-    description="An operator sees the accounts its licences are charged to; the bureau sees all.",
+    description="运营单位看到其协议涉及的账户；数据局看到全部账户。 · "
+    "An operator sees the accounts its licences are charged to; the bureau sees all.",
     responses=problems(401, 403),
     openapi_extra=roles("account_list"),
 )

@@ -44,7 +44,8 @@ def release(id: str, services: Serving, visit: Annotated[Visit, door("release_sh
     methods=["GET"],
     response_class=Response,
     summary="结果表：arrow、parquet、csv、json · The table as arrow, parquet, csv or json",
-    description="The ETag is the SHA-256 of the bytes. If-None-Match, Range and If-Range are understood; HEAD too.",
+    description="ETag 即内容的 SHA-256；支持 If-None-Match、Range、If-Range 和 HEAD。 · "
+    "The ETag is the SHA-256 of the bytes. If-None-Match, Range and If-Range are understood; HEAD too.",
     responses={
         200: {"description": "结果表 · the table", "content": _FILES},
         206: {"description": "其中一段 · a part of it", "content": _FILES},
@@ -58,7 +59,9 @@ def table(
     request: Request,
     services: Serving,
     visit: Annotated[Visit, door("release_fetch")],
-    format: Annotated[str | None, Query(max_length=16, description="arrow, parquet, csv or json; beats Accept")] = None,
+    format: Annotated[
+        str | None, Query(max_length=16, description="arrow、parquet、csv 或 json；优先于 Accept · arrow, parquet, csv or json; beats Accept")
+    ] = None,
     accept: Annotated[str, Header(max_length=1000)] = "*/*",
     if_none_match: Annotated[str, Header(max_length=4000)] = "",
     range: Annotated[str, Header(max_length=200)] = "",
@@ -95,7 +98,8 @@ router.add_api_route("/{id}/table", table, methods=["HEAD"], include_in_schema=F
     "/{id}/receipt",
     response_class=Response,
     summary="回执：入册证明与签名检查点，可离线核验 · Receipt: inclusion proof and signed checkpoint; verifies offline",
-    description="A c2sp.org/tlog-proof; its `extra` is the log's entry itself, so that nothing else is needed to verify it.",
+    description="格式为 c2sp.org/tlog-proof；其中 `extra` 就是日志条目本身，核验不需要其他材料。 · "
+    "A c2sp.org/tlog-proof; its `extra` is the log's entry itself, so that nothing else is needed to verify it.",
     responses={
         200: {"description": "回执 · the receipt", "content": {"text/plain": {"schema": {"type": "string"}}}},
         **problems(401, 403, 404),
