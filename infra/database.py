@@ -9,6 +9,7 @@ what differs by database is in this file.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,12 +40,14 @@ def open_engine(url: str, *, timeout_s: int = 30, scratch: bool = False) -> Engi
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # BEGIN is ours, below
+        if not scratch:
+            _write_ahead(connection, timeout_s)
         for pragma in (
-            "journal_mode=WAL",
             f"synchronous={'OFF' if scratch else 'FULL'}",
             "foreign_keys=ON",
             "trusted_schema=OFF",
             "cell_size_check=ON",
+            *(("journal_mode=MEMORY", "cache_size=-32768") if scratch else ()),
         ):
             connection.execute(f"PRAGMA {pragma}").close()
 
@@ -53,6 +56,19 @@ def open_engine(url: str, *, timeout_s: int = 30, scratch: bool = False) -> Engi
         connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, timeout_s: int) -> None:
+    """WAL mode, which stays with the file. Several processes may meet here on a new file: SQLite answers "locked" at once, not in time."""
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _postgresql(url: URL, timeout_s: int) -> Engine:
@@ -93,6 +109,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction, committed at the end, rolled back by any exception."""
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         yield connection
+
+
+def alive(connection: Connection) -> bool:
+    """Whether the transaction that was begun on the connection is still open. SQLite undoes all of it when the disk is full."""
+    if connection.closed or connection.invalidated:
+        return False
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.in_transaction) if connection.dialect.name == "sqlite" else driver.info.transaction_status.name in ("INTRANS", "INERROR")
 
 
 def migrate(engine: Engine) -> None:

@@ -22,6 +22,7 @@ from infra.journal.leaf import leaf_hash
 from infra.journal.note import VerifierKey
 from infra.journal.tiles import TileName, level_size, width_of
 from infra.journal.tree import TILE_HEIGHT, TILE_WIDTH, CompactRange, JournalError
+from infra.prepared import Writer
 from infra.tables import PROJECTIONS, accounts, charge_accounts, charges, documents, entries, log_hashes, log_head, metadata, openings
 from jobs import findings as found
 from jobs.events import Recorded, UnreadableEntry, commitment, read_entry
@@ -87,8 +88,9 @@ def rebuild(engine: Engine) -> None:
         for table in reversed(PROJECTIONS):
             connection.execute(table.delete())
         size = connection.execute(select(func.count()).select_from(entries)).scalar_one()
+        writer = Writer(connection)
         for index, body in _database_entries(connection, 0, size):
-            project(connection, read_entry(index, body))
+            project(writer, read_entry(index, body))
 
 
 # ── the log itself ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +229,7 @@ class _Replay:
                 try:
                     with connection.begin_nested():
                         recorded = read_entry(index, body)
-                        project(connection, recorded)
+                        project(Writer(connection), recorded)
                 except (UnreadableEntry, DoesNotFit) as error:
                     reason = f"{error.table} {error.key}" if isinstance(error, DoesNotFit) else "unreadable"
                     self._report.findings.append(found.IMPOSSIBLE(index=index, reason=reason))

@@ -13,7 +13,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal
 
 import rfc8785
 from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
@@ -357,12 +357,24 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+"""RFC 8785 for what events hold: names in ASCII, text, whole numbers below 2**53, lists, null. No floats."""
+
+
 def canonical(event: Event, at: str) -> bytes:
     """The entry's bytes. ValueError when longer than ENTRY_LIMIT: what is large is named by a digest."""
-    body = rfc8785.dumps({**event.model_dump(mode="json"), "kind": event.kind, "at": at})
+    body = _CANONICAL.encode({**_fields(event), "kind": event.kind, "at": at}).encode()
     if len(body) > ENTRY_LIMIT:
         raise ValueError(f"event {event.kind} has {len(body)} bytes; an entry has at most {ENTRY_LIMIT}")
-    return cast(bytes, body)
+    return body
+
+
+def _fields(event: Event) -> dict[str, object]:
+    fields = event.model_dump(mode="json")
+    for value in fields.values():
+        if isinstance(value, float) or (isinstance(value, int) and abs(value) >= 2**53):
+            raise ValueError(f"event {event.kind} holds a number that other readers of JSON might round")
+    return fields
 
 
 def read_entry(index: int, body: bytes) -> Recorded:

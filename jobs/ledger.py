@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from infra.database import reading as open_reading
+from infra.prepared import Prepared
 from infra.tables import CAP_LIMIT, accounts, charges
 from jobs.events import ChargeReleased, ChargeReserved, Cost, JobForfeited, JobReading, JobSpent
 from jobs.register import Act, Register
@@ -57,6 +58,9 @@ LEDGER_CHARGE_STATE = declare(
         "Look at the job again; once rows have been read, budget is not given back.",
     ),
 )
+
+
+_CHARGE = Prepared(select(charges.c.job, charges.c.state).where(charges.c.id == bindparam("charge_")))
 
 
 def population_account(space: str) -> str:
@@ -145,7 +149,7 @@ def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: L
     index. `charge` is the idempotency key: a second reservation under it raises LEDGER_CHARGE_EXISTS. After a refusal the transaction
     may go on, for instance to append the refusal."""
     names = tuple(sorted(set(accounts)))
-    if act.connection.execute(select(charges.c.id).where(charges.c.id == charge)).one_or_none() is not None:
+    if act.writer.row(_CHARGE, {"charge_": charge}) is not None:
         raise LEDGER_CHARGE_EXISTS(charge=charge)
     require_room(act.connection, names, loss)
     if loss.pico_rho > CAP_LIMIT:  # not reachable past the check above: no cap is higher
@@ -175,10 +179,10 @@ def forfeit(act: Act, charge: str, *, by: str) -> int:
 
 
 def _job(act: Act, charge: str, *states: str) -> str:
-    row = act.connection.execute(select(charges.c.job, charges.c.state).where(charges.c.id == charge)).one_or_none()
-    if row is None or row.state not in states:
-        raise LEDGER_CHARGE_STATE(charge=charge, state="absent" if row is None else row.state, needed="/".join(states))
-    return str(row.job)
+    row = act.writer.row(_CHARGE, {"charge_": charge})
+    if row is None or row[1] not in states:
+        raise LEDGER_CHARGE_STATE(charge=charge, state="absent" if row is None else row[1], needed="/".join(states))
+    return str(row[0])
 
 
 def _epsilon(left: Loss) -> str:

@@ -70,10 +70,16 @@ class _Head:
         self.range = CompactRange.from_bytes(row.size, bytes(row.edge))
         self.at: str = row.at
         self.writer = Writer(connection)
+        self.entries: list[dict[str, Any]] = []
+        self.hashes: list[dict[str, Any]] = []
 
     def move(self, connection: Connection) -> None:
+        """Write the entries of all acts, and the new head."""
         if self.range.size == self.before:
             return
+        self.writer.run_many(_ENTRY, self.entries)
+        if self.hashes:
+            self.writer.run_many(_HASH, self.hashes)
         values = {"before": self.before, "after": self.range.size, "edge_": self.range.to_bytes(), "at_": self.at}
         if connection.execute(_MOVE_HEAD, values).rowcount != 1:
             raise RuntimeError("the head of the log moved during a transaction")  # the lock failed us: commit nothing
@@ -133,10 +139,9 @@ class Act:
             raise RuntimeError("an append failed in this transaction; it cannot be committed")
         if not self._entries:
             return
-        self.writer.run_many(_ENTRY, self._entries)
-        if self._hashes:
-            self.writer.run_many(_HASH, self._hashes)
         self._head.range, self._head.at = self._range, self.at
+        self._head.entries += self._entries
+        self._head.hashes += self._hashes
 
 
 class Register:
@@ -180,7 +185,7 @@ class Register:
 
     @property
     def vkey(self) -> str:
-        """The log's verifier key, as text: what auditors and operators are given once, by another way than this server."""
+        """The log's verifier key, as text: what auditors and operators are given once, by another way than this server. The newest one."""
         return str(self._sequencer.signer.key)
 
     @contextmanager

@@ -28,7 +28,10 @@ def main() -> None:
     console, result = Console(highlight=False), {"machine": {"cores": os.cpu_count(), "python": platform.python_version()}}
     if chosen.only in (None, "charges"):
         result["charges"] = charges.bench(fresh("charges"))
-        console.print(f"ledger      {result['charges']['charges_per_s']} charges/s (SQLite, {result['charges']['writers']} writers)")
+        for kind, found in result["charges"].items():
+            console.print(
+                f"ledger      {found['charges_per_s']} charges/s ({kind}, {found['writers']} writers); append {found['append_us']} µs"
+            )
     if chosen.only in (None, "latency"):
         result["latency"] = latency.bench(fresh("latency"))
         console.print(
