@@ -1,4 +1,4 @@
-"""Verbs for those who keep the log and for those who watch it: witness serve, witness ask."""
+"""Verbs for those who keep the log and for those who watch it: witness serve, witness ask, log rotate."""
 
 from __future__ import annotations
 
@@ -16,6 +16,29 @@ def register(app: typer.Typer, group: Group) -> None:
     witness = group("witness", "见证方：联署检查点", "witnesses, who cosign checkpoints")
     witness.command("serve", help=say("运行见证服务（在另一台机器上）", "run a witness, on another machine"))(told(witness_serve))
     witness.command("ask", help=say("立即请各见证方联署", "have the witnesses cosign now"))(told(witness_ask))
+
+    log = group("log", "存证日志", "the log of everything released")
+    log.command("rotate", help=say("更换日志公钥", "change the log's key"))(told(log_rotate))
+
+
+def log_rotate(
+    finish: Annotated[bool, typer.Option("--finish", help=say("停用并销毁旧密钥", "the old key signs no more and is destroyed"))] = False,
+    home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
+) -> None:
+    from jobs.rotation import announce_log_key, retire_log_key
+
+    with opened(home) as services:
+        vkey = retire_log_key(services.register) if finish else announce_log_key(services.register)
+    if finish:
+        output.note(say("旧密钥已停用，日志由此公钥签名：", "the old key is retired; this one signs alone:"))
+    else:
+        output.note(
+            say(
+                "新公钥已写入日志，新旧两个密钥同时签名。请通知见证方与核验者，然后 yunei log rotate --finish：",
+                "the new key is announced; both sign. Tell witnesses and verifiers, then run yunei log rotate --finish:",
+            )
+        )
+    output.line(vkey)
 
 
 def witness_serve(

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 Random = Callable[[int], bytes]
 KEY_BYTES = 32
 NAMES = ("log", "master", "selection")
+NEXT = "log-next"  # the log's next key, while it takes over
 
 
 class KeyRingError(Exception):
@@ -34,10 +35,11 @@ class KeyRingError(Exception):
 class KeyRing:
     """The keys, in memory. The repr shows none of them."""
 
-    def __init__(self, secrets: dict[str, bytes]) -> None:
+    def __init__(self, secrets: dict[str, bytes], folder: Path | None = None) -> None:
         if set(secrets) != set(NAMES) or any(len(secret) != KEY_BYTES for secret in secrets.values()):
             raise KeyRingError("keys_malformed", f"a key ring is {', '.join(NAMES)}, {KEY_BYTES} bytes each")
         self._secrets = dict(secrets)
+        self._folder = folder
         self.log_signer = Ed25519PrivateKey.from_private_bytes(secrets["log"])
 
     def __repr__(self) -> str:
@@ -46,6 +48,40 @@ class KeyRing:
     @property
     def master_key(self) -> bytes:
         return self._secrets["master"]
+
+    def log_keys(self) -> tuple[Ed25519PrivateKey, ...]:
+        """The log's key and, while there is one, its next: read anew, for another process may be changing them."""
+        if self._folder is None:
+            return (self.log_signer,)
+        secrets = [self._read_one(self._folder / name) for name in ("log", NEXT) if name != NEXT or (self._folder / NEXT).exists()]
+        return tuple(Ed25519PrivateKey.from_private_bytes(secret) for secret in secrets)
+
+    def make_next_log_key(self, random: Random = os.urandom) -> Ed25519PrivateKey:
+        """The log's next key, on disk when this returns; the one already there if an earlier attempt broke off."""
+        if self._folder is None:
+            raise KeyRingError("keys_missing", "keys without a folder are not replaced")
+        if not (self._folder / NEXT).exists():
+            aside = self._folder / f".{NEXT}-{os.getpid()}"
+            aside.unlink(missing_ok=True)
+            _write(aside, random(KEY_BYTES))
+            aside.rename(self._folder / NEXT)
+            _sync(self._folder)
+        return Ed25519PrivateKey.from_private_bytes(self._read_one(self._folder / NEXT))
+
+    def adopt_next_log_key(self) -> None:
+        """The next key takes the place of the present one, which is gone for good."""
+        if self._folder is not None and (self._folder / NEXT).exists():
+            (self._folder / NEXT).rename(self._folder / "log")
+            _sync(self._folder)
+            self._secrets["log"] = self._read_one(self._folder / "log")
+            self.log_signer = Ed25519PrivateKey.from_private_bytes(self._secrets["log"])
+
+    @staticmethod
+    def _read_one(path: Path) -> bytes:
+        secret = path.read_bytes()
+        if len(secret) != KEY_BYTES or stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise KeyRingError("keys_malformed", f"{path} is not {KEY_BYTES} bytes for its owner alone")
+        return secret
 
     def derive(self, label: str, context: bytes) -> bytes:
         """32 bytes that follow from the selection secret, `label` and `context`, and from which none of these follows (HKDF-SHA-256)."""
@@ -87,7 +123,7 @@ class KeyRing:
                 ) from error
             if stat.S_IMODE(mode) & 0o077:
                 raise KeyRingError("keys_exposed", f"{path} can be read by others; chmod go= it, and consider whether the keys leaked")
-        return cls(secrets)
+        return cls(secrets, folder)
 
 
 def _write(path: Path, data: bytes) -> None:

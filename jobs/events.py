@@ -16,56 +16,21 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
 import rfc8785
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic import Field, StringConstraints
 
-from infra.tables import CAP_LIMIT
-from policies.catalogue import Model, Title
+from jobs.event_parts import ENTRY_LIMIT as ENTRY_LIMIT
+from jobs.event_parts import AccountId as AccountId
+from jobs.event_parts import AccountKind as AccountKind
+from jobs.event_parts import Amount as Amount
+from jobs.event_parts import Code as Code
+from jobs.event_parts import Commitment as Commitment
+from jobs.event_parts import Cost as Cost
+from jobs.event_parts import Digest as Digest
+from jobs.event_parts import Event as Event
+from jobs.event_parts import Text as Text
+from policies.catalogue import Title
 from policies.licence import Identifier
-from policies.loss import Loss
 from policies.roles import Role
-
-ENTRY_LIMIT = 65_535  # bytes: the length of an entry is a u16 in its tile
-
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Commitment = Digest
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-AccountId = Annotated[str, StringConstraints(pattern=r"^(population|dataset|licence|operator):[^\s:]{1,200}$")]
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-AccountKind = Literal["population", "dataset", "licence", "operator"]
-
-
-def _whole(value: object) -> object:
-    if isinstance(value, str):
-        if not (value.isascii() and value.isdigit()) or (value != "0" and value.startswith("0")):
-            raise ValueError("an amount is a decimal string without sign or leading zero")
-        return int(value)
-    return value
-
-
-Amount = Annotated[int, Field(ge=0, le=CAP_LIMIT, strict=True), BeforeValidator(_whole), PlainSerializer(str)]
-
-
-class Cost(Model):
-    """A loss inside an event: two amounts."""
-
-    pico_rho: Amount
-    atto_delta: Amount
-
-    @classmethod
-    def of(cls, loss: Loss) -> Cost:
-        return cls(pico_rho=loss.pico_rho, atto_delta=loss.atto_delta)
-
-    @property
-    def loss(self) -> Loss:
-        return Loss(self.pico_rho, self.atto_delta)
-
-
-class Event(Model):
-    """What every event has. Subclasses set `kind`; `at` is added when the register appends."""
-
-    kind: ClassVar[str]
-    by: Identifier
-
 
 # ── people and keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -102,6 +67,22 @@ class KeyRevoked(Event):
     kind = "key_revoked"
     prefix: Identifier
     reason: Text
+
+
+class LogKeyAnnounced(Event):
+    """The log's next key. The checkpoint that covers this entry is signed by `under`, the key it follows, and by itself."""
+
+    kind = "log_key_announced"
+    vkey: Text
+    under: Text
+
+
+class LogKeyRetired(Event):
+    """The key signs no checkpoint from this entry on. `document` is the receipt of its successor's announcement, signed by it."""
+
+    kind = "log_key_retired"
+    vkey: Text
+    document: Digest
 
 
 # ── data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -153,7 +153,8 @@ class Register:
         self.clock = clock
         self.random = random
         self.files = LogFiles(settings.log_dir)
-        self._sequencer = Sequencer(engine, self.files, Signer(settings.log_origin, key_ring.log_signer))
+        self.key_ring = key_ring
+        self._sequencer = Sequencer(engine, self.files, self._own_keys)
         self._turns = Turns(engine, _Head, lambda connection, head: head.move(connection))
         self._holder: int | None = None
         self._log = structlog.get_logger("register")
@@ -187,6 +188,14 @@ class Register:
     def vkey(self) -> str:
         """The log's verifier key, as text: what auditors and operators are given once, by another way than this server. The newest one."""
         return str(self._sequencer.signer.key)
+
+    @property
+    def vkeys(self) -> tuple[str, ...]:
+        """The keys that sign now: one, or two while the log's key is being changed, the older first."""
+        return tuple(str(signer.key) for signer in self._sequencer.signers)
+
+    def _own_keys(self) -> list[Signer]:
+        return [Signer(self.settings.log_origin, key) for key in self.key_ring.log_keys()]
 
     @contextmanager
     def transaction(self, *, publish: bool = True) -> Iterator[Act]:

@@ -8,7 +8,7 @@ the log's key has signed two histories.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine, Row, select
@@ -16,10 +16,12 @@ from sqlalchemy import Connection, Engine, Row, select
 from infra.database import reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
-from infra.journal.note import Signer, add_lines, sign_note, split_note
+from infra.journal.note import Signer, VerifierKey, add_lines, sign_note, split_note
+from infra.journal.proof import Receipt, inclusion
 from infra.journal.tiles import TileName, edge_names, encode_entries, encode_hashes, entry_names, tile_names, width_of
 from infra.journal.tree import TILE_WIDTH, CompactRange, JournalError, ReadTile, range_at
 from infra.tables import documents, entries, log_hashes, log_head
+from jobs.log_keys import KEY_KINDS, Succession, active, kept_receipt, successions
 
 
 class LogForked(Exception):
@@ -62,13 +64,20 @@ class _Published:
 class Sequencer:
     """One per process. `publish` may be called by any thread; calls that find their entries covered return at once."""
 
-    def __init__(self, engine: Engine, files: LogFiles, signer: Signer) -> None:
+    def __init__(self, engine: Engine, files: LogFiles, own: Callable[[], Sequence[Signer]]) -> None:
+        """`own` reads the private keys at hand, the present one first; which of them sign, the log says."""
         self._engine = engine
         self._files = files
-        self.signer = signer
+        self._own = own
+        self.signers = tuple(own()[:1])
         self.forked: LogForked | None = None
         self._turn = threading.Lock()
         self._last: _Published | None = None
+
+    @property
+    def signer(self) -> Signer:
+        """The newest key of the log."""
+        return self.signers[-1]
 
     def publish(self, at_least: int | None = None) -> str:
         """A checkpoint over everything committed, or the present one when it has `at_least` entries. LogForked, OSError."""
@@ -96,7 +105,7 @@ class Sequencer:
                 if self._last is not None and split_note(self._last.note)[0] == text:
                     self._last = replace(self._last, note=note)
             else:
-                note = add_lines(sign_note(text, self.signer), lines)
+                note = add_lines(sign_note(text, *self.signers), lines)
             if kept is None or Checkpoint.peek(kept).size < Checkpoint.peek(note).size:
                 self._files.put_witnessed(note)
             elif split_note(kept)[0] == text:
@@ -111,18 +120,39 @@ class Sequencer:
         note, last = self._files.checkpoint(), self._last
         if last is None or note != last.note:
             last = self._adopt(connection, note, head.size)
+            self._sign_as(connection, head.size)
         if last.note and last.size == head.size:
             return last
-        edge, tail = CompactRange(last.size, last.edge), list(last.tail)
+        edge, tail, changed = CompactRange(last.size, last.edge), list(last.tail), self._last is None
         for row in _entries(connection, last.size, head.size):
             edge.append(bytes(row.leaf))
             tail.append((bytes(row.body), bytes(row.leaf)))
+            changed = changed or row.kind in KEY_KINDS
         if edge.size != head.size or edge.to_bytes() != bytes(head.edge):
             raise LogForked(f"the entries in the database do not lead from size {last.size} to its head of size {head.size}")
         self._write(connection, last.size, head.size, tail)
-        note = Checkpoint(self.signer.key.name, edge.size, edge.root()).sign(self.signer)
+        chain = self._sign_as(connection, head.size) if changed else []
+        note = Checkpoint(self.signer.key.name, edge.size, edge.root()).sign(*self.signers)
+        self._keep(connection, chain, head.size, note)
         self._files.put_checkpoint(note)
         return _Published(note, edge.size, edge.hashes, tuple(tail[len(tail) - edge.size % TILE_WIDTH :]))
+
+    def _sign_as(self, connection: Connection, size: int) -> list[Succession]:
+        """Take the keys that sign a log of `size` entries; returns how they came to."""
+        chain, own = successions(connection, size), {str(signer.key): signer for signer in self._own()}
+        wanted = active(chain, next(iter(own)))
+        if any(vkey not in own for vkey in wanted):
+            raise LogForked("the log's present key is not in the folder of keys: it was changed after that folder was copied")
+        self.signers = tuple(own[vkey] for vkey in wanted)
+        return chain
+
+    def _keep(self, connection: Connection, chain: list[Succession], size: int, note: str) -> None:
+        """Write the receipts by which others follow a change of key."""
+        for number, each in enumerate(chain):
+            if self._files.succession(number) is None:
+                kept = None if each.document is None else kept_receipt(connection, each.document)
+                path = inclusion(each.position, size, tile_reader(connection, size)) if kept is None else []
+                self._files.put_succession(number, kept or Receipt(each.position, tuple(path), note, each.entry).encode())
 
     def _write(self, connection: Connection, old: int, new: int, tail: list[tuple[bytes, bytes]]) -> None:
         """Tiles and documents that a tree of `new` entries has and one of `old` has not. `tail`: entries and leaves since the last full tile
@@ -145,7 +175,9 @@ class Sequencer:
         if note is None:
             return _Published("", 0, (), ())
         try:
-            checkpoint = Checkpoint.open(note, [self.signer.key])
+            first = str(self._own()[0].key)
+            keys = active(successions(connection, Checkpoint.peek(note).size), first)
+            checkpoint = Checkpoint.open(note, [VerifierKey.parse(key) for key in keys])
         except JournalError as error:
             raise LogForked(f"the checkpoint in the folder is not one this log signed: {error.code}") from error
         if checkpoint.size > size:
@@ -188,6 +220,6 @@ def _pairs(connection: Connection, start: int, end: int) -> list[tuple[bytes, by
     return [(bytes(row.body), bytes(row.leaf)) for row in _entries(connection, start, end)]
 
 
-def _entries(connection: Connection, start: int, end: int) -> Iterable[Row[tuple[bytes, bytes]]]:
-    query = select(entries.c.body, entries.c.leaf).where(entries.c.position >= start, entries.c.position < end)
+def _entries(connection: Connection, start: int, end: int) -> Iterable[Row[tuple[bytes, bytes, str]]]:
+    query = select(entries.c.body, entries.c.leaf, entries.c.kind).where(entries.c.position >= start, entries.c.position < end)
     return connection.execute(query.order_by(entries.c.position))

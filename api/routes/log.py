@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from api.auth import Guarded, Visit, door
 from api.problems import not_found
@@ -53,6 +53,20 @@ def witnessed(services: Serving) -> Response:
     if note is None:
         raise not_found("tile")
     return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/keys/{number}",
+    response_class=Response,
+    summary="公钥更换的回执 · The receipt of a change of the log's key",
+    description="回执由前一公钥签名，载明后一公钥。A c2sp.org/tlog-proof signed by the key before; its `extra` announces the key after.",
+    responses={200: {"description": "tlog-proof", "content": _TEXT}, **problems(404, 422)},
+)
+def keys(number: Annotated[int, Path(ge=0, le=9999)], services: Serving) -> Response:
+    receipt = services.register.files.succession(number)
+    if receipt is None:
+        raise not_found("tile")
+    return Response(receipt, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 
 @bureau.get(

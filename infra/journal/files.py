@@ -100,6 +100,16 @@ class LogFiles:
     def put_checkpoint(self, note: str) -> None:
         self._put(CHECKPOINT, note.encode(), sync=False)
 
+    def succession(self, number: int) -> str | None:
+        """The receipt of the announcement of the log's `number`-th key after its first, or None."""
+        try:
+            return (self.folder / f"keys/{number}").read_text("utf-8")
+        except FileNotFoundError:
+            return None
+
+    def put_succession(self, number: int, receipt: str) -> None:
+        self._put(f"keys/{number}", receipt.encode(), sync=True)
+
     def put_witnessed(self, note: str) -> None:
         self._put(WITNESSED, note.encode(), sync=True)
 

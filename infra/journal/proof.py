@@ -112,10 +112,12 @@ class Receipt:
     index: int
     path: tuple[bytes, ...]
     note: str
+    extra: bytes = b""
 
     def encode(self) -> str:
+        extra = f"extra {base64.b64encode(self.extra).decode()}\n" if self.extra else ""
         hashes = "".join(f"{base64.b64encode(value).decode()}\n" for value in self.path)
-        return f"{HEADER}\nindex {self.index}\n{hashes}\n{self.note}"
+        return f"{HEADER}\n{extra}index {self.index}\n{hashes}\n{self.note}"
 
     @classmethod
     def decode(cls, text: str) -> Receipt:

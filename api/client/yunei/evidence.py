@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yunei.problem import YuneiProblem, problem
+from yunei.problem import NotVerified, YuneiProblem, problem
 from yunei.tiles import Folder, Progress, Tiles, Verified, check_extends, decode, verify_log
-from yunei.transparency import Checkpoint, Key, Receipt, open_checkpoint
+from yunei.transparency import Checkpoint, Key, Receipt, open_checkpoint, signer_of
 from yunei.transport import Http
 from yunei.trust import Trust
 from yunei.words import Language
@@ -76,11 +76,24 @@ class Watcher:
             given = shown.get("vkey") if isinstance(shown, dict) else None
             if not isinstance(given, str):
                 raise problem("client_not_yunei", status=200)
-        return self._trust.key_for(self._http.url, given if isinstance(given, Key) else Key.parse(given), repin=repin)
+        offered, where = given if isinstance(given, Key) else Key.parse(given), self._http.url
+        pinned = None if repin else self._trust.pin(where)
+        if pinned is not None and offered in pinned.past:
+            return pinned.key
+        if pinned is not None and pinned.key != offered:
+            self._trust.follow(where, self._log, offered)
+        return self._trust.key_for(where, offered, repin=repin)
 
     def head(self, key: str | Key | None, witnesses: tuple[Key, ...] = (), *, repin: bool = False) -> Head:
         trusted = self.key(key, repin=repin)
-        checkpoint = open_checkpoint(self._log.checkpoint(), trusted, witnesses)
+        try:
+            checkpoint = open_checkpoint(self._log.checkpoint(), trusted, witnesses)
+        except NotVerified:  # signed by a key that ours was followed by, perhaps
+            moved = self._trust.follow(self._http.url, self._log, trusted)
+            if trusted not in moved.past:
+                raise
+            trusted = moved.key
+            checkpoint = open_checkpoint(self._log.checkpoint(), trusted, witnesses)
         return Head(checkpoint, trusted, self._trust.advance(self._http.url, trusted, checkpoint, self._log))
 
     def release(self, id_: str, receipt: str, arrow: bytes, key: str | Key | None) -> Evidence:
@@ -88,7 +101,8 @@ class Watcher:
         proves is not the publication of `id_` with these bytes."""
         proof = Receipt.parse(receipt)
         head = self.head(key)
-        stated = proof.open(head.key)
+        pinned = self._trust.pin(self._http.url)
+        stated = proof.open(signer_of(proof.note, (head.key, *(pinned.past if pinned else ()))))
         if stated.size > head.checkpoint.size:
             raise problem("verify_rollback", seen=stated.size, now=head.checkpoint.size)
         check_extends(stated, head.checkpoint, self._log)

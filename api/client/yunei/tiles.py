@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from yunei.transparency import (
     TILE_WIDTH,
     Accumulator,
     Checkpoint,
+    Key,
+    Receipt,
     check_consistency,
     fold_peaks,
     leaf_hash,
@@ -275,3 +278,29 @@ class _Walk:
             tails = tail.peaks + tails
         sound = max((old.size for old in self._older if self.roots[old.size] == old.root), default=0)
         raise problem("verify_entries", first=sound, last=self._checkpoint.size - 1)
+
+
+def successors(key: Key, source: Source, *, most: int = 1000) -> Iterator[tuple[Key, Checkpoint]]:
+    """The keys that follow `key`, each announced in the log under the one before it, with the checkpoint that proves it.
+
+    `keys/<n>` beside a log are receipts of the announcements. Nothing is taken from them but what the key already trusted has signed.
+    Raises `verify_*` for a receipt under a trusted key that does not hold.
+    """
+    for number in range(most):
+        data = source.read(f"keys/{number}")
+        if data is None:
+            return
+        receipt = Receipt.parse(decode(data))
+        try:
+            event = json.loads(receipt.extra)
+            kind, under, vkey = event["kind"], event["under"], event["vkey"]
+        except (ValueError, KeyError, TypeError):
+            raise problem("verify_receipt", why="it announces no key") from None
+        if under != str(key):
+            continue  # of a key before the one we trust
+        checkpoint = receipt.verify(receipt.extra, key)
+        following = Key.parse(str(vkey))
+        if kind != "log_key_announced" or following.name != key.name or following.type != key.type:
+            raise problem("verify_receipt", why="it announces no key")
+        key = following
+        yield key, checkpoint

@@ -180,6 +180,12 @@ def open_checkpoint(note: str, key: Key, witnesses: Sequence[Key] = ()) -> Check
     return checkpoint
 
 
+def signer_of(note: str, keys: Sequence[Key]) -> Key:
+    """Which of a log's successive keys to read a note by: the first with a line in it, else the first. Nothing is verified here."""
+    lines = {(name, id_) for name, id_, _ in split_note(note)[1]}
+    return next((key for key in keys if (key.name, key.id) in lines), keys[0])
+
+
 # --- the tree ------------------------------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ PUBLIC = {
     "GET /v1/log/key",
     "GET /v1/log/checkpoint",
     "GET /v1/log/witnessed",
+    "GET /v1/log/keys/{number}",
     "GET /v1/log/tile/{level}/{number}",
 }
 
