@@ -59,6 +59,7 @@ class JobRequest(Closed):
         default=None, ge=1, le=1_000_000, description="rows one unit may have in a key; at most the dataset's bound"
     )
     ranges: dict[str, Range] = Field(default_factory=dict, max_length=100, description="narrower ranges, by column or table.column")
+    edges: int | None = Field(default=None, ge=2, le=512, description="from how many values, at most, a quantile is chosen")
     weights: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(
         default_factory=dict, max_length=100, description="how rho is split, by output label; without it, for the least relative error"
     )
@@ -69,6 +70,7 @@ class JobRequest(Closed):
             groups_per_unit=self.groups_per_unit,
             rows_per_group=self.rows_per_group,
             ranges=self.ranges,
+            edges=self.edges,
             weights=self.weights,
         )
 

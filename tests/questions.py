@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,9 +19,9 @@ import pyarrow as pa
 from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit
 from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
-from sandbox.plan.model import Plan
+from sandbox.plan.model import BINNED, Plan, Total
 
-Totals = dict[tuple[Any, ...], tuple[int, ...]]
+Totals = dict[tuple[Any, ...], tuple[Any, ...]]  # by key: a number per total, or a Counter of bins
 IDENTIFYING = ("filter", "join", "distinct")
 
 
@@ -155,11 +156,58 @@ def scanned(plan: Plan, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
 
 
 def by_key(plan: Plan, table: pa.Table) -> Totals:
+    if "bin" in plan.shard_columns:
+        return folded(plan, table)
     width = len(plan.keys)
     rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
     found = {row[:width]: tuple(int(value) for value in row[width:]) for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+def folded(plan: Plan, table: pa.Table) -> Totals:
+    """The same of totals with bins."""
+    found: Totals = {}
+    seen = set()
+    binned = [total.kind in BINNED for total in plan.totals]
+    for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        width = len(plan.keys)
+        key, place, values = row[:width], row[width], row[width + 1 :]
+        assert row[: width + 1] not in seen or place is not None
+        seen.add(row[: width + 1])
+        sums = found.setdefault(key, tuple(Counter[int]() if it else 0 for it in binned))
+        made = []
+        for it, before, value in zip(binned, sums, values, strict=True):
+            if it:
+                before.update({place: int(value)} if place is not None and value else {})
+                made.append(before)
+            else:
+                made.append(before + int(value))
+        found[key] = tuple(made)
+    return found
+
+
+def moved(a: Any, b: Any) -> int:
+    """By how much a total differs: of bins, all together."""
+    if isinstance(a, Counter) or isinstance(b, Counter):
+        a, b = a or Counter(), b or Counter()
+        return sum(abs(a[place] - b[place]) for place in {*a, *b})
+    return int(abs(a - b))
+
+
+def without_noise(total: Total, value: Any) -> int:
+    """What a total is drawn as when nothing is added to it: of a quantile, the candidate of the row at its share."""
+    if total.kind == "distinct":
+        return len(+value) if value else 0
+    if total.kind != "quantile":
+        return int(value)
+    part, whole = total.quantile
+    below, wanted = 0, max(1, -(-part * sum((value or Counter()).values()) // whole))
+    for place in sorted(value or ()):
+        below += value[place]
+        if below >= wanted:
+            return int(min(total.low + place * total.step, total.high))
+    return total.low
 
 
 class Engine:
@@ -181,9 +229,9 @@ class Engine:
         """The exact totals of a plan by key, by its shard query in plain DuckDB."""
         return by_key(plan, self.query(plan.shard_sql, scanned(plan, tables), {"seed": seed}))
 
-    def finish(self, plan: Plan, totals: Mapping[tuple[Any, ...], tuple[int, ...]], *, empty: bool = True) -> list[dict[str, Any]]:
+    def finish(self, plan: Plan, totals: Mapping[tuple[Any, ...], tuple[Any, ...]], *, empty: bool = True) -> list[dict[str, Any]]:
         """The answer the plan's finish query makes of totals as they are. `empty`: public keys without rows too."""
-        rows = dict(totals)
+        rows = {key: tuple(map(without_noise, plan.totals, values)) for key, values in totals.items()}
         if plan.public_keys and empty:
             for key in itertools.product(*(key.domain or () for key in plan.keys)):
                 rows.setdefault(key, (0,) * len(plan.totals))

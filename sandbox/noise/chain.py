@@ -5,8 +5,10 @@ Private keys:  bounding ▸ adaptive composition in approximate zCDP of a first 
                keys, and then (vector over those keys ▸ discrete Gaussian) for every other total. Each loss is fixed before the first draw;
                only the list of keys is adaptive, and no loss depends on it.
 
-What is ours to prove: the stability maps below (docs/proofs/vector.md, docs/proofs/map.md) and the strict threshold
-(docs/proofs/threshold.md). Everything after them is OpenDP's.
+A quantile is chosen, per key, by OpenDP's noisy max in place of (vector ▸ discrete Gaussian): `sandbox.noise.choose`.
+
+What is ours to prove: the stability maps below (docs/proofs/vector.md, docs/proofs/map.md), the choice per key (docs/proofs/noisy-max.md)
+and the strict threshold (docs/proofs/threshold.md). Everything after them is OpenDP's.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ import opendp.prelude as dp
 from policies.loss import ATTO, PICO, Loss
 from policies.problem import declare
 from sandbox.noise import keys as wire
+from sandbox.noise.choose import selection
 from sandbox.noise.keys import Index
 from sandbox.noise.rounding import float_above, root_above
-from sandbox.noise.space import Bounded, bounded_space, bounding, quiet
+from sandbox.noise.space import Bounded, Place, bounded_space, bounding, quiet, units
 from sandbox.plan.model import Draw, Plan
 
 PRICE_DISAGREES = declare(
@@ -49,24 +52,16 @@ _L2 = dp.l2_distance(T=float)
 _L02INF = dp.l02inf_distance(dp.absolute_distance(T=float))
 _APPROXIMATE_ZCDP = dp.approximate(dp.zero_concentrated_divergence())
 
-Place = Callable[[Bounded], tuple[Index, Index]]
-
 
 def vector_map(groups_per_unit: int, cap: int) -> Callable[[int], float]:
     """d units move a vector of totals by at most d·cap·√groups_per_unit in L2, rounded up (docs/proofs/vector.md)."""
-    return lambda d_in: root_above((_units(d_in) * cap) ** 2 * groups_per_unit)
+    return lambda d_in: root_above((units(d_in) * cap) ** 2 * groups_per_unit)
 
 
 def keyed_map(groups_per_unit: int, cap: int) -> Callable[[int], tuple[int, float, float]]:
     """d units change at most d·groups_per_unit keys, by the L2 above, each by at most d·cap (docs/proofs/map.md)."""
     in_l2 = vector_map(groups_per_unit, cap)
-    return lambda d_in: (_units(d_in) * groups_per_unit, in_l2(d_in), float_above(_units(d_in) * cap))
-
-
-def _units(d_in: object) -> int:
-    if type(d_in) is not int or d_in < 0:
-        raise ValueError("a distance counts units")
-    return d_in
+    return lambda d_in: (units(d_in) * groups_per_unit, in_l2(d_in), float_above(units(d_in) * cap))
 
 
 def vector(plan: Plan, total: str, size: int, place: Place) -> Any:
@@ -113,6 +108,8 @@ def by_released(released: Sequence[str]) -> tuple[int, Place]:
 
 def values(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
     """One total over known keys with its noise: a zCDP measurement on BOUNDED."""
+    if plan.total(draw.total).kind == "quantile":
+        return selection(plan, draw, size, place)
     return vector(plan, draw.total, size, place) >> dp.m.then_gaussian(scale=draw.scale)
 
 

@@ -29,3 +29,16 @@ def root_above(value: int) -> float:
     while root > 0 and Fraction(math.nextafter(root, 0.0)) ** 2 >= value:
         root = math.nextafter(root, 0.0)
     return root
+
+
+def product_above(count: int, value: float) -> float:
+    """The smallest float that is at least count · value, computed exactly (`count`, `value` ≥ 0).
+
+    >>> product_above(3, 0.5)
+    1.5
+    """
+    if value == math.inf:
+        return math.inf
+    exact = count * Fraction(value)
+    nearest = float(exact)
+    return nearest if Fraction(nearest) >= exact else math.nextafter(nearest, math.inf)

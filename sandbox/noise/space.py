@@ -30,6 +30,7 @@ from sandbox.plan.model import Plan
 dp.enable_features("contrib", "honest-but-curious")
 
 Result = TypeVar("Result")
+BINS = pa.list_(pa.struct([("bin", pa.int64()), ("n", pa.int64())]))
 
 
 class Totals(Protocol):
@@ -63,6 +64,29 @@ class Database:
     totals: Totals
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Bins:
+    """Histograms of a quantile, one per row of the exact totals: bins `first[row]` to `first[row + 1]` of `bin` and `n`."""
+
+    first: Index
+    bin: Index
+    n: Index
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray) -> Bins:
+        if not pa.types.is_list(column.type) or column.type.value_type != BINS.value_type:
+            raise TypeError("bins are lists of (bin, n)")
+        whole = column.combine_chunks()
+        lengths = pc.fill_null(pc.list_value_length(whole), 0).to_numpy().astype(np.int64)
+        values = whole.flatten()
+        first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        return cls(first, *(values.field(name).to_numpy(zero_copy_only=False).astype(np.int64) for name in ("bin", "n")))
+
+    def row(self, row: int) -> tuple[Index, Index]:
+        part = slice(int(self.first[row]), int(self.first[row + 1]))
+        return self.bin[part], self.n[part]
+
+
 @dataclass(frozen=True, repr=False)
 class Bounded:
     """A member of BOUNDED: exact totals per key after clamping and selection."""
@@ -70,20 +94,24 @@ class Bounded:
     plan: Plan
     keys: list[pa.ChunkedArray] = field()
     totals: dict[str, Index]
+    bins: dict[str, Bins]
     rows: int
 
     @classmethod
     def of(cls, plan: Plan, table: pa.Table) -> Bounded:
-        """Check the table's schema against the plan (public facts both) and take it apart. A NULL total counts as 0."""
+        """Check the table's schema against the plan (public facts both) and take it apart. A NULL total counts as 0, NULL bins as none."""
         if table.column_names != [key.name for key in plan.keys] + [total.name for total in plan.totals]:
             raise TypeError("the totals' columns are not the plan's")
-        totals = {}
+        totals, bins = {}, {}
         for total in plan.totals:
             column = table.column(total.name)
+            if total.kind == "quantile":
+                bins[total.name] = Bins.of(column)
+                continue
             if column.type != pa.int64():
                 raise TypeError("totals are int64")
             totals[total.name] = pc.fill_null(column, 0).to_numpy().astype(np.int64, copy=False)
-        return cls(plan, wire.key_columns(plan.keys, table), totals, table.num_rows)
+        return cls(plan, wire.key_columns(plan.keys, table), totals, bins, table.num_rows)
 
     @cached_property
     def written(self) -> list[str]:
@@ -95,6 +123,15 @@ class Bounded:
         if len(rows) != self.rows:
             raise ValueError("a key occurs twice")  # impossible after the raw room's GROUP BY; released twice it would break the bound
         return rows
+
+
+Place = Callable[[Bounded], tuple[Index, Index]]  # which rows are answered, and where
+
+
+def units(d_in: object) -> int:
+    if type(d_in) is not int or d_in < 0:
+        raise ValueError("a distance counts units")
+    return d_in
 
 
 def database_space(plan: Plan) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from sandbox.plan import problems as refusals
 from sandbox.plan.model import Total
 from sandbox.plan.price import scale_for
 from sandbox.plan.spread import Spread, Z
-from sandbox.plan.width import Form, Linear, Moved, Ratio, expected_width, variance
+from sandbox.plan.width import Form, Linear, Moved, Ratio, Unsaid, expected_width, variance
 
 FINEST = 10**6  # weights are whole numbers up to this
 
@@ -34,10 +34,14 @@ class Supposed:
         """A total's supposed absolute value, in its own units; never 0."""
         if total.kind == "units":
             return max(Fraction(1), Fraction(self.rows, self.rows_per_group))
+        if total.kind == "quantile":  # its scores: ranks, times the denominator
+            return Fraction(self.rows * total.quantile[1])
         return self.rows * middle(total)
 
     def value(self, form: Form) -> float | None:
         """An output's supposed absolute value; None where nothing can be supposed."""
+        if isinstance(form, Unsaid):
+            return None
         if isinstance(form, Moved):
             return self.value(form.of) if form.gain is None else None
         if isinstance(form, Spread):
@@ -71,7 +75,7 @@ class Supposed:
 
 def middle(total: Total) -> Fraction:
     """What a row's value is supposed to be, in absolute value: the middle of its range, but at least a quarter of its length."""
-    if total.kind in ("units", "count"):
+    if total.kind in ("units", "count", "distinct"):
         return Fraction(1)
     return max(abs(Fraction(total.low + total.high, 2) + total.centre), Fraction(total.high - total.low, 4))
 
@@ -79,10 +83,10 @@ def middle(total: Total) -> Fraction:
 def best_weights(totals: Sequence[Total], supposed: Supposed) -> tuple[int, ...]:
     """Weights that minimise the sum of squared relative errors.
 
-    Total i, of supposed size e, gets noise of variance proportional to (cap / e)² / rho_i relative to itself; the sum of these under a given
-    sum of rho_i is least where rho_i is proportional to cap / e (Cauchy-Schwarz).
+    Total i, of supposed size e, gets noise of variance proportional to (sensitivity / e)² / rho_i relative to itself; the sum of these under a
+    given sum of rho_i is least where rho_i is proportional to sensitivity / e (Cauchy-Schwarz).
     """
-    shares = [total.cap / supposed.size(total) for total in totals]
+    shares = [total.sensitivity / supposed.size(total) for total in totals]
     most = max(shares)
     return tuple(max(1, round(FINEST * share / most)) for share in shares)
 
@@ -113,7 +117,7 @@ def rho_for(
         parts = split(pico, tuple(weights))
         if min(parts) <= 0:
             return goals[0][0]
-        scales = {total.name: scale_for(total.cap, groups, part) for total, part in zip(totals, parts, strict=True)}
+        scales = {total.name: scale_for(total.sensitivity, groups, part) for total, part in zip(totals, parts, strict=True)}
         return next((label for label, form, goal in goals if (supposed.width(form, scales) or 0.0) > goal), None)
 
     first = missed(MAX_PICO_RHO)

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from policies.catalogue import Model
+from sandbox.plan.model import MOST_EDGES
 
 Positive = Annotated[Decimal, Field(gt=0, max_digits=40)]
 
@@ -70,11 +71,12 @@ class Ask(Model):
     """`ranges` narrow a column's declared range (`table.column` or `column`); the two counts narrow the dataset's bounds.
 
     `weights` split rho over the totals by the labels of the outputs they are for (1 where not named); without them it is split so that the
-    summed squared relative error to expect is least.
+    summed squared relative error to expect is least. `edges`: from how many values, at most, a quantile is chosen.
     """
 
     privacy: Privacy
     groups_per_unit: int | None = Field(default=None, ge=1, le=10_000)
     rows_per_group: int | None = Field(default=None, ge=1, le=1_000_000)
     ranges: dict[str, Range] = Field(default_factory=dict, max_length=100)
+    edges: int | None = Field(default=None, ge=2, le=MOST_EDGES)
     weights: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict, max_length=100)

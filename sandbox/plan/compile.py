@@ -21,13 +21,13 @@ from sandbox.plan.bind import Rows
 from sandbox.plan.dense import rows_for
 from sandbox.plan.emit import finish_sql, shard_sql
 from sandbox.plan.ir import Frontier, Project
-from sandbox.plan.model import Bound, Key, Output, Plan, Scan
+from sandbox.plan.model import MOST_EDGES, Bound, Key, Output, Plan, Scan
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
-from sandbox.plan.price import asked_loss, price
+from sandbox.plan.price import asked_loss, price, score_error
 from sandbox.plan.relation import Source, allowed, job_ranges, read_from
 from sandbox.plan.scope import Scope
 from sandbox.plan.totals import Totals
-from sandbox.plan.width import SPREADS, Form, Linear, NoWidth, constant_width, expected_width, form_of, noisy, width_sql
+from sandbox.plan.width import SPREADS, Form, Linear, NoWidth, Unsaid, constant_width, expected_width, form_of, noisy, width_sql
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, columns, emit
 from sandbox.sql.fragment import fragment
@@ -36,7 +36,9 @@ from sandbox.sql.parse import canonical, parse, table_names
 from sandbox.sql.types import NAMES
 
 MAX_PUBLIC_KEYS = 250_000
+MOST_CHOICES = 5_000_000  # public groups × candidates: some ten seconds of choosing
 MECHANISM = "discrete Gaussian"
+CHOICE = "Gumbel noisy max"
 HALF_WIDTH = "__half_width"
 
 
@@ -59,7 +61,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     bounds, notes = _bounds(source, ask, made)
     public = all(key.domain is not None for key in made)
 
-    totals = Totals(bounds.rows_per_group)
+    totals = Totals(bounds.rows_per_group, ask.edges or MOST_EDGES)
     if not public:
         totals.units()
     outer = Outer(scope, keys, totals, aliases, source.owner.unit.name)
@@ -71,6 +73,9 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     if not totals.totals:
         raise (refusals.NOTHING_PRIVATE() if keys else refusals.UNIT_ROWS(fragment=fragment(tree.expressions[0], sql)))
 
+    most = max((total.candidates for total in totals.totals if total.kind == "quantile"), default=0)
+    if public and _product(made) * most > MOST_CHOICES:
+        raise refusals.TOO_MANY_CANDIDATES(groups=_product(made), candidates=most, limit=MOST_CHOICES)
     pieces = [next((item.label for item in select if _mentions(item.expr, total.name)), total.name) for total in totals.totals]
     expected = max(1, source.private.dataset.approximate_rows // max(1, _product(made))) if public else 1000
     supposed = Supposed({total.name: total for total in totals.totals}, expected, bounds.rows_per_group)
@@ -229,6 +234,8 @@ class Selected:
     def output(self, totals: Totals, scales: Mapping[str, float], expected_rows: int) -> Output:
         if self.form is None:
             return Output(self.label, "key", "", None, None, None)
+        if isinstance(self.form, Unsaid):
+            return self._choice(totals, scales)
         scale = low = high = None
         if isinstance(self.form, Linear) and len(self.form.terms) == 1:
             ((name, coefficient),) = self.form.terms.items()
@@ -238,6 +245,15 @@ class Selected:
             low, high = ((end + total.centre) / 10**total.decimals for end in (total.low, total.high))
         constant, expected = constant_width(self.form, scales), expected_width(self.form, scales, expected_rows)
         return Output(self.label, "value", MECHANISM, scale, low, high, constant, expected)
+
+    def _choice(self, totals: Totals, scales: Mapping[str, float]) -> Output:
+        """A quantile, or something computed with one."""
+        if self.single is None:
+            return Output(self.label, "value", CHOICE, None, None, None)
+        total = totals.named(self.single)
+        low, high, step = (end / 10**total.decimals for end in (total.low, total.high, total.step))
+        ranks = math.ceil(score_error(scales[total.name], total.candidates) / (1 if total.extreme else total.quantile[1]))
+        return Output(self.label, "value", CHOICE, None, low, high, spacing=step, rank_error=ranks)
 
 
 def _weights(asked: Mapping[str, int], select: Sequence[Selected], totals: Totals) -> tuple[int, ...] | None:

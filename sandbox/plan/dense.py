@@ -10,7 +10,7 @@ import math
 
 from sandbox.plan.emit import fixed_point, key_sql, relation_sql
 from sandbox.plan.ir import Filter, Frontier, Scan
-from sandbox.plan.model import VALUED, Rows, Total
+from sandbox.plan.model import BINNED, VALUED, Rows, Total
 from sandbox.sql.expr import Column, Expr, emit, quoted
 
 MOST_KEYS = 64  # beyond, most cells of the unit × key matrix are empty and the hash plan is the faster one
@@ -22,7 +22,7 @@ def rows_for(frontier: Frontier) -> Rows | None:
     """The rows the kernel needs, or None where the SQL plan has to do."""
     if any(domain is None for domain in frontier.domains) or math.prod(len(domain or ()) for domain in frontier.domains) > MOST_KEYS:
         return None
-    if not all(_small(total) for total in frontier.totals):
+    if not all(_small(total) and total.kind not in BINNED for total in frontier.totals):
         return None
     rows = frontier.of
     unit = rows.owner.unit

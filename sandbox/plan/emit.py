@@ -12,7 +12,7 @@ from datetime import date
 
 from policies.catalogue import KeyValue
 from sandbox.plan.ir import Filter, Frontier, Join, Relation, Scan
-from sandbox.plan.model import VALUED, Total
+from sandbox.plan.model import BINNED, VALUED, Total
 from sandbox.sql.expr import Column, Expr, emit, float_literal, integer_literal, quoted, text_literal
 from sandbox.sql.numbers import FLOAT_CLAMP
 from sandbox.sql.types import Type
@@ -31,7 +31,25 @@ def shard_sql(frontier: Frontier) -> str:
         last = "chosen"
     sums = [f"CAST(COALESCE(sum({total.name}), 0) AS HUGEINT) AS {total.name}" for total in frontier.totals]
     group = f" GROUP BY {', '.join(keys)}" if keys else ""
-    return f"WITH {', '.join(parts)} SELECT {', '.join([*keys, *sums])} FROM {last}{group}"
+    binned = [total for total in frontier.totals if total.kind in BINNED]
+    if not binned:
+        return f"WITH {', '.join(parts)} SELECT {', '.join([*keys, *sums])} FROM {last}{group}"
+    parts.append(_cte("kept", f"SELECT * FROM {last}", kept=True))
+    nothing = {total.name: f"0::HUGEINT AS {total.name}" for total in frontier.totals}
+    plain = [nothing[total.name] if total in binned else made for total, made in zip(frontier.totals, sums, strict=True)]
+    source = f" FROM kept{group}" if keys or len(binned) < len(plain) else ""  # without either it is one row, whatever was kept
+    selects = [f"SELECT {', '.join([*keys, 'NULL::BIGINT AS bin', *plain])}{source}"]
+    for total in binned:
+        counted = [f"CAST(count(*) AS HUGEINT) AS {total.name}" if other is total else nothing[other.name] for other in frontier.totals]
+        selects.append(f"SELECT {', '.join([*keys, 'bin', *counted])} FROM ({_bins(total, keys)}) GROUP BY {', '.join([*keys, 'bin'])}")
+    return f"WITH {', '.join(parts)} {' UNION ALL '.join(selects)}"
+
+
+def _bins(total: Total, keys: Sequence[str]) -> str:
+    """One row per bin of each kept partial: all of a unit's, or, of more than `cap`, that many at even ranks."""
+    some = f"SELECT {', '.join([*keys, total.name])}, len({total.name}) AS n, least(len({total.name}), {total.cap}) AS m FROM kept"
+    spread = f"SELECT *, unnest(range(1, m + 1)) AS i FROM ({some} WHERE {total.name} IS NOT NULL)"
+    return f"SELECT {', '.join([*keys, f'{total.name}[(i * n + m - 1) // m] AS bin'])} FROM ({spread})"
 
 
 def _chosen(most: int, keys: Sequence[str], *, seldom: bool) -> list[str]:
@@ -79,7 +97,7 @@ def key_sql(key: Expr) -> str:
 
 def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:
     values = [
-        f"{fixed_point(f'v{place}', value.type, total)} AS v{place}" if total.kind in VALUED else f"v{place}"
+        f"{_worth(f'v{place}', value.type, total)} AS v{place}"
         for place, (value, total) in enumerate(zip(frontier.of.values, frontier.totals, strict=True))
         if value is not None
     ]
@@ -95,6 +113,22 @@ def _shown(key: Expr, name: str, domain: tuple[KeyValue, ...] | None) -> str:
     if key.type.kind != "date" or domain is not None:
         return name
     return f"CASE WHEN {name} BETWEEN {constant(date.min)} AND {constant(date.max)} THEN {name} END AS {name}"
+
+
+def _worth(name: str, kind: Type, total: Total) -> str:
+    """What one row's value counts for: a number to add, a bin, or that it is there."""
+    if total.kind in VALUED:
+        return fixed_point(name, kind, total)
+    if total.kind == "quantile":
+        return nearest(fixed_point(name, kind, total), total)
+    if total.kind == "distinct":
+        return f"CASE WHEN {name} IS NOT NULL THEN CAST(hash({name}, {SEED}) >> 1 AS BIGINT) END"
+    return name
+
+
+def nearest(fixed: str, total: Total) -> str:
+    """The number of the candidate nearest to a value inside the range, the higher one of two."""
+    return f"(({fixed} - {integer_literal(total.low - total.step // 2)}) // {integer_literal(total.step)})"
 
 
 def fixed_point(name: str, kind: Type, total: Total, *, about_centre: bool = True) -> str:
@@ -121,6 +155,9 @@ def _partial(frontier: Frontier, keys: Sequence[str]) -> str:
 
 def _bounded(value: str | None, total: Total, rows: int) -> str:
     """One unit's part of a total within one key, at most `cap` in absolute value."""
+    if total.kind in BINNED:
+        different = "DISTINCT " if total.kind == "distinct" else ""
+        return f"list_sort(list({different}{value}) FILTER (WHERE {value} IS NOT NULL))"  # sorted: whatever order rows came in
     counted = f"count({value or '*'})"
     if total.kind in ("units", "count"):
         return f"CAST(least({counted}, {total.cap}) AS BIGINT)"

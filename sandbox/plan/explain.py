@@ -12,6 +12,8 @@ KINDS = {
     "count": ("行数", "number of rows"),
     "sum": ("取值之和", "sum of values"),
     "average": ("取值与中点之差的和（用于平均值）", "sum of values about the middle of their range (for an average)"),
+    "quantile": ("候选值的直方图（用于分位数）", "histogram over candidate values (for a quantile)"),
+    "distinct": ("不同取值的个数", "number of different values"),
     "squares": (
         "取值与中点之差的平方和，以最大平方为单位（用于方差）",
         "sum of squared distances from the middle of the range, the largest being 1 (for a variance)",
@@ -98,14 +100,22 @@ def _total(total: Total, draw: Draw, groups: int) -> dict[str, object]:
         "kind": total.kind,
         "zh": zh,
         "en": en,
-        "one_unit_moves_a_group_by": total.cap / unit,
+        "one_unit_moves_a_group_by": total.cap / (1 if total.kind == "quantile" else unit),
         "one_unit_moves_groups": groups,
-        "mechanism": "discrete Gaussian" if draw.threshold is None else "discrete Gaussian with threshold",
-        "scale": draw.scale / unit,
+        "mechanism": _mechanism(total, draw),
+        "scale": draw.scale / (total.quantile[1] if total.kind == "quantile" else unit),
+        "candidates": total.candidates if total.kind == "quantile" else None,
+        "rank": draw.rank,
         "threshold": draw.threshold,
         "rho": str(draw.loss.rho),
         "delta": str(draw.loss.delta),
     }
+
+
+def _mechanism(total: Total, draw: Draw) -> str:
+    if total.kind == "quantile":
+        return "Gumbel noisy max"
+    return "discrete Gaussian" if draw.threshold is None else "discrete Gaussian with threshold"
 
 
 def _output(output: Output) -> dict[str, object]:
@@ -114,6 +124,8 @@ def _output(output: Output) -> dict[str, object]:
         "kind": output.kind,
         "half_width": output.half_width,
         "expected_half_width": output.expected_half_width,
+        "spacing": output.spacing,
+        "rank_error": output.rank_error,
         "low": output.low,
         "high": output.high,
     }
@@ -143,5 +155,18 @@ def _error(output: Output, rows: int, language: int) -> str:
             "{label}: about ±{width:.6g} in 95 % of cases for a group of some {rows} rows; the answer carries its own.",
         )
         return said[language].format(label=output.label, width=output.expected_half_width, rows=rows)
+    if output.rank_error is not None:
+        said = (
+            "{label}：从相距 {spacing:.6g} 的候选值中选取；95 % 的情况下所选值的名次与所求相差不超过 {ranks} 行"
+            "（MIN、MAX：离端点不超过该行数的两倍）。"
+            "数值的误差取决于数据的疏密，不能如实给出，误差列为空；行数少于此的分组所得数值没有意义。",
+            "{label}: chosen among values {spacing:.6g} apart; in 95 % of cases its rank is within {ranks} rows of the one asked (MIN and MAX: "
+            "within twice as many of the end). How far that is in value depends on how dense the data lies and cannot be said, so its "
+            "half-width is NULL; in groups of fewer rows it means nothing.",
+        )
+        return said[language].format(label=output.label, spacing=output.spacing, ranks=output.rank_error)
+    if output.mechanism == "Gumbel noisy max":
+        said = ("{label}：由分位数算得，误差不能如实给出。", "{label}: computed from a quantile; no half-width can be said.")
+        return said[language].format(label=output.label)
     said = ("{label}：误差范围取决于结果，随结果逐行给出。", "{label}: the error depends on the answer, which carries it row by row.")
     return said[language].format(label=output.label)

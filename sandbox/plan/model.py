@@ -20,8 +20,10 @@ from policies.catalogue import KeyValue, Use
 from policies.loss import Loss
 
 INT64_MAX = 2**63 - 1
-TotalKind = Literal["units", "count", "sum", "average", "squares"]
+TotalKind = Literal["units", "count", "sum", "average", "squares", "quantile", "distinct"]
 VALUED = ("sum", "average", "squares")  # kinds that add values up, rather than count
+BINNED = ("quantile", "distinct")  # kinds that are more than one number per key before noise: counts of rows by the column `bin`
+MOST_EDGES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class Total:
     of an average by scaling it down to the weight of `rows_per_group` rows, so that the unit's own average is kept. So one
     unit moves one key's total by at most `cap`. "squares" is as "average", of squared distances from the middle of a range, the largest
     being 1.
+
+    Kind "quantile" counts a key's rows by the candidate nearest to their value (low, low + step, … high), a unit having at most `cap` rows
+    in a key; `quantile` is the wanted share as a fraction. What is drawn is one candidate. Kind "distinct" is the number of different
+    values, a unit contributing at most `cap` of them to a key.
     """
 
     name: str
@@ -68,21 +74,47 @@ class Total:
     cap: int
     decimals: int = 0
     centre: int = 0
+    step: int = 0
+    quantile: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high or not 0 < self.cap <= 2**62 or max(abs(self.low), abs(self.high)) > self.cap:
+        within = self.kind == "quantile" or max(abs(self.low), abs(self.high)) <= self.cap
+        if not self.low <= self.high or not 0 < self.cap <= 2**62 or not within:
             raise ValueError(f"total {self.name}: bounds {self.low}..{self.high}, cap {self.cap}")
+
+    @property
+    def candidates(self) -> int:
+        """How many values a quantile is chosen from."""
+        return (self.high - self.low + self.step // 2) // self.step + 1
+
+    @property
+    def extreme(self) -> bool:
+        """Whether it is MIN or MAX."""
+        return self.quantile[0] in (0, self.quantile[1])
+
+    @property
+    def sensitivity(self) -> int:
+        """By how much one unit moves what noise is added to, within one key: the total, or the scores of a quantile's candidates."""
+        if self.kind != "quantile" or self.extreme:
+            return self.cap
+        part, whole = self.quantile
+        return self.cap * max(part, whole - part)
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
     """The noise of one total: discrete Gaussian of standard deviation `scale` on every key; with `threshold`, keys whose noisy value does
-    not exceed it are not shown (stability-based selection) and `loss.atto_delta` is charged. `loss` is what OpenDP's map must agree with."""
+    not exceed it are not shown (stability-based selection) and `loss.atto_delta` is charged. `loss` is what OpenDP's map must agree with.
+
+    Of a quantile: the candidate whose score plus Gumbel noise of this scale is the largest. `rank`: MIN and MAX look for the row that many
+    places from the end, so that noise does not take empty space for data.
+    """
 
     total: str
     scale: float
     loss: Loss
     threshold: int | None = None
+    rank: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < float("inf") or self.loss.pico_rho <= 0 or (self.threshold is None) != (self.loss.atto_delta == 0):
@@ -101,6 +133,8 @@ class Output:
     high: float | None
     half_width: float | None = None  # 95 %, in the output's own unit, where it is the same in every row
     expected_half_width: float | None = None  # for a row drawn from `Plan.expected_rows` rows of data, where that can be said
+    spacing: float | None = None  # of a quantile: how far apart its candidates are, in the output's own unit
+    rank_error: int | None = None  # of a quantile: within how many rows of the wanted one it is in 95 % of cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +217,12 @@ class Plan:
     def epsilon(self) -> Decimal | None:
         """The price as epsilon at `delta`, rounded up."""
         return self.loss.epsilon(Decimal(self.delta))
+
+    @property
+    def shard_columns(self) -> list[str]:
+        """The columns of a shard's totals: keys, `bin` where a total needs it (NULL in the row of all other totals), totals."""
+        binned = ["bin"] if any(total.kind in BINNED for total in self.totals) else []
+        return [*(key.name for key in self.keys), *binned, *(total.name for total in self.totals)]
 
     def total(self, name: str) -> Total:
         return next(total for total in self.totals if total.name == name)

@@ -14,6 +14,7 @@ from sqlglot import exp
 from policies.problem import Problem
 from sandbox.plan import problems as refusals
 from sandbox.plan.bind import AGGREGATES, Binder, Rows
+from sandbox.plan.ranks import QUANTILES, asked_share
 from sandbox.plan.scope import Scope
 from sandbox.plan.spread import Spread
 from sandbox.plan.totals import Origin, Totals
@@ -100,6 +101,13 @@ class Outer(Binder):
             return slot(self.totals.count(None, both), FLOAT)
         if isinstance(node, exp.Count):
             return self._count(node, condition, piece)
+        if isinstance(node, QUANTILES):
+            of, share = asked_share(node, piece)
+            if isinstance(of, exp.Distinct):
+                raise refusals.AGGREGATE_DISTINCT(fragment=piece)
+            value = self._argument(of, piece)
+            name = self.totals.quantile(value, condition, piece, self._origin(value), share)
+            return slot(name, exact(None, None, self.totals.named(name).decimals))
         if not isinstance(node, (exp.Sum, exp.Avg, *SPREADS)):
             raise problems.NOT_SUPPORTED(fragment=piece, element="FILTER")
         if isinstance(node.this, exp.Distinct):
@@ -121,9 +129,14 @@ class Outer(Binder):
             return slot(self.totals.count(None, condition), FLOAT)
         if isinstance(of, exp.Distinct):
             one = Rows(self.scope, "distinct").bind(of.expressions[0]) if len(of.expressions) == 1 else None
-            if one is None or not self.scope.is_unit(one):
-                raise refusals.COUNT_DISTINCT(fragment=piece, column=self.unit)
-            return slot(self.totals.units(condition), FLOAT)
+            if one is None or one.type.kind not in ("exact", "text", "date", "timestamp", "boolean"):
+                raise refusals.COUNT_DISTINCT(fragment=piece)
+            if self.scope.is_unit(one):
+                return slot(self.totals.units(condition), FLOAT)
+            self._no_unit([one], piece)
+            if not any(columns(one)):
+                raise refusals.CONSTANT_AGGREGATE(fragment=piece)
+            return slot(self.totals.distinct(one, condition), FLOAT)
         value = Rows(self.scope, "aggregate").bind(of)
         self._no_unit([value], piece)
         if not any(columns(value)) and not (isinstance(value, Literal) and value.value is not None):

@@ -1,8 +1,10 @@
 """The price, from the plan alone: what the job asks for, split over its totals, and the noise that this buys.
 
 Each total is a vector over keys; one unit moves at most `groups` of its elements by at most `cap`, so by `cap`·√groups in L2, and a
-discrete Gaussian of standard deviation s costs (cap·√groups / s)² / 2 in rho (Canonne, Kamath & Steinke 2020, theorem 4). With private keys
-half of the job's delta goes to the threshold on bounded unit counts, the rest to stating epsilon (docs/proofs/bounding.md).
+discrete Gaussian of standard deviation s costs (cap·√groups / s)² / 2 in rho (Canonne, Kamath & Steinke 2020, theorem 4). Choosing among
+candidates by Gumbel noise of scale s costs as much, with what one unit moves a candidate's score by in place of `cap`
+(docs/proofs/noisy-max.md). With private keys half of the job's delta goes to the threshold on bounded unit counts, the rest to stating
+epsilon (docs/proofs/bounding.md).
 """
 
 from __future__ import annotations
@@ -52,19 +54,30 @@ def price(whole: Loss, asked: str, totals: Sequence[Total], weights: Sequence[in
         raise refusals.PRICE_TOO_SMALL(asked=asked, parts=len(totals))
     draws = []
     for place, (total, pico) in enumerate(zip(totals, parts, strict=True)):
-        scale = scale_for(total.cap, groups, pico)
+        scale = scale_for(total.sensitivity, groups, pico)
         if scale > LARGEST_SCALE:
             raise refusals.NOISE_TOO_LARGE(asked=asked, fragment=pieces[place])
         if private_keys and place == 0:
             draws.append(Draw(total.name, scale, Loss(pico, whole.atto_delta), threshold_for(scale, groups, whole.atto_delta)))
         else:
-            draws.append(Draw(total.name, scale, Loss(pico)))
+            rank = rank_for(scale, total.candidates) if total.kind == "quantile" and total.extreme else None
+            draws.append(Draw(total.name, scale, Loss(pico), rank=rank))
     return tuple(draws)
 
 
 def scale_for(cap: int, groups: int, pico_rho: int) -> float:
     """The standard deviation at which `cap` over `groups` keys costs `pico_rho`, a hair more."""
     return math.sqrt(Fraction(cap * cap * groups * PICO, 2 * pico_rho)) * (1 + MARGIN)
+
+
+def score_error(scale: float, candidates: int) -> float:
+    """How far below the best score the chosen candidate's is at most, in 95 % of cases (McSherry & Talwar 2007, theorem 6)."""
+    return scale * math.log(20 * candidates)
+
+
+def rank_for(scale: float, candidates: int) -> int:
+    """How many rows from the end MIN and MAX have to look to find data, not noise."""
+    return 1 + math.floor(score_error(scale, candidates))
 
 
 def threshold_for(scale: float, groups: int, atto_delta: int) -> int:

@@ -60,17 +60,43 @@ UNIT_AGGREGATE = declare(
 )
 COUNT_DISTINCT = declare(
     "plan_count_distinct",
-    zh=("只能对隐私单元去重计数", "{fragment} 对其他内容去重。", "去重计数只能写 COUNT(DISTINCT {column})；要看某列各取值，请用 GROUP BY。"),
+    zh=(
+        "去重计数只数一列",
+        "{fragment} 数的不是一列整数、文本、日期、时间或布尔值。",
+        "请写 COUNT(DISTINCT 列)；小数请先取整，例如 COUNT(DISTINCT floor(x))。",
+    ),
     en=(
-        "Only privacy units are counted distinctly",
-        "{fragment} counts something else.",
-        "Write COUNT(DISTINCT {column}); to see a column's values, GROUP BY it.",
+        "COUNT(DISTINCT …) counts one column's values",
+        "{fragment} is not of one column of whole numbers, text, dates, times or booleans.",
+        "Write COUNT(DISTINCT column); round floating numbers first: COUNT(DISTINCT floor(x)).",
+    ),
+)
+QUANTILE_SHARE = declare(
+    "plan_quantile_share",
+    zh=("分位数的位置有误", "{fragment} 的位置须为 0 到 1 之间、至多四位小数的常数。", "例如 QUANTILE_CONT(x, 0.25)；几个分位数请分列写。"),
+    en=(
+        "The share of a quantile",
+        "{fragment} needs a constant share from 0 to 1 with at most four decimals.",
+        "Write QUANTILE_CONT(x, 0.25), for instance; ask several quantiles as several columns.",
+    ),
+)
+TOO_MANY_CANDIDATES = declare(
+    "plan_too_many_candidates",
+    zh=(
+        "分位数的候选值过多",
+        "{groups} 个公开分组各有 {candidates} 个候选值，合计上限为 {limit}。",
+        "请减少分组，或在作业中给出较小的 edges。",
+    ),
+    en=(
+        "Too many candidates for quantiles",
+        "{groups} public groups with {candidates} candidates each; together at most {limit}.",
+        "Group by less, or give a smaller `edges` in the job.",
     ),
 )
 AGGREGATE_DISTINCT = declare(
     "plan_aggregate_distinct",
-    zh=("SUM、AVG 不能去重", "{fragment} 用到 DISTINCT。", "请去掉 DISTINCT。"),
-    en=("SUM and AVG take no DISTINCT", "{fragment} uses DISTINCT.", "Leave DISTINCT out."),
+    zh=("汇总不能去重", "{fragment} 用到 DISTINCT。", "请去掉 DISTINCT。"),
+    en=("Only COUNT takes DISTINCT", "{fragment} uses DISTINCT.", "Leave DISTINCT out."),
 )
 NO_BOUND = declare(
     "plan_no_bound",

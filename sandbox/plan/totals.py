@@ -14,7 +14,7 @@ from typing import Literal as Either
 from policies.problem import Problem
 from sandbox.plan import problems as refusals
 from sandbox.plan.emit import fixed_point
-from sandbox.plan.model import Bound, Total, TotalKind
+from sandbox.plan.model import MOST_EDGES, Bound, Total, TotalKind
 from sandbox.sql.expr import Call, Column, Expr, Literal, columns, float_literal
 from sandbox.sql.numbers import integer, whole
 from sandbox.sql.types import MAX_DIGITS, Type, exact, floating
@@ -30,6 +30,7 @@ class Totals:
     """Totals by what they count: asked twice, kept once. `values[i]` is what a row contributes to `totals[i]` (None: every row)."""
 
     rows_per_group: int
+    edges: int = MOST_EDGES
     totals: list[Total] = field(default_factory=list)
     values: list[Expr | None] = field(default_factory=list)
     bounds: dict[Bound, None] = field(default_factory=dict)
@@ -72,6 +73,22 @@ class Totals:
         squares = self._sum(square, condition, piece, -centre, centre, MAX_DIGITS, centre, kind="squares")
         return about, squares, count
 
+    def distinct(self, value: Expr, condition: Expr | None) -> str:
+        """Different values, a unit adding at most `rows_per_group` of them to a key."""
+        return self._add("distinct", _when(condition, value), 0, 1, self.rows_per_group)
+
+    def quantile(self, value: Expr, condition: Expr | None, piece: str, source: Origin, share: Fraction) -> str:
+        """A histogram over candidates, from which the one at `share` of the rows is chosen."""
+        value = coarse(value)
+        low, high, decimals = self._range(value, piece, source)
+        if low == high:
+            raise refusals.CONSTANT_AGGREGATE(fragment=piece)
+        if max(abs(low), abs(high)) > (EXACT_FLOAT if value.type.kind == "float" else LARGEST_CAP):
+            raise refusals.BOUNDS_TOO_WIDE(fragment=piece)
+        step = round_step(-(-(high - low) // (self.edges - 1)))
+        named = (share.numerator, share.denominator)
+        return self._add("quantile", _when(condition, value), low, high, self.rows_per_group, decimals, step=step, quantile=named)
+
     def _sum(
         self, value: Expr, condition: Expr | None, piece: str, low: int, high: int, decimals: int, centre: int, *, kind: TotalKind = "sum"
     ) -> str:
@@ -80,11 +97,23 @@ class Totals:
             raise refusals.BOUNDS_TOO_WIDE(fragment=piece)
         return self._add(kind, _when(condition, value), low, high, cap, decimals, centre)
 
-    def _add(self, kind: TotalKind, value: Expr | None, low: int, high: int, cap: int, decimals: int = 0, centre: int = 0) -> str:
-        known = (kind, value, low, high, cap, decimals, centre)
+    def _add(
+        self,
+        kind: TotalKind,
+        value: Expr | None,
+        low: int,
+        high: int,
+        cap: int,
+        decimals: int = 0,
+        centre: int = 0,
+        *,
+        step: int = 0,
+        quantile: tuple[int, int] = (0, 1),
+    ) -> str:
+        known = (kind, value, low, high, cap, decimals, centre, step, quantile)
         if known not in self._known:
             name = f"t{len(self.totals)}"
-            self.totals.append(Total(name, kind, low, high, cap, decimals, centre))
+            self.totals.append(Total(name, kind, low, high, cap, decimals, centre, step, quantile))
             self.values.append(value)
             self._known[known] = name
         return self._known[known]
@@ -100,6 +129,12 @@ class Totals:
         decimals = kind.scale if kind.kind == "exact" else kind.digits if kind.digits is not None else _worth(kind)
         self.bounds[Bound("range", piece, shown(kind.low), shown(kind.high), source)] = None
         return math.floor(kind.low * 10**decimals), math.ceil(kind.high * 10**decimals), decimals
+
+
+def round_step(least: int) -> int:
+    """The least of 1, 2, 5, 10, 20, 50 … that is not below: candidates are numbers that people would choose."""
+    power: int = 10 ** (len(str(least)) - 1)
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= least)
 
 
 def coarse(value: Expr) -> Expr:

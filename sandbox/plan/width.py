@@ -52,7 +52,12 @@ class Moved:
     slack: Fraction
 
 
-Form = Linear | Ratio | Moved | Spread
+@dataclass(frozen=True)
+class Unsaid:
+    """No half-width can be given without looking at data: the value is a quantile or computed with one."""
+
+
+Form = Linear | Ratio | Moved | Spread | Unsaid
 
 
 def noisy(expr: Expr) -> bool:
@@ -61,6 +66,8 @@ def noisy(expr: Expr) -> bool:
 
 def form_of(expr: Expr, totals: Totals) -> Form:
     """How noise enters the value. Raises NoWidth."""
+    if any(totals.named(column.name).kind == "quantile" for column in columns(expr) if noisy(column)):
+        return Unsaid()
     if isinstance(expr, Column):
         return Linear({expr.name: Fraction(1, 10**expr.type.scale)}, Fraction(0))
     if isinstance(expr, Call) and expr.type.numeric:
@@ -255,6 +262,8 @@ def width_sql(form: Form, scales: Mapping[str, float]) -> str:
         return f"({inner} * {form.gain or '1e0'} + {float_literal(float(form.slack))})"
     if isinstance(form, Spread):
         return form.width_sql(_noise(form, scales))
+    if isinstance(form, Unsaid):
+        return "NULL::DOUBLE"
     assert isinstance(form, Ratio)
     n, d = _linear_sql(form.over), _linear_sql(form.under)
     v1, v2, cov = (variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))

@@ -49,9 +49,9 @@ class ExactTotals:
 
 def shard_query(plan: Plan) -> str:
     """The plan's shard query with every total widened, so that no addition on the way can overflow."""
-    keys = [key.name for key in plan.keys]
-    totals = [f"{total.name}::HUGEINT AS {total.name}" for total in plan.totals]
-    return f"SELECT {', '.join(keys + totals)} FROM ({plan.shard_sql}) AS shard"
+    totals = {total.name for total in plan.totals}
+    named = [f"{name}::HUGEINT AS {name}" if name in totals else name for name in plan.shard_columns]
+    return f"SELECT {', '.join(named)} FROM ({plan.shard_sql}) AS shard"
 
 
 def shard_totals(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> pa.Table:
@@ -73,11 +73,27 @@ def combine(plan: Plan, partials: Iterable[pa.Table]) -> ExactTotals:
         waiting.append(partial)
         if len(waiting) > 1 and sum(table.num_rows for table in waiting) > _FOLD_ROWS:
             waiting = [_add(plan, waiting, "{0}::HUGEINT")]
-    return ExactTotals(_add(plan, waiting, f"LEAST(GREATEST({{0}}, {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT"))
+    whole = _add(plan, waiting, f"LEAST(GREATEST({{0}}, {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT")
+    return ExactTotals(_per_key(plan, whole) if "bin" in plan.shard_columns else whole)
+
+
+def _per_key(plan: Plan, whole: pa.Table) -> pa.Table:
+    """One row per key: a quantile's bins as a list of (bin, n), the distinct values counted."""
+    keys = [key.name for key in plan.keys]
+    forms = {
+        "quantile": "list({{'bin': bin, 'n': {0}}} ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND {0} > 0)",
+        "distinct": "count(*) FILTER (WHERE bin IS NOT NULL AND {0} > 0)",
+    }
+    made = [
+        f"{forms.get(total.kind, 'COALESCE(sum({0}) FILTER (WHERE bin IS NULL), 0)::BIGINT').format(total.name)} AS {total.name}"
+        for total in plan.totals
+    ]
+    order = f" GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
+    return query(f"SELECT {', '.join(keys + made)} FROM whole{order}", {"whole": whole})
 
 
 def _add(plan: Plan, tables: list[pa.Table], form: str) -> pa.Table:
-    keys = [key.name for key in plan.keys]
+    keys = [name for name in plan.shard_columns if name not in {total.name for total in plan.totals}]
     # A sum of no rows is NULL and means 0; GREATEST would take NULL for the lowest number there is.
     sums = [f"{form.format(f'COALESCE(SUM({total.name}::HUGEINT), 0)')} AS {total.name}" for total in plan.totals]
     order = " GROUP BY ALL ORDER BY ALL" if keys else ""

@@ -186,16 +186,6 @@ BY_NAME: Mapping[str, str] = {
 }
 
 INSTEAD: Mapping[str, tuple[str, str]] = {  # what to write instead of functions people try
-    "min": (
-        "最小值会暴露个体；请用 COUNT 按区间分组，例如 GROUP BY floor(x / 10)。",
-        "A minimum exposes one unit: count by ranges, e.g. GROUP BY floor(x / 10).",
-    ),
-    "max": (
-        "最大值会暴露个体；请用 COUNT 按区间分组，例如 GROUP BY floor(x / 10)。",
-        "A maximum exposes one unit: count by ranges, e.g. GROUP BY floor(x / 10).",
-    ),
-    "median": ("请先用 COUNT 按区间分组，再由结果求中位数。", "Count by ranges and read the median off the answer."),
-    "quantile_cont": ("请先用 COUNT 按区间分组，再由结果求分位数。", "Count by ranges and read the quantile off the answer."),
     "random": ("结果须可重现，不能用随机数。", "Leave it out: jobs are deterministic."),
     "now": ("请把日期直接写成常量，例如 DATE '2025-01-01'。", "Write the date as a constant, e.g. DATE '2025-01-01'."),
 }

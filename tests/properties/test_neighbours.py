@@ -22,7 +22,7 @@ from sandbox.plan.model import Plan
 from sandbox.raw.totals import shard_totals
 from sandbox.sql.functions import FUNCTIONS
 from tests.expressions import CONDITIONS, DATES, GROUPS, NUMBERS, TEXTS, hurtful
-from tests.questions import CATALOGUE, Engine, Totals, by_key, plan_for, scanned, tables
+from tests.questions import CATALOGUE, Engine, Totals, by_key, moved, plan_for, scanned, tables
 from tests.spec.cases import Case, cases
 
 ENGINE = Engine()
@@ -73,6 +73,9 @@ AGGREGATES = st.one_of(
             "SUM(urgent)",
             "VAR_POP(fee)",
             "STDDEV(score)",
+            "MEDIAN(fee)",
+            "MIN(score)",
+            "COUNT(DISTINCT note)",
         ]
     ),
     st.sampled_from(every(NUMBERS)).flatmap(lambda item: st.sampled_from([f"SUM({bounded(item)})", f"AVG({bounded(item)})", f"COUNT({item})"])),
@@ -132,10 +135,10 @@ def violations(
     found: list[str] = []
     for pid in pids:
         without = run(plan, tables([row for row in rows if row[0] != pid]), seed)
-        moved = {key: [abs(a - b) for a, b in zip(whole.get(key, zero), without.get(key, zero), strict=True)] for key in {**whole, **without}}
-        changed = sum(any(by) for by in moved.values())
+        steps = {key: list(map(moved, whole.get(key, zero), without.get(key, zero))) for key in {**whole, **without}}
+        changed = sum(any(by) for by in steps.values())
         found += [f"{changed} keys"] if changed > plan.groups_per_unit else []
-        found += [f"{key}: {by} over {caps}" for key, by in moved.items() if any(step > cap for step, cap in zip(by, caps, strict=True))]
+        found += [f"{key}: {by} over {caps}" for key, by in steps.items() if any(step > cap for step, cap in zip(by, caps, strict=True))]
     return found
 
 
@@ -184,6 +187,16 @@ MUTATIONS: dict[str, tuple[str, str, Callable[[str], str]]] = {
         "SELECT city, AVG(fee) AS s",
         "GROUP BY city",
         lambda sql: re.sub(r"CASE WHEN count\(v0\) <= 2 THEN sum\(v0\) ELSE .*? END", "sum(v0)", sql),
+    ),
+    "rows of a unit in a histogram": (
+        "SELECT city, MEDIAN(days) AS m",
+        "GROUP BY city",
+        lambda sql: sql.replace("least(len(t0), 2)", "len(t0)"),
+    ),
+    "different values of a unit": (
+        "SELECT city, COUNT(DISTINCT day) AS n",
+        "GROUP BY city",
+        lambda sql: sql.replace("least(len(t0), 2)", "len(t0)"),
     ),
     "one unit, one count": ("SELECT COUNT(DISTINCT pid) AS n", "", lambda sql: sql.replace("least(count(*), 1)", "count(*)")),
     "owner of a row": ("SELECT city, COUNT(*) AS n, SUM(days) AS s", "GROUP BY city", lambda sql: sql.replace('"s0"."pid"', '"s0"."days"')),

@@ -22,6 +22,7 @@ def described(plan: Plan) -> dict[str, object]:
         f"{total.kind} {total.low}..{total.high} cap {total.cap}"
         + (f" decimals {total.decimals}" if total.decimals else "")
         + (f" centre {total.centre}" if total.centre else "")
+        + (f" step {total.step} share {total.quantile[0]}/{total.quantile[1]}" if total.step else "")
         for total in plan.totals
     ]
     return {
@@ -69,7 +70,15 @@ def test_refused(case: Case) -> None:
 
 def test_every_refusal_of_these_rooms_is_shown_or_tested_elsewhere() -> None:
     shown = {case.refused for case in CASES}
-    elsewhere = {"sql_too_long", "sql_too_large", "sql_too_deep", "sql_bad_character", "sql_duplicate_alias", "plan_too_many_keys"}
+    elsewhere = {
+        "sql_too_long",
+        "sql_too_large",
+        "sql_too_deep",
+        "sql_bad_character",
+        "sql_duplicate_alias",
+        "plan_too_many_keys",
+        "plan_too_many_candidates",
+    }
     declared = {kind.code for room in (sql_problems, plan_problems) for kind in vars(room).values() if isinstance(kind, Kind)}
     assert declared == (shown | elsewhere) - {None}
 

@@ -47,6 +47,7 @@ def request_body(
     ranges: Mapping[str, tuple[Amount, Amount]] | None = None,
     accuracy: str | None = None,
     weights: Mapping[str, int] | None = None,
+    edges: int | None = None,
 ) -> dict[str, Any]:
     """The one body that `check`, `dummy` and `submit` share. Amounts travel as decimal strings: `0.1` means a tenth, exactly."""
     privacy = {
@@ -59,6 +60,8 @@ def request_body(
         body["rows_per_group"] = rows_per_group
     if ranges:
         body["ranges"] = {column: {"low": str(low), "high": str(high)} for column, (low, high) in ranges.items()}
+    if edges is not None:
+        body["edges"] = edges
     if weights:
         body["weights"] = dict(weights)
     return body
@@ -70,7 +73,7 @@ class Client:
     `url` and `key` default to the configuration (environment, then config file). `language` of words ("zh", "en") defaults to the
     locale's; `timeout` is seconds per request, beyond what a long poll asks for; `state` is the file that remembers logs. The keyword
     arguments of a job are those of `request_body`: `licence`, `scenario`, `epsilon` or `rho` or `accuracy` ("50", "2%"), `delta`,
-    `groups_per_unit`, `rows_per_group`, `ranges={"column": (low, high)}`, `weights={"label": 2}`.
+    `groups_per_unit`, `rows_per_group`, `ranges={"column": (low, high)}`, `weights={"label": 2}`, `edges`.
     """
 
     def __init__(

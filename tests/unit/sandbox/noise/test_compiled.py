@@ -32,6 +32,11 @@ AGGREGATES = (
     "SUM(fee) / COUNT(*)",
     "VAR_POP(fee)",
     "STDDEV(score)",
+    "MEDIAN(fee)",
+    "QUANTILE_CONT(score, 0.137)",
+    "MIN(days)",
+    "MAX(fee)",
+    "COUNT(DISTINCT note)",
 )
 KEYS = ("city", "urgent", "note", "born", "days", "year(born)")
 

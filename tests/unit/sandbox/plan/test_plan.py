@@ -60,7 +60,12 @@ def opendp_loss(plan: Plan) -> tuple[float, float]:
     rho = delta = 0.0
     for draw in plan.draws:
         cap, groups = plan.total(draw.total).cap, plan.groups_per_unit
-        if draw.threshold is None:
+        if plan.total(draw.total).kind == "quantile":
+            space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
+            part, whole = plan.total(draw.total).quantile
+            miss = cap if part in (0, whole) else cap * max(part, whole - part)
+            rho += groups * dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale=draw.scale).map(miss)
+        elif draw.threshold is None:
             space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
             rho += dp.m.make_gaussian(*space, scale=draw.scale).map(math.nextafter(cap * math.sqrt(groups), math.inf))
         else:
