@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Select, String, Table, func, select
+from sqlalchemy import Connection, Engine, MetaData, Select, String, Table, func, select
 
 from infra.database import open_engine, reading, writing
 from infra.journal.checkpoint import Checkpoint
@@ -63,7 +63,7 @@ def audit(log_dir: Path, vkeys: Sequence[str], engine: Engine | None = None, *, 
     with tempfile.TemporaryDirectory(prefix="yunei-audit-") as folder:
         scratch = open_engine(f"sqlite:///{folder}/replay.db", scratch=True)
         try:
-            metadata.create_all(scratch, tables=list(PROJECTIONS))
+            _make_tables(scratch)
             replay = _Replay(files, scratch, report)
             replay.tree(*_checkpoints(files, vkeys, remembered, report))
             if engine is not None:
@@ -78,6 +78,16 @@ def audit(log_dir: Path, vkeys: Sequence[str], engine: Engine | None = None, *, 
         finally:
             scratch.dispose()
     return report
+
+
+def _make_tables(scratch: Engine) -> None:
+    """The projections with their keys and constraints, but no index that only helps the questions of a server; rows lie in their key's tree."""
+    lean = MetaData(naming_convention=metadata.naming_convention)
+    for table in PROJECTIONS:
+        copy = table.to_metadata(lean)
+        copy.indexes.clear()
+        copy.dialect_options["sqlite"]["with_rowid"] = False
+    lean.create_all(scratch)
 
 
 def rebuild(engine: Engine) -> None:
@@ -224,19 +234,28 @@ class _Replay:
         """Project entries `first`… into the scratch tables, until one does not fit."""
         if self._halted:
             return
-        with writing(self.scratch) as connection:
-            for index, body in enumerate(bodies, first):
-                try:
-                    with connection.begin_nested():
-                        recorded = read_entry(index, body)
-                        project(Writer(connection), recorded)
-                except (UnreadableEntry, DoesNotFit) as error:
-                    reason = f"{error.table} {error.key}" if isinstance(error, DoesNotFit) else "unreadable"
-                    self._report.findings.append(found.IMPOSSIBLE(index=index, reason=reason))
-                    self._halted = True
-                    return
-                self._report.kinds[recorded.kind] = self._report.kinds.get(recorded.kind, 0) + 1
-                self._look(recorded)
+        fitting, misfit = self._try(first, bodies)
+        if misfit is not None:  # the whole batch was undone with it: apply what came before it again
+            self._try(first, bodies[:fitting])
+            self._report.findings.append(found.IMPOSSIBLE(index=first + fitting, reason=misfit))
+            self._halted = True
+
+    def _try(self, first: int, bodies: Sequence[bytes]) -> tuple[int, str | None]:
+        """How many entries fit and why the next does not. All of them are projected, or none."""
+        read: list[Recorded] = []
+        try:
+            with writing(self.scratch) as connection:
+                writer = Writer(connection)
+                for index, body in enumerate(bodies, first):
+                    recorded = read_entry(index, body)
+                    project(writer, recorded)
+                    read.append(recorded)
+        except (UnreadableEntry, DoesNotFit) as error:
+            return len(read), f"{error.table} {error.key}" if isinstance(error, DoesNotFit) else "unreadable"
+        for recorded in read:
+            self._report.kinds[recorded.kind] = self._report.kinds.get(recorded.kind, 0) + 1
+            self._look(recorded)
+        return len(read), None
 
     def _look(self, recorded: Recorded) -> None:
         if recorded.at < self._at:
