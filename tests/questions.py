@@ -35,7 +35,9 @@ def column(name: str, type: str, low: object = None, high: object = None, **more
     return Column.model_validate({"name": name, "type": type, "title": _title(name), "low": low, "high": high, **more})
 
 
-def snapshot(name: str, columns: Sequence[Column], *, unit: str | None = None, groups: int = 3, rows: int = 4, about: int = 10_000) -> Snapshot:
+def snapshot(
+    name: str, columns: Sequence[Column], *, unit: str | None = None, space: str = "person", groups: int = 3, rows: int = 4, about: int = 10_000
+) -> Snapshot:
     dataset = Dataset(
         name=name,
         title=_title(name),
@@ -45,7 +47,7 @@ def snapshot(name: str, columns: Sequence[Column], *, unit: str | None = None, g
         updated_on=date(2025, 1, 1),
         grade="general-2",
         share=Share(attribute="conditional", reason=_title("含个人信息"), basis="《办法》第十二条"),
-        unit=None if unit is None else Unit(column=unit, space="person", title=_title("自然人")),
+        unit=None if unit is None else Unit(column=unit, space=space, title=_title("自然人")),
         bounds=None if unit is None else Bounds(groups_per_unit=groups, rows_per_group=rows),
         approximate_rows=about,
         columns=tuple(columns),
@@ -76,6 +78,7 @@ VISITS = (
 )
 HOSPITALS = (column("hospital", "integer"), column("level", "text", domain=LEVELS), column("beds", "integer", 1, 5000), column("area", "text"))
 PERSONS = (column("pid", "integer", uses=IDENTIFYING), column("sex", "text"), column("born", "integer", 1900, 2025))
+FIRMS = (column("firm", "integer", uses=IDENTIFYING), column("staff", "integer", 0, 1000))
 CITY_FACTS = (column("city", "text", domain=CITIES), column("people", "integer", 1, 10_000_000))
 
 CATALOGUE = Catalogue(
@@ -84,6 +87,7 @@ CATALOGUE = Catalogue(
         snapshot("hospitals", HOSPITALS),
         snapshot("persons", PERSONS, unit="pid"),
         snapshot("city_facts", CITY_FACTS),
+        snapshot("firms", FIRMS, unit="firm", space="firm"),
     )
 )
 ARROW = {
@@ -146,8 +150,19 @@ def city_facts() -> pa.Table:
     return arrow(CITY_FACTS, [[city, 1000 * (place + 1)] for place, city in enumerate(CITIES)])
 
 
+def persons(pids: Iterable[int | None]) -> pa.Table:
+    """Of every unit but some, one row or two: a function of the unit alone, so that deleting a unit deletes its rows here too."""
+    rows = []
+    for pid in dict.fromkeys(pids):
+        for copy in range(0 if pid is not None and pid % 5 == 4 else 1 if pid is None or pid % 3 else 2):
+            salt = 7 * (pid or 0) + 31 * copy
+            rows.append([pid, (None, "男", "女")[salt % 3], None if salt % 11 == 0 else 1930 + salt * 13 % 90])
+    return arrow(PERSONS, rows)
+
+
 def tables(visits: Iterable[Sequence[Any]]) -> dict[str, pa.Table]:
-    return {"visits": arrow(VISITS, visits), "hospitals": hospitals(), "city_facts": city_facts()}
+    rows = list(visits)
+    return {"visits": arrow(VISITS, rows), "hospitals": hospitals(), "city_facts": city_facts(), "persons": persons(row[0] for row in rows)}
 
 
 def scanned(plan: Plan, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from policies.catalogue import Use
+from sandbox.plan import problems as refusals
 from sandbox.sql import casts, dates, problems
 from sandbox.sql.expr import Call, Expr, Literal
 from sandbox.sql.fragment import fragment
@@ -49,6 +50,10 @@ class Binder:
         """A meaning for the whole node, found before its parts are looked at."""
         return None
 
+    def subquery(self, node: exp.Expr) -> Expr:
+        """A subquery as an operand: IN, EXISTS, or a single value."""
+        raise problems.SUBQUERY(fragment=self.piece(node))
+
     def inner(self, node: exp.Expr) -> Expr:
         """Binds the condition of CASE, whose columns decide rather than contribute."""
         return self.bind(node)
@@ -74,6 +79,10 @@ class Binder:
             return self.column(node)
         if isinstance(node, AGGREGATES):
             return self.aggregate(node)
+        if isinstance(node, exp.Window):
+            raise problems.WINDOW(fragment=self.piece(node))
+        if isinstance(node, (exp.Exists, exp.Query)) or (isinstance(node, exp.In) and node.args.get("query") is not None):
+            return self.subquery(node)
         special = _SPECIAL.get(type(node))
         if special is not None:
             return special(self, node)
@@ -81,6 +90,8 @@ class Binder:
             name, places = SHAPES[type(node)]
             bound = self.call(node, FUNCTIONS[name], self.operands(node, places))
             return FUNCTIONS["not"].rule([bound]) if node.args.get("negate") else bound
+        if isinstance(node, exp.Func):
+            raise unknown_function(node, node.sql_name(), self.piece(node))
         raise problems.NOT_SUPPORTED(fragment=self.piece(node), element=type(node).__name__)
 
     def operands(self, node: exp.Expr, places: Sequence[str]) -> list[Expr]:
@@ -235,12 +246,13 @@ _SPECIAL: Mapping[type[exp.Expr], Callable[[Binder, exp.Expr], Expr]] = {
 
 
 class Rows(Binder):
-    """Expressions over rows. `use` is what the columns met are used for; in an aggregate's argument the job's narrower ranges hold, except
-    inside conditions. `aliases` are the select list's, which DuckDB lets a query use where no column has the name."""
+    """Expressions over rows. `use` is what the columns met are used for (None: nothing yet, they are passed on); in an aggregate's
+    argument the job's narrower ranges hold, except inside conditions. `aliases` are the select list's, which DuckDB lets a query use where
+    no column has the name."""
 
-    def __init__(self, scope: Scope, use: Use, *, narrowed: bool = False, aliases: Mapping[str, exp.Expr] | None = None) -> None:
+    def __init__(self, scope: Scope, use: Use | None, *, narrowed: bool = False, aliases: Mapping[str, exp.Expr] | None = None) -> None:
         super().__init__(scope)
-        self.use: Use = use
+        self.use: Use | None = use
         self.narrowed = narrowed
         self.aliases = aliases or {}
         self.expanding: set[str] = set()
@@ -248,7 +260,13 @@ class Rows(Binder):
     def column(self, node: exp.Column) -> Expr:
         found = self.scope.find(node)
         if found is not None:
-            return self.scope.read(*found, self.use, narrowed=self.narrowed)
+            _, item = found
+            if item.identifying and not self.scope.is_unit(item.column):  # another table's unit column, or something computed from one
+                if self.use == "key":
+                    raise refusals.UNIT_KEY(fragment=self.piece(node), column=item.name)
+                if self.use in ("aggregate", "distinct"):
+                    raise refusals.UNIT_AGGREGATE(fragment=self.piece(node), column=item.name)
+            return self.scope.read(item, self.use, narrowed=self.narrowed)
         name = node.name.casefold()
         if node.table or name not in self.aliases or name in self.expanding:
             raise self.scope.unknown(node)
@@ -260,9 +278,14 @@ class Rows(Binder):
 
     def aggregate(self, node: exp.Expr) -> Expr:
         zh, en = {"filter": ("WHERE 或 FILTER 中", "WHERE or FILTER"), "key": ("GROUP BY 中", "GROUP BY"), "join": ("连接条件中", "ON")}.get(
-            self.use, ("另一个汇总函数中", "another aggregate")
+            self.use or "", ("另一个汇总函数中", "another aggregate")
         )
         raise problems.MISPLACED_AGGREGATE(fragment=self.piece(node), place_zh=zh, place_en=en)
+
+    def subquery(self, node: exp.Expr) -> Expr:
+        if self.use == "join":
+            raise problems.SUBQUERY(fragment=self.piece(node))
+        return self.scope.shared.resolve(self, node)
 
     def inner(self, node: exp.Expr) -> Expr:
         narrowed, self.narrowed = self.narrowed, False

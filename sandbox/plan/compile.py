@@ -18,14 +18,20 @@ from sandbox.plan import problems as refusals
 from sandbox.plan.accuracy import Supposed, best_weights, rho_for
 from sandbox.plan.ask import Ask
 from sandbox.plan.bind import Rows
+from sandbox.plan.block import derive, with_ctes
 from sandbox.plan.dense import rows_for
+from sandbox.plan.domains import allowed
 from sandbox.plan.emit import finish_sql, shard_sql
 from sandbox.plan.ir import Frontier, Project
 from sandbox.plan.model import MOST_EDGES, Bound, Key, Output, Plan, Scan
+from sandbox.plan.naming import aliases_of, position
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
 from sandbox.plan.price import asked_loss, price, score_error
-from sandbox.plan.relation import Source, allowed, job_ranges, read_from
-from sandbox.plan.scope import Scope
+from sandbox.plan.prune import pruned, read_columns
+from sandbox.plan.ranges import all_taken, stored_ranges
+from sandbox.plan.relation import Source, read_from
+from sandbox.plan.scope import Scope, Shared
+from sandbox.plan.subquery import condition, resolve
 from sandbox.plan.totals import Totals
 from sandbox.plan.width import SPREADS, Form, Linear, NoWidth, Unsaid, constant_width, expected_width, form_of, noisy, width_sql
 from sandbox.sql import problems
@@ -52,10 +58,13 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     tree = parse(sql)
     if not tree.expressions:
         raise problems.EMPTY()
-    scope = Scope(sql, {})
-    aliases = {item.alias.casefold(): item.this for item in reversed(tree.expressions) if isinstance(item, exp.Alias)}
-    source = read_from(tree, catalogue, scope, aliases)
-    scope.ranges = job_ranges(ask.ranges, scope.tables)
+    scope = Scope(sql, Shared(catalogue, *stored_ranges(ask.ranges, tree, catalogue), derive, resolve, condition))
+    scope.ctes = with_ctes(tree, scope)
+    _outermost(tree, sql)
+    aliases = aliases_of(tree)
+    source = read_from(tree, scope, aliases)
+    if scope.owner is None:
+        raise refusals.NO_PRIVATE_TABLE()
     keys = _keys(tree, scope, aliases)
     made = [_key(place, key, scope, source) for place, key in enumerate(keys)]
     bounds, notes = _bounds(source, ask, made)
@@ -64,7 +73,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     totals = Totals(bounds.rows_per_group, ask.edges or MOST_EDGES)
     if not public:
         totals.units()
-    outer = Outer(scope, keys, totals, aliases, source.owner.unit.name)
+    outer = Outer(scope, keys, totals, aliases, _unit_name(scope))
     select = [Selected.of(item, outer) for item in tree.expressions]
     _labels(select)
     having = tree.args.get("having")
@@ -73,11 +82,12 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     if not totals.totals:
         raise (refusals.NOTHING_PRIVATE() if keys else refusals.UNIT_ROWS(fragment=fragment(tree.expressions[0], sql)))
 
+    all_taken(scope.shared)
     most = max((total.candidates for total in totals.totals if total.kind == "quantile"), default=0)
     if public and _product(made) * most > MOST_CHOICES:
         raise refusals.TOO_MANY_CANDIDATES(groups=_product(made), candidates=most, limit=MOST_CHOICES)
     pieces = [next((item.label for item in select if _mentions(item.expr, total.name)), total.name) for total in totals.totals]
-    expected = max(1, source.private.dataset.approximate_rows // max(1, _product(made))) if public else 1000
+    expected = max(1, max(dataset.approximate_rows for dataset in scope.shared.private) // max(1, _product(made))) if public else 1000
     supposed = Supposed({total.name: total for total in totals.totals}, expected, bounds.rows_per_group)
     weights = _weights(ask.weights, select, totals) or best_weights(totals.totals, supposed)
     privacy, groups = ask.privacy, bounds.groups_per_unit
@@ -91,7 +101,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     scales = {draw.total: draw.scale for draw in draws}
     choose = None if public and _product(made) <= bounds.groups_per_unit else bounds.groups_per_unit
     frontier = Frontier(
-        Project(source.relation, source.owner, tuple(key.expr for key in keys), tuple(totals.values)),
+        pruned(Project(source.relation(), scope.owner, tuple(key.expr for key in keys), tuple(totals.values))),
         tuple(totals.totals),
         tuple(key.domain for key in made),
         bounds.rows_per_group,
@@ -100,8 +110,8 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     )
     return Plan(
         query=canonical(tree),
-        space=source.owner.space,
-        scans=_scans(scope),
+        space=scope.owner.space,
+        scans=_scans(scope, frontier.of),
         keys=tuple(made),
         totals=tuple(totals.totals),
         draws=draws,
@@ -127,12 +137,12 @@ def _keys(tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr]) -> li
     nodes = [item.unalias() for item in tree.expressions if not has_aggregate(item)] if group.args.get("all") else list(group.expressions)
     keys: list[GroupKey] = []
     for node in nodes:
-        node = _position(node.unnest(), tree, scope)
+        node = position(node.unnest(), tree, scope)
         expr = Rows(scope, "key", aliases=aliases).bind(node)
         piece = fragment(node, scope.text)
         for column in columns(expr):
             if scope.is_unit(column):
-                raise refusals.UNIT_KEY(fragment=piece, column=column.name)
+                raise refusals.UNIT_KEY(fragment=piece, column=column.shown)
         if not any(columns(expr)):
             raise refusals.CONSTANT_KEY(fragment=piece)
         if expr.type.kind not in ("exact", "text", "date", "boolean") or expr.type.scale:
@@ -143,28 +153,14 @@ def _keys(tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr]) -> li
     return keys
 
 
-def _position(node: exp.Expr, tree: exp.Select, scope: Scope) -> exp.Expr:
-    """What an ordinal or an alias stands for. A column of that name comes before an alias, as in DuckDB."""
-    if isinstance(node, exp.Literal) and not node.is_string:
-        place = int(node.this) if str(node.this).isdigit() else 0
-        if not 1 <= place <= len(tree.expressions):
-            raise problems.ORDINAL(fragment=fragment(node, scope.text), count=len(tree.expressions))
-        node = tree.expressions[place - 1].unalias().unnest()
-    elif isinstance(node, exp.Column) and not node.table and scope.find(node) is None:
-        named = [item.this for item in tree.expressions if isinstance(item, exp.Alias) and item.alias.casefold() == node.name.casefold()]
-        node = named[0].unnest() if named else node
-    return node
-
-
 def _key(place: int, key: GroupKey, scope: Scope, source: Source) -> Key:
     """A plain column with a domain is a public key; what WHERE says about it narrows the domain. Everything else is private."""
     kind = {"exact": "integer"}.get(key.expr.type.kind, key.expr.type.kind)
     domain: tuple[KeyValue, ...] | None = None
     if isinstance(key.expr, Column):
-        column = scope.by_alias(key.expr.table).dataset.get(key.expr.name)
-        assert column is not None
-        if column.domain is not None:
-            domain = allowed(column.domain, key.expr, source.where)
+        declared = scope.field(key.expr).domain
+        if declared is not None:
+            domain = allowed(declared, key.expr, source.where)
             if not domain:
                 raise refusals.NO_KEYS_LEFT(fragment=fragment(key.node, scope.text))
     return Key(f"k{place}", cast(Literal["integer", "text", "date", "boolean"], kind), domain)
@@ -175,13 +171,12 @@ def _product(keys: Sequence[Key]) -> int:
 
 
 def _bounds(source: Source, ask: Ask, keys: Sequence[Key]) -> tuple[Bounds, list[Bound]]:
-    """The job's bounds where it narrows the catalogue's; no more groups than there are public keys."""
-    limits = source.private.dataset.bounds
-    assert limits is not None
+    """The job's bounds where it narrows the catalogue's, of several datasets the widest; no more groups than there are public keys."""
+    limits = [dataset.bounds for dataset in source.scope.shared.private if dataset.bounds is not None]
     chosen: dict[str, int] = {}
     notes: list[Bound] = []
     for name in ("groups_per_unit", "rows_per_group"):
-        limit, asked = getattr(limits, name), getattr(ask, name)
+        limit, asked = max(getattr(item, name) for item in limits), getattr(ask, name)
         if asked is not None and asked > limit:
             raise refusals.BOUND_WIDENED(name=name, asked=asked, limit=limit)
         chosen[name] = limit if asked is None else asked
@@ -325,17 +320,28 @@ def _number(tree: exp.Select, clause: str, scope: Scope) -> int | None:
     return int(count.this)
 
 
-def _scans(scope: Scope) -> tuple[Scan, ...]:
+def _scans(scope: Scope, project: Project) -> tuple[Scan, ...]:
     """Each table with the only columns the shard query reads."""
     scans = []
-    for table in scope.tables:
-        read = {use.column for use in scope.uses if use.dataset == table.dataset.name}
-        if table.dataset.unit is not None:
-            read.add(table.dataset.unit.column)
-        named = tuple(column.name for column in table.dataset.columns if column.name in read)
-        snapshot = table.snapshot
-        scans.append(Scan(table.dataset.name, snapshot.version, snapshot.digest, table.dataset.private, table.alias, named))
+    for alias, read in sorted(read_columns(project).items(), key=lambda item: int(item[0][1:])):
+        snapshot = scope.shared.scanned[alias]
+        dataset = snapshot.dataset
+        named = tuple(column.name for column in dataset.columns if column.name in read) or (dataset.columns[0].name,)
+        scans.append(Scan(dataset.name, snapshot.version, snapshot.digest, dataset.private, alias, named))
     return tuple(scans)
+
+
+def _outermost(tree: exp.Select, sql: str) -> None:
+    """What only subqueries have. Raises `sql_select_distinct`, `sql_window`."""
+    for name, kind in (("distinct", problems.DISTINCT_ROWS), ("qualify", problems.WINDOW)):
+        if tree.args.get(name) is not None:
+            raise kind(fragment=fragment(tree if name == "distinct" else tree.args[name], sql))
+
+
+def _unit_name(scope: Scope) -> str:
+    """What the query calls the unit, or else the catalogue."""
+    named = (item.name for table in scope.tables for item in table.fields if scope.is_unit(item.column))
+    return next(named, next(dataset.unit.column for dataset in scope.shared.private if dataset.unit is not None))
 
 
 def _mentions(expr: Expr, name: str) -> bool:

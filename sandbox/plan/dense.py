@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
-from sandbox.plan.emit import fixed_point, key_sql, relation_sql
-from sandbox.plan.ir import Filter, Frontier, Scan
+from sandbox.plan.emit import fixed_point, key_sql
+from sandbox.plan.ir import Frontier, Scan
 from sandbox.plan.model import BINNED, VALUED, Rows, Total
+from sandbox.plan.source_sql import derived_column, from_where
 from sandbox.sql.expr import Column, Expr, emit, quoted
 
 MOST_KEYS = 64  # beyond, most cells of the unit × key matrix are empty and the hash plan is the faster one
@@ -49,8 +50,12 @@ def stored(value: Expr, total: Total) -> Column | None:
     if total.kind in ("units", "count"):
         present = getattr(value, "op", None) == "present" and len(getattr(value, "args", ())) == 1
         inner = value.args[0] if present else None  # type: ignore[union-attr]  # only a call has an op
-        return inner if isinstance(inner, Column) and inner.type.kind not in ("float", "boolean") else None
-    return value if isinstance(value, Column) and value.type.kind == "exact" and value.type.scale == total.decimals else None
+        return inner if isinstance(inner, Column) and inner.type.kind not in ("float", "boolean") and not derived_column(inner) else None
+    return (
+        value
+        if isinstance(value, Column) and not derived_column(value) and value.type.kind == "exact" and value.type.scale == total.decimals
+        else None
+    )
 
 
 def _plain_columns(frontier: Frontier) -> tuple[tuple[str, str], ...] | None:
@@ -87,5 +92,4 @@ def _select(frontier: Frontier) -> str:
         else:
             inner.append(f"{emit(value)} AS {name}")
             outer.append(f"{fixed_point(name, value.type, total, about_centre=False)} AS {name}" if total.kind in VALUED else name)
-    of, where = (rows.of.of, f" WHERE {emit(rows.of.predicate)}") if isinstance(rows.of, Filter) else (rows.of, "")
-    return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {relation_sql(of)}{where}) AS rows WHERE u IS NOT NULL"
+    return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} {from_where(rows.of)}) AS rows WHERE u IS NOT NULL"

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from policies.catalogue import KeyValue
-from sandbox.plan.ir import Filter, Frontier, Join, Relation, Scan
+from sandbox.plan.ir import Frontier
 from sandbox.plan.model import BINNED, VALUED, Total
+from sandbox.plan.source_sql import derived_column, from_where
 from sandbox.sql.expr import Column, Expr, emit, float_literal, integer_literal, quoted, text_literal
 from sandbox.sql.numbers import FLOAT_CLAMP
 from sandbox.sql.types import Type
@@ -75,24 +76,14 @@ def _rows(frontier: Frontier) -> str:
     outputs = [f"{emit(rows.owner.unit)} AS u"]
     outputs += [f"{key_sql(key)} AS k{place}" for place, key in enumerate(rows.keys)]
     outputs += [f"{emit(value)} AS v{place}" for place, value in enumerate(rows.values) if value is not None]
-    if isinstance(rows.of, Filter):
-        return f"SELECT {', '.join(outputs)} FROM {relation_sql(rows.of.of)} WHERE {emit(rows.of.predicate)}"
-    return f"SELECT {', '.join(outputs)} FROM {relation_sql(rows.of)}"
-
-
-def relation_sql(relation: Relation) -> str:
-    if isinstance(relation, Scan):
-        return quoted(relation.alias)
-    assert isinstance(relation, Join)
-    joined = f"{relation_sql(relation.left)} {'LEFT ' if relation.kind == 'left' else ''}"
-    if relation.on is None:
-        return f"{joined}CROSS JOIN {quoted(relation.right.alias)}"
-    return f"{joined}JOIN {quoted(relation.right.alias)} ON {emit(relation.on)}"
+    return f"SELECT {', '.join(outputs)} {from_where(rows.of)}"
 
 
 def key_sql(key: Expr) -> str:
-    """A key in its wire type; a column is read in it already."""
-    return f"TRY_CAST({emit(key)} AS BIGINT)" if key.type.kind == "exact" and not isinstance(key, Column) else emit(key)
+    """A key in its wire type; a stored column is read in it already."""
+    return (
+        f"TRY_CAST({emit(key)} AS BIGINT)" if key.type.kind == "exact" and (not isinstance(key, Column) or derived_column(key)) else emit(key)
+    )
 
 
 def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:

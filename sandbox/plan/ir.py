@@ -1,26 +1,35 @@
 """The relations of a query as a small algebra: what ownership is decided on and shard SQL is written from.
 
-Scan → Join → Filter → Project → Frontier. Everything left of the frontier is exact and never leaves the wall; the frontier is the one place
-where rows of many units meet. A relation is public or owned: each of its rows belongs to exactly one unit, whose id can be computed from
-the row (docs/proofs/ownership.md).
+Scan, Derived, Join, Filter → Project → Frontier. A derived table holds a block: a selection, a grouping of each unit's own rows, or a union.
+Everything left of the frontier is exact and never leaves the wall; the frontier is the one place where rows of many units meet. A relation
+is public or owned: each of its rows belongs to exactly one unit, whose id can be computed from the row (docs/proofs/ownership.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from policies.catalogue import KeyValue
 from sandbox.plan.model import Total
-from sandbox.sql.expr import Column, Expr
+from sandbox.sql.expr import Call, Column, Expr, walk
+
+UNIT = "u"  # the column in which an owned derived table carries its unit; its other columns are c0, c1, …
+PER_UNIT = frozenset({"agg rows", "agg values", "agg distinct", "agg total", "agg least", "agg greatest"})  # aggregates of a multiset of rows
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a relation's rows are: the unit space and the expression that gives the unit's id."""
+    """Whose a relation's rows are: the unit space, the column that gives the unit's id, and others that equal it on every row."""
 
     space: str
     unit: Column
+    same: tuple[Column, ...] = ()
+
+    def names(self, expr: Expr) -> bool:
+        """Whether the expression is the unit's id, on every row."""
+        return isinstance(expr, Column) and any((expr.table, expr.name) == (item.table, item.name) for item in (self.unit, *self.same))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,22 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """The rows of a block under an alias of their own: columns c0, c1, … and, when owned, the unit, asked for or not."""
+
+    alias: str
+    of: Block
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
+    """`lookup`: the right side has at most one row for each left one, so that a left join changes neither rows nor their number."""
+
     left: Relation
-    right: Scan
-    kind: Literal["inner", "left"]
+    right: Scan | Derived
+    kind: Literal["inner", "left", "semi", "anti"]
     on: Expr | None  # None: every pair of rows (the equality then stands in WHERE)
+    lookup: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,38 @@ class Filter:
     predicate: Expr
 
 
-Relation = Scan | Join | Filter
+Relation = Scan | Derived | Join | Filter
+Items = tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """One row per row of `of`, windows included; `qualify` then keeps some."""
+
+    of: Relation
+    items: Items
+    qualify: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One row per combination of the keys; when `of` is owned the unit is a key too, so that each group is of one unit's rows."""
+
+    of: Relation
+    keys: tuple[Expr, ...]
+    items: Items
+    having: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """All rows of both, columns by position."""
+
+    left: Block
+    right: Block
+
+
+Block = Select | Group | Union
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +127,13 @@ class Frontier:
     seldom: bool = False
 
 
+Why = Literal["outer", "two", "spaces", "union", "window", "aggregate"]
+
+
 class Unowned(Exception):
     """The relation's rows do not each belong to one unit; `why` names the rule that failed."""
 
-    def __init__(self, why: Literal["outer", "two"], at: Join) -> None:
+    def __init__(self, why: Why, at: Relation | Block) -> None:
         super().__init__(why)
         self.why, self.at = why, at
 
@@ -87,16 +141,91 @@ class Unowned(Exception):
 def owner(relation: Relation) -> Owner | None:
     """Who owns the relation's rows; None when it is public. Raises Unowned when nobody does, or two do.
 
-    scan: as declared. filter: as its input. join with public, or of public with owned: the owned side must be preserved, so that no
-    row appears that has no unit. Two owned sides: never here, even on equality of units.
+    scan: as declared. derived: as its block. filter: as its input. join with public: the owned side must be preserved, so that no row
+    appears that has no unit. join of two owned sides: of one space, and equality of their units is a condition at the top level.
     """
     if isinstance(relation, Scan):
         return relation.owner
+    if isinstance(relation, Derived):
+        inside = block_owner(relation.of)
+        if inside is None:
+            return None
+        same = tuple(Column(relation.alias, name, kind.type) for name, kind in items_of(relation.of) if name in unit_items(relation.of))
+        return Owner(inside.space, Column(relation.alias, UNIT, inside.unit.type), same)
     if isinstance(relation, Filter):
+        _plain(relation.predicate, relation)
         return owner(relation.of)
+    if relation.on is not None:
+        _plain(relation.on, relation)
     left, right = owner(relation.left), owner(relation.right)
-    if left is not None and right is not None:
+    if left is None or right is None:
+        if left is None and right is not None and relation.kind != "inner":
+            raise Unowned("outer", relation)
+        return left or right
+    if left.space != right.space or left.unit.type.kind != right.unit.type.kind:
+        raise Unowned("spaces", relation)
+    if not any(equates(term, left, right) for term in conjuncts(relation.on)):
         raise Unowned("two", relation)
-    if right is not None and relation.kind == "left":
-        raise Unowned("outer", relation)
-    return left or right
+    if relation.kind == "inner":
+        return Owner(left.space, left.unit, (*left.same, right.unit, *right.same))
+    return left
+
+
+def block_owner(block: Block) -> Owner | None:
+    """As `owner`. selection: its input's, and every window is partitioned by the unit. grouping: its input's, the unit being a key and the
+    aggregates functions of the multiset of rows. union: both sides owned in one space, or both public."""
+    if isinstance(block, Union):
+        left, right = block_owner(block.left), block_owner(block.right)
+        if left is None and right is None:
+            return None
+        if left is None or right is None or left.space != right.space or left.unit.type.kind != right.unit.type.kind:
+            raise Unowned("union", block)
+        return left
+    whose = owner(block.of)
+    made = [expr for _, expr in block.items]
+    last = block.qualify if isinstance(block, Select) else block.having
+    for expr in made if last is None else [*made, last]:
+        for item in walk(expr):
+            if not isinstance(item, Call):
+                continue
+            if item.op == "over" and (isinstance(block, Group) or (whose is not None and not (item.args and whose.names(item.args[0])))):
+                raise Unowned("window", block)
+            if item.op in PER_UNIT and isinstance(block, Select):
+                raise Unowned("aggregate", block)
+    return whose
+
+
+def items_of(block: Block) -> Items:
+    return items_of(block.left) if isinstance(block, Union) else block.items
+
+
+def unit_items(block: Block) -> frozenset[str]:
+    """The block's columns that are the unit's id on every row."""
+    if isinstance(block, Union):
+        return unit_items(block.left) & unit_items(block.right)
+    whose = owner(block.of)
+    return frozenset() if whose is None else frozenset(name for name, expr in block.items if whose.names(expr))
+
+
+def equates(term: Expr, left: Owner, right: Owner) -> bool:
+    """Whether the condition is equality of the two units."""
+    if not isinstance(term, Call) or term.op != "eq" or len(term.args) != 2:
+        return False
+    a, b = term.args
+    return (left.names(a) and right.names(b)) or (left.names(b) and right.names(a))
+
+
+def conjuncts(predicate: Expr | None) -> Iterator[Expr]:
+    """The conditions that all must hold."""
+    if isinstance(predicate, Call) and predicate.op == "and":
+        for arg in predicate.args:
+            yield from conjuncts(arg)
+    elif predicate is not None:
+        yield predicate
+
+
+def _plain(expr: Expr, at: Relation) -> None:
+    """Conditions see one row at a time."""
+    for item in walk(expr):
+        if isinstance(item, Call) and (item.op == "over" or item.op in PER_UNIT):
+            raise Unowned("window" if item.op == "over" else "aggregate", at)

@@ -163,7 +163,7 @@ class Outer(Binder):
         for expr in exprs:
             for column in columns(expr):
                 if self.scope.is_unit(column):
-                    raise refusals.UNIT_AGGREGATE(fragment=piece, column=column.name)
+                    raise refusals.UNIT_AGGREGATE(fragment=piece, column=column.shown)
 
     def _average(self, about: str, count: str) -> Expr:
         """(centre + sum / count), inside the range it must lie in; NULL where the noisy count is below one."""

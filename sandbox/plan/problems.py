@@ -9,13 +9,110 @@ NO_PRIVATE_TABLE = declare(
     zh=("没有涉及受保护的数据", "查询只用到公共表。", "公共表不需要经过沙箱，请直接获取；否则请在 FROM 中加入要统计的数据集。"),
     en=("No protected data", "The query reads public tables only.", "Fetch public tables directly, or name the dataset to be counted in FROM."),
 )
-TWO_PRIVATE_TABLES = declare(
-    "plan_two_private_tables",
-    zh=("一次只能查询一个受保护的数据集", "{fragment} 是第二个受保护的数据集。", "请对每个数据集各提交一个作业；公共表可以连接。"),
+JOIN_UNIT = declare(
+    "plan_join_unit",
+    zh=(
+        "受保护的数据之间须按隐私单元连接",
+        "{fragment} 连接两份受保护的数据，但没有要求两边的隐私单元相等。",
+        "请在 ON 中写明两边的单元列相等，例如 ON a.单元列 = b.单元列；其他条件用 AND 相连，不能放在 OR 之下。",
+    ),
     en=(
-        "One protected dataset at a time",
-        "{fragment} is a second protected dataset.",
-        "Submit one job per dataset; public tables may be joined.",
+        "Protected data is joined on the privacy unit",
+        "{fragment} joins two protected relations without asking that their units be equal.",
+        "Put equality of the two unit columns into ON, e.g. ON a.unit = b.unit, other conditions beside it with AND, never under OR.",
+    ),
+)
+UNIT_SPACES = declare(
+    "plan_unit_spaces",
+    zh=("隐私单元不是同一类", "{fragment} 两边的隐私单元属于不同的单元空间。", "请对每个数据集各提交一个作业。"),
+    en=("Units of different kinds", "The two sides of {fragment} have units of different unit spaces.", "Submit one job per dataset."),
+)
+SUBQUERY_UNIT = declare(
+    "plan_subquery_unit",
+    zh=(
+        "子查询没有限于本行的隐私单元",
+        "{fragment} 用到受保护的数据，但其结果取决于其他单元的记录。",
+        "请按单元关联：单元列 IN (SELECT 单元列 …)，或 EXISTS (SELECT 1 FROM p WHERE p.单元列 = v.单元列)。",
+    ),
+    en=(
+        "The subquery is not about the row's own unit",
+        "{fragment} reads protected data, and what it gives depends on other units' rows.",
+        "Tie it to the unit: unit IN (SELECT unit …), or EXISTS (SELECT 1 FROM p WHERE p.unit = v.unit).",
+    ),
+)
+NOT_IN = declare(
+    "plan_not_in",
+    zh=(
+        "受保护的数据不支持 NOT IN",
+        "{fragment} 遇到空值时会改变所有行的结果。",
+        "请改用 NOT EXISTS (SELECT 1 FROM p WHERE p.单元列 = v.单元列)。",
+    ),
+    en=(
+        "No NOT IN over protected data",
+        "One NULL in {fragment} would change the outcome for every row.",
+        "Write NOT EXISTS (SELECT 1 FROM p WHERE p.unit = v.unit) instead.",
+    ),
+)
+INNER_AGGREGATE = declare(
+    "plan_inner_aggregate",
+    zh=(
+        "子查询汇总了多个隐私单元",
+        "{fragment} 把不同单元的记录合在一起，其结果不属于任何一个单元。",
+        "请在子查询的 GROUP BY 或 DISTINCT 中加上单元列，按单元分别汇总；跨单元的汇总只能在最外层进行。",
+    ),
+    en=(
+        "The subquery aggregates across units",
+        "{fragment} puts rows of several units together: its rows belong to nobody.",
+        "Add the unit column to its GROUP BY or DISTINCT, to aggregate within each unit; only the outermost query aggregates across units.",
+    ),
+)
+INNER_FUNCTION = declare(
+    "plan_inner_function",
+    zh=(
+        "子查询中不支持该汇总",
+        "子查询中的 {fragment} 不是逐单元精确计算的汇总。",
+        "子查询中可用 COUNT、COUNT(DISTINCT)、SUM、AVG、MIN、MAX、COUNT_IF。",
+    ),
+    en=(
+        "Not an aggregate for subqueries",
+        "{fragment} is not computed exactly within one unit.",
+        "In subqueries use COUNT, COUNT(DISTINCT), SUM, AVG, MIN, MAX, COUNT_IF.",
+    ),
+)
+INNER_LIMIT = declare(
+    "plan_inner_limit",
+    zh=(
+        "子查询中不能用 LIMIT",
+        "{fragment} 只取一部分行，取到哪些取决于其他单元的记录。",
+        "请去掉 LIMIT 与 OFFSET；每个单元只取若干行，请用 QUALIFY row_number() OVER (PARTITION BY 单元列 ORDER BY …) <= n。",
+    ),
+    en=(
+        "No LIMIT in a subquery",
+        "{fragment} keeps some rows, and which ones depends on other units' rows.",
+        "Leave LIMIT and OFFSET out; to keep some rows of each unit use QUALIFY row_number() OVER (PARTITION BY unit ORDER BY …) <= n.",
+    ),
+)
+WINDOW_UNIT = declare(
+    "plan_window_unit",
+    zh=("窗口须按隐私单元划分", "{fragment} 的窗口跨越多个单元。", "请在 PARTITION BY 中加上单元列。"),
+    en=("Windows are per unit", "The window of {fragment} spans several units.", "Add the unit column to PARTITION BY."),
+)
+WINDOW_ORDER = declare(
+    "plan_window_order",
+    zh=("窗口没有排序", "{fragment} 没有 ORDER BY，其结果没有定义。", "请在 OVER 中加上 ORDER BY。"),
+    en=("The window has no order", "Without ORDER BY the value of {fragment} is not defined.", "Add ORDER BY inside OVER."),
+)
+UNION_OWNED = declare(
+    "plan_union_owned",
+    zh=(
+        "UNION ALL 两边须是同一类单元的数据",
+        "{fragment} 把受保护的行与公共的行，或不同单元空间的行放在一起。",
+        "请只合并同一单元空间的受保护数据；公共表请用 JOIN 连接。",
+    ),
+    en=(
+        "UNION ALL takes units of one kind",
+        "{fragment} puts protected rows beside public ones, or units of different spaces together.",
+        "Unite protected data of one unit space only; join public tables instead.",
     ),
 )
 JOIN_SIDE = declare(

@@ -1,129 +1,197 @@
-"""FROM, JOIN and WHERE into a relation whose every row is owned by one unit, and what WHERE says about public keys."""
+"""FROM, JOIN and WHERE into a relation whose every row is owned by one unit, or which is public."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from fractions import Fraction
+from typing import Literal
 
 from sqlglot import exp
 
-from policies.catalogue import Catalogue, KeyValue
 from sandbox.plan import problems as refusals
-from sandbox.plan.ask import Range
 from sandbox.plan.bind import Rows
-from sandbox.plan.ir import Filter, Join, Owner, Relation, Scan, Unowned, owner
-from sandbox.plan.scope import Scope, Table
+from sandbox.plan.ir import Filter, Join, Owner, Relation, Unowned, conjuncts, equates, owner
+from sandbox.plan.scope import Scope, Table, scanned_table
 from sandbox.sql import problems
-from sandbox.sql.expr import Call, Column, Expr, Literal, columns
+from sandbox.sql.expr import Call, Column, Expr, columns
 from sandbox.sql.fragment import fragment
 from sandbox.sql.functions import FUNCTIONS
+from sandbox.sql.parse import chain
+
+Kind = Literal["inner", "left"]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    relation: Relation
-    owner: Owner
-    private: Table
+    """FROM and WHERE, bound. `where` is the condition on the rows themselves, `correlated` those that tie them to rows of the query around."""
+
+    scope: Scope
+    base: Relation
     where: Expr | None
+    correlated: tuple[Expr, ...] = ()
+
+    def relation(self) -> Relation:
+        """The rows, with every table that subqueries brought in by now. Raises Unowned."""
+        made = self.base
+        for _, join in self.scope.attached:
+            made = Join(made, join.right, join.kind, join.on, join.lookup)
+        made = made if self.where is None else Filter(made, self.where)
+        if owner(made) != self.scope.owner:
+            raise AssertionError("what subqueries bring in changes nobody's rows")
+        return made
 
 
-def read_from(tree: exp.Select, catalogue: Catalogue, scope: Scope, aliases: Mapping[str, exp.Expr]) -> Source:
-    """The owned relation of FROM and WHERE. Raises `sql_unknown_table`, `sql_join_*`, `plan_*`."""
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    node: exp.Join
+    piece: str
+    table: Table
+    kind: Kind
+    on: Expr | None
+
+
+def read_from(tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr], around: Scope | None = None) -> Source:
+    """The relation of FROM and WHERE, and in `scope` its tables and owner. `around`: where the condition of a subquery may look as well.
+
+    Raises `sql_unknown_table`, `sql_join_*`, `plan_*`.
+    """
     clause = tree.args.get("from_")
     if clause is None:
         raise refusals.NO_PRIVATE_TABLE()
-    relation: Relation = _scan(clause.this, catalogue, scope)
-    loose: list[tuple[exp.Join, str]] = []
-    for join in tree.args.get("joins") or []:
-        relation = _join(relation, join, catalogue, scope, loose)
+    first = _table(clause.this, scope)
+    joins = [_join(join, scope) for join in tree.args.get("joins") or []]
     where = tree.args.get("where")
-    predicate = None if where is None else Rows(scope, "filter", aliases=aliases).condition(where.this)
-    for join, alias in loose:
-        if not _tied(predicate, alias):
-            raise problems.JOIN_CONDITION(fragment=fragment(join, scope.text))
-    whose = owner(relation)
-    if whose is None:
-        raise refusals.NO_PRIVATE_TABLE()
-    private = next(table for table in scope.tables if table.dataset.private)
-    return Source(relation if predicate is None else Filter(relation, predicate), whose, private, predicate)
+    terms = [] if where is None else chain(where.this.unnest()) if isinstance(where.this.unnest(), exp.And) else [where.this]
+    later = [term for term in terms if term.find(exp.Query, exp.Exists) is not None]
+    scope.outer = around
+    try:
+        if where is None or not later:
+            bound = [] if where is None else [Rows(scope, "filter", aliases=aliases).condition(where.this)]
+        else:
+            bound = [Rows(scope, "filter", aliases=aliases).condition(term) for term in terms if term not in later]
+    finally:
+        scope.outer = None
+    every = [item for term in bound for item in conjuncts(term)]
+    tied = [item for item in every if not all(scope.mine(column) for column in columns(item))]
+    base = _assembled(first, joins, every, scope)
+    scope.owner = owner(base)
+    kept = [item for item in every if item not in tied] if tied else bound
+    for term in later:
+        made = scope.shared.condition(scope, term, aliases)
+        kept += [] if made is None else [made]
+    predicate = FUNCTIONS["and"].rule(kept) if len(kept) > 1 else kept[0] if kept else None
+    return Source(scope, base, predicate, tuple(tied))
 
 
-def _scan(node: exp.Expr, catalogue: Catalogue, scope: Scope) -> Scan:
-    if not isinstance(node, exp.Table):
+def _table(node: exp.Expr, scope: Scope) -> Table:
+    if isinstance(node, exp.Subquery):
+        name = node.alias or f"({len(scope.tables)})"
+        table = scope.shared.derive(node.this, scope, name)
+    elif isinstance(node, exp.Table):
+        name = node.alias_or_name
+        cte = scope.ctes.get(node.name.casefold())
+        snapshot = scope.shared.catalogue.get(node.name)
+        if cte is not None:
+            table = scope.shared.derive(cte, scope, name)
+        elif snapshot is not None:
+            table = scanned_table(name, scope.shared.alias(), snapshot, scope.shared)
+        else:
+            raise problems.UNKNOWN_TABLE(fragment=fragment(node.this, scope.text))
+    else:
         raise problems.TABLE_FUNCTION(fragment=fragment(node, scope.text))
-    snapshot = catalogue.get(node.name)
-    if snapshot is None:
-        raise problems.UNKNOWN_TABLE(fragment=fragment(node.this, scope.text))
-    name = node.alias_or_name
     if scope.table(name) is not None:
         raise problems.DUPLICATE_ALIAS(fragment=name)
-    table = Table(name, f"s{len(scope.tables)}", snapshot)
     scope.tables.append(table)
-    unit = table.dataset.unit
-    if unit is None:
-        return Scan(table.alias, table.dataset.name, None)
-    column = table.dataset.get(unit.column)
-    assert column is not None
-    return Scan(table.alias, table.dataset.name, Owner(unit.space, table.column(column)))
+    return table
 
 
-def _join(left: Relation, join: exp.Join, catalogue: Catalogue, scope: Scope, loose: list[tuple[exp.Join, str]]) -> Join:
+def _join(join: exp.Join, scope: Scope) -> _Joined:
     piece = fragment(join, scope.text)
     side, kind, method = (str(join.args.get(name) or "").upper() for name in ("side", "kind", "method"))
-    before = list(scope.tables)
-    right = _scan(join.this, catalogue, scope)
     if side in ("RIGHT", "FULL"):
         raise refusals.JOIN_SIDE(fragment=f"{side} JOIN {piece}")
     if side not in ("", "LEFT") or kind not in ("", "INNER", "OUTER", "CROSS") or method not in ("", "NATURAL"):
         raise problems.JOIN_KIND(fragment=" ".join(filter(None, (method, side, kind, "JOIN", piece))))
+    before = list(scope.tables)
+    table = _table(join.this, scope)
     names = [name.name for name in join.args.get("using") or []]
-    table = scope.tables[-1]
     if method == "NATURAL":
-        names = [column.name for column in table.dataset.columns if any(other.dataset.get(column.name) for other in before)]
+        names = [item.name for item in table.fields if any(other.get(item.name) for other in before)]
+        if not names:
+            raise problems.JOIN_CONDITION(fragment=piece)
     on = None if join.args.get("on") is None else Rows(scope, "join").condition(join.args["on"])
     terms = [_using(name, before, table, scope, piece) for name in dict.fromkeys(names)]
     if terms:
         on = FUNCTIONS["and"].rule(terms) if len(terms) > 1 else terms[0]
-    if not _tied(on, right.alias):
-        if side == "LEFT" or method == "NATURAL":
-            raise problems.JOIN_CONDITION(fragment=piece)
-        loose.append((join, right.alias))
-    made = Join(left, right, "left" if side == "LEFT" else "inner", on)
-    try:
-        owner(made)
-    except Unowned as unowned:
-        raise (refusals.TWO_PRIVATE_TABLES if unowned.why == "two" else refusals.JOIN_SIDE)(fragment=piece) from None
-    return made
+    return _Joined(join, piece, table, "left" if side == "LEFT" else "inner", on)
 
 
 def _using(name: str, before: Sequence[Table], table: Table, scope: Scope, piece: str) -> Expr:
-    lefts = [other for other in before if other.dataset.get(name) is not None]
-    right = table.dataset.get(name)
+    lefts = [other for other in before if other.get(name) is not None]
+    right = table.get(name)
     first = scope.merged.get(name.casefold()) or (lefts[0] if lefts else None)
-    if first is None or right is None:
-        raise problems.UNKNOWN_COLUMN(fragment=name, columns=", ".join(column.name for column in table.dataset.columns))
+    left = None if first is None else first.get(name)
+    if first is None or left is None or right is None:
+        raise problems.UNKNOWN_COLUMN(fragment=name, columns=", ".join(item.name for item in table.fields))
     if len(lefts) > 1 and name.casefold() not in scope.merged:
         raise problems.AMBIGUOUS_COLUMN(fragment=name, example=f"ON {lefts[0].name}.{name} = {table.name}.{name}")
     scope.merged[name.casefold()] = first
-    column = first.dataset.get(name)
-    assert column is not None
-    args = [scope.read(first, column, "join"), scope.read(table, right, "join")]
-    binder = Rows(scope, "join")
-    return binder.call(exp.column(name), FUNCTIONS["="], args) if args[0].type.kind == args[1].type.kind else _unlike(piece)
+    args = [scope.read(left, "join"), scope.read(right, "join")]
+    if args[0].type.kind != args[1].type.kind:
+        raise problems.TYPES(fragment=piece, reason_zh="两边列的类型不同", reason_en="the two columns are of different types")
+    return Rows(scope, "join").call(exp.column(name), FUNCTIONS["="], args)
 
 
-def _unlike(piece: str) -> Expr:
-    raise problems.TYPES(fragment=piece, reason_zh="两边列的类型不同", reason_en="the two columns are of different types")
+def _assembled(first: Table, joins: Sequence[_Joined], where: Sequence[Expr], scope: Scope) -> Relation:
+    """The joins in order. Two owned sides of an inner join may be tied by any equalities that hold on every row of the answer: those of
+    WHERE and of inner joins, put together."""
+    everywhere = [*where, *(term for join in joins if join.kind == "inner" for term in conjuncts(join.on))]
+    same = _classes(everywhere)
+    made: Relation = first.relation
+    for join in joins:
+        on, right = join.on, owner(join.table.relation)
+        left = owner(made)
+        if left is not None and right is not None and join.kind == "inner" and not any(equates(term, left, right) for term in conjuncts(on)):
+            tie = next((pair for pair in _pairs(left, right) if same.get(_name(pair[0]), _name(pair[0])) == same.get(_name(pair[1]))), None)
+            if tie is not None:
+                equal = FUNCTIONS["="].rule(tie)
+                on = equal if on is None else FUNCTIONS["and"].rule([*conjuncts(on), equal])
+        made = Join(made, join.table.relation, join.kind, on)
+        try:
+            owner(made)
+        except Unowned as unowned:
+            raise _refusal(unowned, join, left) from None
+        alias = join.table.alias
+        if not _tied(on, alias) and (join.kind == "left" or not any(_tied(term, alias) for term in where)):
+            raise problems.JOIN_CONDITION(fragment=join.piece)
+    return made
 
 
-def conjuncts(predicate: Expr | None) -> Iterator[Expr]:
-    if isinstance(predicate, Call) and predicate.op == "and":
-        for arg in predicate.args:
-            yield from conjuncts(arg)
-    elif predicate is not None:
-        yield predicate
+def _refusal(unowned: Unowned, join: _Joined, left: Owner | None) -> Exception:
+    if unowned.why == "outer":
+        return refusals.JOIN_SIDE(fragment=join.piece)
+    if unowned.why == "spaces":
+        return refusals.UNIT_SPACES(fragment=join.piece)
+    return refusals.JOIN_UNIT(fragment=join.piece)
+
+
+def _pairs(left: Owner, right: Owner) -> list[tuple[Column, Column]]:
+    return [(a, b) for a in (left.unit, *left.same) for b in (right.unit, *right.same)]
+
+
+def _name(column: Column) -> tuple[str, str]:
+    return column.table, column.name
+
+
+def _classes(terms: Sequence[Expr]) -> dict[tuple[str, str], tuple[str, str]]:
+    """For each column under a top-level equality with another one, a representative of the columns it equals."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for term in terms:
+        if isinstance(term, Call) and term.op == "eq" and all(isinstance(arg, Column) for arg in term.args):
+            a, b = (_name(arg) for arg in term.args if isinstance(arg, Column))
+            one, other = found.setdefault(a, a), found.setdefault(b, b)
+            found.update({name: one for name, kept in found.items() if kept == other})
+    return found
 
 
 def _tied(predicate: Expr | None, alias: str) -> bool:
@@ -135,82 +203,3 @@ def _tied(predicate: Expr | None, alias: str) -> bool:
                 if one == {alias} and other and alias not in other:
                     return True
     return False
-
-
-class _Unsure(Exception):
-    pass
-
-
-def allowed(domain: Sequence[KeyValue], key: Column, where: Expr | None) -> tuple[KeyValue, ...]:
-    """The public keys that WHERE leaves possible: those for which no top-level condition on the key alone is known to fail."""
-    terms = [term for term in conjuncts(where) if set(columns(term)) == {key}]
-    return tuple(value for value in domain if all(_may(term, value) for term in terms))
-
-
-def _may(term: Expr, value: KeyValue) -> bool:
-    try:
-        return _value(term, value) is True
-    except _Unsure:
-        return True
-
-
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-
-
-def _value(expr: Expr, key: KeyValue) -> object:
-    """What the expression gives when its only column has this value; None is SQL's NULL. Covers comparisons with constants and logic."""
-    if isinstance(expr, Column):
-        return key
-    if isinstance(expr, Literal):
-        if isinstance(expr.value, Fraction):
-            raise _Unsure
-        return expr.value
-    args = [_value(arg, key) for arg in expr.args]
-    if expr.op in ("and", "or"):
-        decisive = expr.op == "or"
-        return decisive if decisive in args else None if None in args else not decisive
-    if expr.op == "not":
-        return None if args[0] is None else not args[0]
-    if expr.op == "isnull":
-        return args[0] is None
-    if expr.op == "in":
-        return True if args[0] in [arg for arg in args[1:] if arg is not None] else None if None in args else False
-    if expr.op == "between":
-        return _value(
-            FUNCTIONS["and"].rule([Literal(_compare("ge", args[0], args[1]), expr.type), Literal(_compare("le", args[0], args[2]), expr.type)]),
-            key,
-        )
-    if expr.op in _COMPARISONS:
-        return _compare(expr.op, args[0], args[1])
-    raise _Unsure
-
-
-def _compare(op: str, a: object, b: object) -> bool | None:
-    if a is None or b is None:
-        return None
-    for kind in (bool, int, str, date):
-        if type(a) is kind and type(b) is kind:
-            return {"eq": a == b, "ne": a != b, "lt": a < b, "le": a <= b, "gt": a > b, "ge": a >= b}[op]  # type: ignore[operator]  # same type
-    raise _Unsure
-
-
-def job_ranges(ranges: Mapping[str, Range], tables: Sequence[Table]) -> dict[tuple[str, str], Range]:
-    """The job's ranges by dataset and column. Raises `plan_range_unknown`, `plan_range_widened`."""
-    found: dict[tuple[str, str], Range] = {}
-    for name, asked in ranges.items():
-        place, _, last = name.rpartition(".")
-        hits = [(table, column) for table in tables if (column := table.dataset.get(last)) and (not place or _called(table, place))]
-        hits = [(table, column) for table, column in hits if column.type in ("integer", "decimal", "number")]
-        if not hits:
-            raise refusals.RANGE_UNKNOWN(name=name)
-        for table, column in hits:
-            if isinstance(column.low, date) or isinstance(column.high, date):
-                raise refusals.RANGE_UNKNOWN(name=name)
-            if column.low is not None and column.high is not None and not column.low <= asked.low <= asked.high <= column.high:
-                raise refusals.RANGE_WIDENED(column=name, asked=f"{asked.low} – {asked.high}", limit=f"{column.low} – {column.high}")
-            found[table.dataset.name.casefold(), column.name.casefold()] = asked
-    return found
-
-
-def _called(table: Table, place: str) -> bool:
-    return place.casefold() in (table.name.casefold(), table.dataset.name.casefold())

@@ -1,23 +1,30 @@
-"""What names mean: the tables of FROM, their columns with types and bounds, and every use of a base column on the way."""
+"""What names mean: the tables of FROM, stored or derived, their columns with types and bounds, and every use of a stored column on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from policies import catalogue
-from policies.catalogue import NUMERIC, Snapshot, Use
+from policies.catalogue import NUMERIC, Catalogue, Dataset, KeyValue, Snapshot, Use
 from sandbox.plan.ask import Range
+from sandbox.plan.ir import Derived, Join, Owner, Scan
 from sandbox.plan.model import ColumnUse
 from sandbox.sql import problems
 from sandbox.sql.casts import scaled_reading
-from sandbox.sql.expr import Column, Expr
+from sandbox.sql.expr import Column, Expr, columns
 from sandbox.sql.fragment import fragment
 from sandbox.sql.types import BOOLEAN, DATE, STORED, TEXT, TIMESTAMP, Type, exact, floating
+
+if TYPE_CHECKING:
+    from sandbox.plan.bind import Rows
+
+MOST_TABLES = 100  # of one query, each use of a CTE counted
 
 
 def column_type(column: catalogue.Column) -> Type:
@@ -48,74 +55,173 @@ def reading(column: catalogue.Column) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """A column that a table shows. `narrow` is its type when the job's ranges hold, `bases` the stored columns it is computed from."""
+
+    name: str
+    column: Column
+    narrow: Type
+    bases: tuple[tuple[str, str], ...]  # (dataset, column)
+    domain: tuple[KeyValue, ...] | None
+    identifying: bool  # computed from a unit column
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A dataset in FROM: `name` as the query calls it, `alias` as the emitted SQL does."""
+    """A table in FROM: `name` as the query calls it, `alias` as the emitted SQL does; its columns' ranges are kept under `dataset`."""
 
     name: str
     alias: str
-    snapshot: Snapshot
+    fields: tuple[Field, ...]
+    relation: Scan | Derived
+    dataset: Named
+
+    def get(self, name: str) -> Field | None:
+        """The first column of that name, as in DuckDB, where later ones of a derived table get other names."""
+        folded = name.casefold()
+        return next((item for item in self.fields if item.name.casefold() == folded), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CTE:
+    query: exp.Expr
+    ctes: Mapping[str, CTE]  # in sight of it
+
+
+@dataclass
+class Shared:
+    """What all parts of one query have in common. `ranges`: narrowed by the job, (dataset or derived alias, column) casefolded;
+    `loose`: ranges for no stored column, by the name asked, until a derived column takes them; `scanned`: the snapshot behind each alias."""
+
+    catalogue: Catalogue
+    ranges: dict[tuple[str, str], Range]
+    loose: dict[str, Range]
+    derive: Callable[[exp.Expr | CTE, Scope, str], Table]  # a derived table of a query or a CTE
+    resolve: Callable[[Rows, exp.Expr], Expr]  # the meaning of a subquery inside an expression
+    condition: Callable[[Scope, exp.Expr, Mapping[str, exp.Expr]], Expr | None]  # of a condition of WHERE that holds a subquery
+    taken: set[str] = field(default_factory=set)
+    narrowed: set[tuple[str, str]] = field(default_factory=set)  # derived columns to which a range of the job applies
+    scanned: dict[str, Snapshot] = field(default_factory=dict)
+    aliases: int = 0
+
+    def alias(self) -> str:
+        self.aliases += 1
+        if self.aliases > MOST_TABLES:
+            raise problems.TOO_LARGE(limit=MOST_TABLES)
+        return f"s{self.aliases - 1}"
 
     @property
-    def dataset(self) -> catalogue.Dataset:
-        return self.snapshot.dataset
-
-    def column(self, column: catalogue.Column) -> Column:
-        return Column(self.alias, column.name, column_type(column), reading(column))
+    def private(self) -> list[Dataset]:
+        return [snapshot.dataset for snapshot in self.scanned.values() if snapshot.dataset.private]
 
 
 @dataclass
 class Scope:
-    """The tables in sight, in order. `merged`: columns joined with USING, named without a table, to the table that stands for both."""
+    """The tables in sight, in order. `merged`: columns joined with USING, named without a table, to the table that stands for both;
+    `outer`: the scope around a subquery, where its condition may look; `attached`: tables joined on for subqueries in expressions."""
 
     text: str
-    ranges: Mapping[tuple[str, str], Range]  # (dataset, column) casefolded, narrowed by the job
+    shared: Shared
+    ctes: Mapping[str, CTE] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
     merged: dict[str, Table] = field(default_factory=dict)
     uses: dict[ColumnUse, None] = field(default_factory=dict)  # ordered
+    owner: Owner | None = None  # of the rows, once FROM and WHERE are known
+    outer: Scope | None = None
+    attached: list[tuple[Table, Join]] = field(default_factory=list)
+    answers: dict[exp.Expr, Expr] = field(default_factory=dict)  # what each subquery became
+
+    @property
+    def ranges(self) -> Set[tuple[str, str]]:
+        """The columns, by dataset or alias, that the job narrows."""
+        return self.shared.ranges.keys() | self.shared.narrowed
 
     def table(self, name: str) -> Table | None:
         return next((table for table in self.tables if table.name.casefold() == name.casefold()), None)
 
     def by_alias(self, alias: str) -> Table:
-        return next(table for table in self.tables if table.alias == alias)
+        return next(table for table in self._all() if table.alias == alias)
 
-    def find(self, node: exp.Column) -> tuple[Table, catalogue.Column] | None:
+    def _all(self) -> Iterator[Table]:
+        yield from self.tables
+        yield from (table for table, _ in self.attached)
+        if self.outer is not None:
+            yield from self.outer._all()
+
+    def field(self, column: Column) -> Field:
+        return next(item for item in self.by_alias(column.table).fields if item.column.name == column.name)
+
+    def mine(self, column: Column) -> bool:
+        """Whether the column is of a table of this scope rather than of the one around it."""
+        return any(table.alias == column.table for table in self.tables) or any(table.alias == column.table for table, _ in self.attached)
+
+    def find(self, node: exp.Column) -> tuple[Table, Field] | None:
         """The table and column a name means, or None. Raises `sql_ambiguous_column`, `sql_unknown_column` (a table named that is not there)."""
         name, qualifier = node.name, node.table
         if qualifier:
             table = self.table(qualifier)
-            column = table.dataset.get(name) if table else None
+            if table is None and self.outer is not None:
+                return self.outer.find(node)
+            column = table.get(name) if table else None
             if table is None or column is None:
                 raise self.unknown(node)
             return table, column
         if name.casefold() in self.merged:
             table = self.merged[name.casefold()]
-            column = table.dataset.get(name)
+            column = table.get(name)
             assert column is not None
             return table, column
-        found = [(table, column) for table in self.tables if (column := table.dataset.get(name)) is not None]
+        found = [(table, column) for table in self.tables if (column := table.get(name)) is not None]
         if len(found) > 1:
             raise problems.AMBIGUOUS_COLUMN(fragment=fragment(node, self.text), example=f"{found[0][0].name}.{name}")
+        if not found and self.outer is not None:
+            return self.outer.find(node)
         return found[0] if found else None
 
     def unknown(self, node: exp.Expr) -> Exception:
         several = len(self.tables) > 1
-        names = [f"{table.name}.{column.name}" if several else column.name for table in self.tables for column in table.dataset.columns]
+        names = [f"{table.name}.{column.name}" if several else column.name for table in self.tables for column in table.fields]
         shown = ", ".join(names[:30]) + (" …" if len(names) > 30 else "")
         return problems.UNKNOWN_COLUMN(fragment=fragment(node, self.text), columns=shown)
 
-    def read(self, table: Table, column: catalogue.Column, use: Use, *, narrowed: bool = False) -> Column:
-        """The column as an expression, its use noted; `narrowed` with the job's range in place of the declared one."""
-        self.uses.setdefault(ColumnUse(table.dataset.name, column.name, use))
-        made = table.column(column)
-        asked = self.ranges.get((table.dataset.name.casefold(), column.name.casefold())) if narrowed else None
-        if asked is None or column.type not in NUMERIC:
-            return made
-        return replace(made, type=replace(made.type, low=Fraction(asked.low), high=Fraction(asked.high)))
+    def read(self, item: Field, use: Use | None, *, narrowed: bool = False) -> Column:
+        """The column as an expression, its use noted (None: nothing is done with it yet); `narrowed` with the job's ranges."""
+        self.note(item.bases, use)
+        kind = replace(item.column.type, low=item.narrow.low, high=item.narrow.high)
+        return replace(item.column, type=kind) if narrowed else item.column
+
+    def note(self, bases: tuple[tuple[str, str], ...], use: Use | None) -> None:
+        if use is not None:
+            for dataset, column in bases:
+                self.uses.setdefault(ColumnUse(dataset, column, use))
+
+    def bases(self, expr: Expr) -> tuple[tuple[str, str], ...]:
+        """The stored columns an expression is computed from."""
+        return tuple(dict.fromkeys(base for column in columns(expr) for base in self.field(column).bases))
 
     def is_unit(self, expr: Expr) -> bool:
-        """Whether the expression is the unit column of its table."""
-        if not isinstance(expr, Column) or not expr.table:
-            return False
-        unit = self.by_alias(expr.table).dataset.unit
-        return unit is not None and unit.column.casefold() == expr.name.casefold()
+        """Whether the expression is the unit's id on every row."""
+        return self.owner is not None and self.owner.names(expr)
+
+
+def scanned_table(name: str, alias: str, snapshot: Snapshot, shared: Shared) -> Table:
+    """A dataset of the catalogue in FROM."""
+    dataset = snapshot.dataset
+    shared.scanned[alias] = snapshot
+    unit = dataset.unit
+    fields = []
+    whose = None
+    for column in dataset.columns:
+        made = Column(alias, column.name, column_type(column), reading(column))
+        asked = shared.ranges.get((dataset.name.casefold(), column.name.casefold())) if column.type in NUMERIC else None
+        narrow = made.type if asked is None else replace(made.type, low=Fraction(asked.low), high=Fraction(asked.high))
+        is_unit = unit is not None and unit.column.casefold() == column.name.casefold()
+        fields.append(Field(column.name, made, narrow, ((dataset.name, column.name),), column.domain, is_unit))
+        if unit is not None and is_unit:
+            whose = Owner(unit.space, made)
+    return Table(name, alias, tuple(fields), Scan(alias, dataset.name, whose), Named(dataset.name))

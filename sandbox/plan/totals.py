@@ -145,7 +145,7 @@ def coarse(value: Expr) -> Expr:
 
 
 def no_bound(value: Expr, piece: str) -> Problem:
-    name = next((column.name for column in columns(value) if column.type.numeric and not column.type.bounded), "x")
+    name = next((column.shown for column in columns(value) if column.type.numeric and not column.type.bounded), "x")
     return refusals.NO_BOUND(fragment=piece, argument=name, example=f'{{"{name}": {{"low": 0, "high": 100}}}}')
 
 

@@ -28,6 +28,11 @@ class Column:
     name: str
     type: Type
     form: str = "{0}"
+    label: str = field(default="", compare=False, repr=False)  # what the query calls a derived table's column
+
+    @property
+    def shown(self) -> str:
+        return self.label or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,21 @@ from sandbox.sql.functions import SHAPES
 _STRUCTURE: Mapping[type[exp.Expr], frozenset[str]] = {
     node: frozenset(arguments.split())
     for node, arguments in {
-        exp.Select: "expressions from_ joins where group having order limit offset",
+        exp.Select: "expressions from_ joins where group having order limit offset with_ distinct qualify",
+        exp.With: "expressions",
+        exp.CTE: "this alias",
+        exp.Subquery: "this alias with_",
+        exp.Union: "this expression distinct with_ limit offset order",
+        exp.Exists: "this",
+        exp.Window: "this partition_by order over",
+        exp.RowNumber: "",
+        exp.Rank: "",
+        exp.DenseRank: "",
+        exp.Lag: "this offset default",
+        exp.Lead: "this offset default",
+        exp.Min: "this",
+        exp.Max: "this",
+        exp.Qualify: "this",
         exp.From: "this",
         exp.Join: "this side kind method on using",
         exp.Table: "this alias",
@@ -88,12 +102,15 @@ _MARKS: Mapping[tuple[type[exp.Expr], str], object] = {
 }
 
 
+_BESIDES: Mapping[type[exp.Expr], frozenset[str]] = {exp.In: frozenset({"query"})}  # read by the binder
+
+
 def stray(node: exp.Expr) -> str | None:
     """The name under which to look for a refusal when `node` or one of its arguments is outside the grammar; None when it is inside."""
     kind = type(node)
     name = kind.__name__
     shape = SHAPES.get(kind)
-    allowed = _STRUCTURE.get(kind) if shape is None else frozenset(shape[1])
+    allowed = _STRUCTURE.get(kind) if shape is None else frozenset(shape[1]) | _BESIDES.get(kind, frozenset())
     if allowed is None:
         return name
     for argument, value in node.args.items():

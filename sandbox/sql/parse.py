@@ -41,16 +41,29 @@ def parse(text: str) -> exp.Select:
         raise problems.NOT_SELECT(fragment=shorten(text))
     _size(tree)
     for node in tree.walk():
-        name = "Subquery" if isinstance(node, exp.Query) and node is not tree else stray(node)
+        name = stray(node)
         if name is not None:
             raise _refusal(node, name, text)
     return tree
 
 
 def table_names(tree: exp.Select) -> tuple[str, ...]:
-    """The datasets a query names, in order, each once, as written."""
-    names = {table.name.casefold(): table.name for table in tree.find_all(exp.Table, bfs=False)}
+    """The datasets a query names, in order, each once, as written; names of its CTEs aside, where they are in sight."""
+    names: dict[str, str] = {}
+    _datasets(tree, frozenset(), names)
     return tuple(names.values())
+
+
+def _datasets(node: exp.Expr, ctes: frozenset[str], names: dict[str, str]) -> None:
+    if isinstance(node, exp.Table) and node.name.casefold() not in ctes:
+        names[node.name.casefold()] = node.name
+    clause = node.args.get("with_")
+    for item in clause.expressions if clause is not None else ():
+        _datasets(item.this, ctes, names)
+        ctes |= {item.alias.casefold()}
+    for child in node.iter_expressions():
+        if child is not clause:
+            _datasets(child, ctes, names)
 
 
 def canonical(tree: exp.Select) -> str:

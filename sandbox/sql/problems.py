@@ -55,18 +55,38 @@ NOT_SUPPORTED = declare(
 )
 SUBQUERY = declare(
     "sql_subquery",
-    zh=("不支持子查询", "{fragment} 是子查询或 WITH 子句。", "请直接从表中查询；筛选写在 WHERE，对结果的筛选写在 HAVING。"),
-    en=("No subqueries", "{fragment} is a subquery or WITH clause.", "Query the table directly: filter rows in WHERE, results in HAVING."),
+    zh=(
+        "此处不支持这种子查询",
+        "不支持 {fragment}。",
+        "子查询可写在 FROM、WITH 中，或在 WHERE 中写成 单元列 IN (SELECT …)、[NOT] EXISTS (…)、(SELECT 汇总 FROM …)。",
+    ),
+    en=(
+        "Not a subquery for this place",
+        "{fragment} is not supported.",
+        "Subqueries go into FROM and WITH, or into WHERE as unit IN (SELECT …), [NOT] EXISTS (…), (SELECT aggregate FROM …).",
+    ),
 )
 SET_OPERATION = declare(
     "sql_set_operation",
-    zh=("不支持集合运算", "{fragment} 用到 UNION、EXCEPT 或 INTERSECT。", "请分成几个作业，或用 CASE 与 FILTER 在一条语句中分组。"),
-    en=("No set operations", "{fragment} uses UNION, EXCEPT or INTERSECT.", "Submit separate jobs, or tell cases apart with CASE and FILTER."),
+    zh=("不支持这种集合运算", "{fragment} 用到集合运算。", "请用 UNION ALL，写在 FROM 的子查询或 WITH 中，外层再汇总。"),
+    en=(
+        "Not a supported set operation",
+        "{fragment} is a set operation.",
+        "Use UNION ALL, in a subquery of FROM or WITH, and aggregate outside.",
+    ),
 )
 WINDOW = declare(
     "sql_window",
-    zh=("不支持窗口函数", "{fragment} 是窗口函数或 QUALIFY。", "请用 GROUP BY 汇总；排名请在取回结果后计算。"),
-    en=("No window functions", "{fragment} is a window function or QUALIFY.", "Aggregate with GROUP BY; compute ranks on the answer."),
+    zh=(
+        "此处不支持窗口函数",
+        "{fragment} 是窗口函数或 QUALIFY。",
+        "窗口请写在 FROM 的子查询中，PARTITION BY 含单元列，不写 ROWS、RANGE；对结果的排名请在取回后计算。",
+    ),
+    en=(
+        "No such window here",
+        "{fragment} is a window function or QUALIFY.",
+        "Put windows into a subquery in FROM, partitioned by the unit, without ROWS or RANGE; compute ranks of results on the answer.",
+    ),
 )
 DISTINCT_ROWS = declare(
     "sql_select_distinct",
@@ -187,22 +207,16 @@ JOIN_KIND = declare(
 
 UNSUPPORTED: dict[str, Kind] = {  # sqlglot node, or node and argument, to the refusal that says more than NOT_SUPPORTED
     "Subquery": SUBQUERY,
-    "Exists": SUBQUERY,
-    "CTE": SUBQUERY,
     "With": SUBQUERY,
-    "In.query": SUBQUERY,
-    "Select.with_": SUBQUERY,
     "Any": SUBQUERY,
     "All": SUBQUERY,
     "Union": SET_OPERATION,
+    "Distinct.on": DISTINCT_ROWS,
     "Except": SET_OPERATION,
     "Intersect": SET_OPERATION,
     "Window": WINDOW,
     "WindowSpec": WINDOW,
-    "Qualify": WINDOW,
-    "Select.qualify": WINDOW,
     "Select.windows": WINDOW,
-    "Select.distinct": DISTINCT_ROWS,
     "Rollup": GROUPING_SETS,
     "Cube": GROUPING_SETS,
     "GroupingSets": GROUPING_SETS,

@@ -75,7 +75,9 @@ def test_quantiles_are_as_near_as_candidates_are(case: Case) -> None:
 @pytest.mark.parametrize("case", MEANT, ids=lambda case: case.id)
 def test_as_duckdb_has_it(case: Case) -> None:
     rng = random.Random(11)
-    data = tables([visit(rng, pid) for pid in range(ROWS)])
+    # where rows of one unit meet, some units have two: no bound binds even so
+    twice = case.chapter == "8-subqueries" or case.section == "2-private"
+    data = tables([visit(rng, pid) for pid in range(ROWS) for _ in range(2 if twice and pid % 2 else 1)])
     engine = Engine()
     plan = compile_job(case.sql, CATALOGUE, case.ask)
     labels = [output.label for output in plan.outputs]

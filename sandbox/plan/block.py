@@ -1,0 +1,249 @@
+"""Derived tables and CTEs: a query inside the query, as a block of the algebra whose rows still belong to one unit each.
+
+The unit travels with every row whether or not it is selected. What names and types the outside sees, from which stored columns each is
+computed, and which public keys it can have, is kept in the table's fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from policies.catalogue import KeyValue
+from sandbox.plan import problems as refusals
+from sandbox.plan.domains import allowed
+from sandbox.plan.grouped import Grouped, settled
+from sandbox.plan.ir import Block, Derived, Group, Select, Union, Unowned, block_owner, items_of
+from sandbox.plan.naming import aggregates, aliases_of, listed, position
+from sandbox.plan.outer import GroupKey
+from sandbox.plan.ranges import derived_range
+from sandbox.plan.relation import Source, read_from
+from sandbox.plan.scope import CTE, Field, Named, Scope, Table
+from sandbox.plan.window import Windowed, with_ties
+from sandbox.sql import problems
+from sandbox.sql.expr import Call, Column, Expr, Literal
+from sandbox.sql.fragment import fragment
+from sandbox.sql.logic import meet
+from sandbox.sql.numbers import Misfit, merged
+from sandbox.sql.types import Type, hull
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A column of a block, bound; as `Field`."""
+
+    name: str
+    expr: Expr
+    narrow: Type
+    bases: tuple[tuple[str, str], ...]
+    domain: tuple[KeyValue, ...] | None
+    identifying: bool
+
+
+def derive(query: exp.Expr | CTE, scope: Scope, name: str) -> Table:
+    """The table a query in FROM, or a CTE's name, stands for. Raises `sql_*`, `plan_*`."""
+    query, ctes = (query.query, query.ctes) if isinstance(query, CTE) else (query, scope.ctes)
+    block, items = _built(query, Scope(scope.text, scope.shared, ctes=ctes, uses=scope.uses))
+    try:
+        block_owner(block)
+    except Unowned as unowned:
+        kind = refusals.UNION_OWNED if unowned.why == "union" else refusals.INNER_AGGREGATE
+        raise kind(fragment=fragment(query, scope.text)) from None
+    alias = scope.shared.alias()
+    fields = []
+    for (column, expr), item in zip(items_of(block), items, strict=True):
+        if expr.type.kind == "null":
+            raise _untyped(fragment(query, scope.text))
+        made = Column(alias, column, expr.type, label=item.name)
+        narrow = derived_range(scope.shared, name, item.name, item.narrow)
+        if narrow != item.narrow or any((dataset.casefold(), base.casefold()) in scope.shared.ranges for dataset, base in item.bases):
+            scope.shared.narrowed.add((alias, column))
+        fields.append(Field(item.name, made, narrow, item.bases, item.domain, item.identifying))
+    return Table(name, alias, tuple(fields), Derived(alias, block), Named(alias))
+
+
+def with_ctes(tree: exp.Expr, scope: Scope) -> Mapping[str, CTE]:
+    """The CTEs in sight of a query: those around it and its own, each seeing the ones before it."""
+    ctes = dict(scope.ctes)
+    clause = tree.args.get("with_")
+    for item in clause.expressions if clause is not None else ():
+        ctes[item.alias.casefold()] = CTE(item.this, dict(ctes))
+    return ctes
+
+
+def _built(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
+    while isinstance(query, exp.Subquery):
+        query = query.this
+    scope.ctes = with_ctes(query, scope)
+    if any(query.args.get(name) is not None for name in ("limit", "offset")):
+        raise refusals.INNER_LIMIT(fragment=fragment(query, scope.text))
+    if isinstance(query, exp.Union) and not query.args.get("distinct"):
+        return _union(query, scope)
+    if isinstance(query, exp.SetOperation):
+        raise problems.SET_OPERATION(fragment=fragment(query, scope.text))
+    if not isinstance(query, exp.Select):
+        raise problems.SUBQUERY(fragment=fragment(query, scope.text))
+    return _select(query, scope)
+
+
+def _union(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
+    """UNION ALL: columns by position, brought to common types."""
+    sides = [_built(query.args[side], Scope(scope.text, scope.shared, ctes=scope.ctes, uses=scope.uses)) for side in ("this", "expression")]
+    (left, mine), (right, yours) = sides
+    piece = fragment(query, scope.text)
+    if len(mine) != len(yours):
+        raise problems.TYPES(fragment=piece, reason_zh="两边的列数不同", reason_en="the two sides have different numbers of columns")
+    made = [_met(a, b, piece) for a, b in zip(mine, yours, strict=True)]
+    left, right = _retyped(left, [a for a, _, _ in made]), _retyped(right, [b for _, b, _ in made])
+    return Union(left, right), [item for _, _, item in made]
+
+
+def _met(a: Item, b: Item, piece: str) -> tuple[Expr, Expr, Item]:
+    try:
+        x, y = meet([a.expr, b.expr])
+    except Misfit as misfit:
+        raise problems.TYPES(fragment=piece, reason_zh=misfit.zh, reason_en=misfit.en) from None
+    kind = merged([x, y])
+    ends = hull([replace(kind, low=item.narrow.low, high=item.narrow.high) for item in (a, b) if item.narrow.kind != "null"] or [kind])
+    domain = None if a.domain is None or b.domain is None else tuple(dict.fromkeys([*a.domain, *b.domain]))
+    bases = tuple(dict.fromkeys([*a.bases, *b.bases]))
+    if kind.kind == "null":
+        raise _untyped(piece)
+    x, y = _typed(x, kind), _typed(y, kind)
+    return x, y, Item(a.name, x, ends, bases, domain, a.identifying or b.identifying)
+
+
+def _untyped(piece: str) -> Exception:
+    return problems.TYPES(fragment=piece, reason_zh="NULL 没有类型，请写 CAST(NULL AS …)", reason_en="NULL has no type: write CAST(NULL AS …)")
+
+
+def _typed(expr: Expr, kind: Type) -> Expr:
+    """The same value known only by the type of the whole column, which is wide when either side is; a constant is none any more."""
+    return expr if expr.type == kind and not isinstance(expr, Literal) else Call("typed", (expr,), kind, "{0}")
+
+
+def _retyped(block: Block, exprs: Sequence[Expr]) -> Block:
+    """The block with other expressions for its columns. Those of a union's own sides were brought to one type before: they are named anew."""
+    if isinstance(block, Union):
+        return Union(_within(block.left, items_of(block), exprs), _within(block.right, items_of(block), exprs))
+    return replace(block, items=tuple((name, expr) for (name, _), expr in zip(block.items, exprs, strict=True)))
+
+
+def _within(block: Block, shown: Sequence[tuple[str, Expr]], exprs: Sequence[Expr]) -> Block:
+    """One side of a union inside a union: what was done to the union's column is done to the side's own."""
+    if isinstance(block, Union):
+        return Union(_within(block.left, shown, exprs), _within(block.right, shown, exprs))
+    made = []
+    for (name, mine), (_, seen), wanted in zip(block.items, shown, exprs, strict=True):
+        made.append((name, mine if wanted == seen else _put(wanted, seen, mine)))
+    return replace(block, items=tuple(made))
+
+
+def _put(expr: Expr, old: Expr, new: Expr) -> Expr:
+    if expr == old:
+        return new
+    return replace(expr, args=tuple(_put(arg, old, new) for arg in expr.args)) if isinstance(expr, Call) else expr
+
+
+def _select(tree: exp.Select, scope: Scope) -> tuple[Block, list[Item]]:
+    aliases = aliases_of(tree)
+    source = read_from(tree, scope, aliases)
+    having, group = tree.args.get("having"), tree.args.get("group")
+    summed = any(aggregates(item) for item in tree.expressions)
+    if group is not None or having is not None or summed:
+        if tree.args.get("distinct") is not None or tree.args.get("qualify") is not None:
+            raise problems.NOT_SUPPORTED(fragment=fragment(tree, scope.text), element="DISTINCT" if tree.args.get("distinct") else "QUALIFY")
+        return _group(tree, source, aliases)
+    items = [_item(name, node, source, aliases) for name, node in listed(tree, scope)]
+    qualify = tree.args.get("qualify")
+    if tree.args.get("distinct") is not None:
+        return _distinct(tree, source, items)
+    kept = [] if qualify is None else [Windowed(scope, "filter", aliases=aliases).condition(qualify.this)]
+    exprs = with_ties((*(item.expr for item in items), *kept))
+    items = [replace(item, expr=expr) for item, expr in zip(items, exprs, strict=False)]
+    last = exprs[-1] if kept else None
+    return Select(source.relation(), _numbered(items), last), items
+
+
+def _distinct(tree: exp.Select, source: Source, items: Sequence[Item]) -> tuple[Block, list[Item]]:
+    """SELECT DISTINCT with the unit among its columns: the combinations that each unit has."""
+    scope = source.scope
+    piece = fragment(tree, scope.text)
+    if scope.owner is not None and not any(scope.is_unit(item.expr) for item in items):
+        raise refusals.INNER_AGGREGATE(fragment=piece)
+    if tree.args.get("qualify") is not None or tree.find(exp.Window) is not None:
+        raise problems.NOT_SUPPORTED(fragment=piece, element="DISTINCT")
+    made = [replace(item, expr=settled(item.expr)) for item in items]
+    for item in made:
+        if not scope.is_unit(item.expr):
+            scope.note(item.bases, "distinct")
+    return Group(source.relation(), tuple(item.expr for item in made if not isinstance(item.expr, Literal)), _numbered(made)), made
+
+
+def _group(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) -> tuple[Block, list[Item]]:
+    """GROUP BY with the unit among the keys: one row per unit and combination; over public rows, any GROUP BY."""
+    scope, having, group = source.scope, tree.args.get("having"), tree.args.get("group")
+    nodes: list[exp.Expr] = [] if group is None else list(group.expressions)
+    if group is not None and group.args.get("all"):
+        nodes = [item.unalias() for item in tree.expressions if not aggregates(item)]
+    keys: list[GroupKey] = []
+    for node in nodes:
+        node = position(node.unnest(), tree, scope)
+        expr = Windowed(scope, None, aliases=aliases).plain(node)
+        if not scope.is_unit(expr):
+            scope.note(scope.bases(expr), "distinct")
+        keys.append(GroupKey(settled(expr), node))
+    if scope.owner is not None and not any(scope.is_unit(key.expr) for key in keys):
+        raise refusals.INNER_AGGREGATE(fragment=fragment(tree, scope.text))
+    items = []
+    for name, shown in listed(tree, scope):
+        if isinstance(shown, Field):
+            raise problems.NOT_GROUPED(fragment="*")
+        wide, narrow = (Grouped(scope, keys, aliases, narrowed=flag).bind(shown) for flag in (False, True))
+        items.append(_facts(name, wide, narrow.type, source))
+    kept = None if having is None else Grouped(scope, keys, aliases).condition(having.this)
+    return Group(source.relation(), tuple(key.expr for key in keys if not isinstance(key.expr, Literal)), _numbered(items), kept), items
+
+
+def _item(name: str, node: exp.Expr | Field, source: Source, aliases: Mapping[str, exp.Expr]) -> Item:
+    if isinstance(node, Field):
+        return _facts(name, node.column, node.narrow, source)
+    wide, narrow = (Windowed(source.scope, None, narrowed=flag, aliases=aliases).bind(node) for flag in (False, True))
+    return _facts(name, wide, narrow.type, source)
+
+
+def _facts(name: str, expr: Expr, narrow: Type, source: Source) -> Item:
+    scope = source.scope
+    domain: tuple[KeyValue, ...] | None = None
+    if isinstance(expr, Column):
+        declared = scope.field(expr).domain
+        domain = None if declared is None else allowed(declared, expr, source.where)
+    elif isinstance(expr, Literal) and expr.type.kind in ("text", "exact", "boolean") and not expr.type.scale:
+        domain = (expr.value,)  # type: ignore[assignment]  # text, integers and truth values are key values
+    return Item(name, expr, replace(expr.type, low=narrow.low, high=narrow.high), _bases(expr, scope), domain, _identifying(expr, scope))
+
+
+def _identifying(expr: Expr, scope: Scope) -> bool:
+    """Whether it is computed from a unit column; that a row has one says nothing about who it is."""
+    if isinstance(expr, Column):
+        return scope.field(expr).identifying
+    if not isinstance(expr, Call) or expr.op in ("isnull", "agg rows", "agg values", "agg distinct"):
+        return False
+    return any(_identifying(arg, scope) for arg in _within_unit(expr, scope))
+
+
+def _within_unit(expr: Call, scope: Scope) -> tuple[Expr, ...]:
+    """What a call is computed from; that a window is of one unit's rows is no use made of the unit's id."""
+    return tuple(arg for arg in expr.args if expr.op != "over" or not scope.is_unit(arg))
+
+
+def _bases(expr: Expr, scope: Scope) -> tuple[tuple[str, str], ...]:
+    if not isinstance(expr, Call):
+        return scope.bases(expr)
+    return tuple(dict.fromkeys(base for arg in _within_unit(expr, scope) for base in _bases(arg, scope)))
+
+
+def _numbered(items: Sequence[Item]) -> tuple[tuple[str, Expr], ...]:
+    return tuple((f"c{place}", item.expr) for place, item in enumerate(items))

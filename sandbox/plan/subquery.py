@@ -1,0 +1,280 @@
+"""Subqueries in conditions and expressions: IN, EXISTS, and single values.
+
+Each becomes a join. A condition at the top of WHERE becomes a semi or anti join. One inside an expression becomes a left join with a
+derived table that has at most one row for each unit (or for each public value), whose presence or column is then the operand. What is read
+is public, or tied to the row's own unit by equality: so a row's fate depends on its own unit's rows and public ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal as Either
+
+from sqlglot import exp
+
+from sandbox.plan import problems as refusals
+from sandbox.plan.bind import Rows
+from sandbox.plan.grouped import Grouped
+from sandbox.plan.ir import PER_UNIT, UNIT, Block, Derived, Group, Join, Select, equates, owner, unit_items
+from sandbox.plan.naming import aggregates
+from sandbox.plan.relation import Source, read_from
+from sandbox.plan.scope import CTE, Field, Named, Scope, Table
+from sandbox.sql import problems
+from sandbox.sql.expr import Call, Column, Expr, columns
+from sandbox.sql.functions import FUNCTIONS
+from sandbox.sql.numbers import integer
+from sandbox.sql.types import BOOLEAN, exact
+
+MATCHED = "({0} IS NOT NULL)"
+MEMBER = "CASE WHEN {0} IS NOT NULL THEN TRUE WHEN {1} = 0 THEN FALSE WHEN {2} IS NULL OR {3} > 0 THEN NULL ELSE FALSE END"
+
+
+def condition(scope: Scope, node: exp.Expr, aliases: Mapping[str, exp.Expr]) -> Expr | None:
+    """A top-level condition of WHERE that holds a subquery; None when a join says it all."""
+    binder = Rows(scope, "filter", aliases=aliases)
+    bare, negated = node.unnest(), False
+    while isinstance(bare, exp.Not):
+        bare, negated = bare.this.unnest(), not negated
+    if isinstance(bare, exp.Exists):
+        _, source = _open(bare.this, binder)
+        _matched(binder, source, source.correlated, bare, "anti" if negated else "semi")
+        return None
+    if isinstance(bare, exp.In) and bare.args.get("query") is not None and not negated:
+        return _member(binder, bare, top=True)
+    return binder.condition(node)
+
+
+def resolve(binder: Rows, node: exp.Expr) -> Expr:
+    """The operand that a subquery inside an expression stands for; the same subquery is read once."""
+    scope = binder.scope
+    if node not in scope.answers:
+        if isinstance(node, exp.Exists):
+            _, source = _open(node.this, binder)
+            scope.answers[node] = _present(binder, source, node)
+        elif isinstance(node, exp.In):
+            made = _member(binder, node, top=False)
+            assert made is not None
+            scope.answers[node] = made
+        else:
+            scope.answers[node] = _value(binder, node)
+    return _read(scope.answers[node], binder)
+
+
+def _read(expr: Expr, binder: Rows) -> Expr:
+    """The operand with its columns read for what they are used for here."""
+    if isinstance(expr, Call):
+        return replace(expr, args=tuple(_read(arg, binder) for arg in expr.args))
+    hidden = [table.alias for table, _ in binder.scope.attached]
+    if isinstance(expr, Column) and expr.table in hidden:
+        return binder.scope.read(binder.scope.field(expr), binder.use, narrowed=binder.narrowed)
+    return expr
+
+
+def _refuse(binder: Rows, node: exp.Expr) -> Exception:
+    return problems.SUBQUERY(fragment=binder.piece(node))
+
+
+def _query(node: exp.Expr) -> exp.Expr:
+    while isinstance(node, exp.Subquery) and node.args.get("with_") is None:
+        node = node.this
+    return node
+
+
+def _plain(tree: exp.Expr) -> bool:
+    """A SELECT of rows: nothing grouped, cut or ranked."""
+    clauses = ("group", "having", "distinct", "qualify", "limit", "offset", "with_")
+    return isinstance(tree, exp.Select) and not any(tree.args.get(name) for name in clauses) and tree.find(exp.Window) is None
+
+
+def _open(node: exp.Expr, binder: Rows) -> tuple[Scope, Source]:
+    """FROM and WHERE of a subquery whose WHERE may look at the query around it."""
+    tree = _query(node)
+    if isinstance(tree, exp.Query) and (tree.args.get("limit") or tree.args.get("offset")):
+        raise refusals.INNER_LIMIT(fragment=binder.piece(node))
+    if not _plain(tree) or any(aggregates(item) for item in tree.expressions):
+        raise _refuse(binder, node)
+    return _opened(tree, binder)
+
+
+def _opened(tree: exp.Expr, binder: Rows) -> tuple[Scope, Source]:
+    assert isinstance(tree, exp.Select)
+    inner = Scope(binder.scope.text, binder.scope.shared, ctes=binder.scope.ctes, uses=binder.scope.uses)
+    return inner, read_from(tree, inner, {}, around=binder.scope)
+
+
+def _ties(binder: Rows, source: Source, terms: Sequence[Expr], node: exp.Expr) -> list[Expr]:
+    """The conditions that equate the subquery's unit with the row's. Raises `plan_subquery_unit` when protected rows have none."""
+    mine, theirs = binder.scope.owner, source.scope.owner
+    if theirs is None:
+        return []
+    tied = [] if mine is None or mine.space != theirs.space else [term for term in terms if equates(term, mine, theirs)]
+    if not tied:
+        raise refusals.SUBQUERY_UNIT(fragment=binder.piece(node))
+    return tied
+
+
+def _matched(binder: Rows, source: Source, terms: Sequence[Expr], node: exp.Expr, kind: Either["semi", "anti"]) -> None:
+    """Keeps the rows that have (semi) or lack (anti) a partner in the subquery under the conditions."""
+    _ties(binder, source, terms, node)
+    scope, inner = binder.scope, source.scope
+    alias = scope.shared.alias()
+    read = list(dict.fromkeys(column for term in terms for column in columns(term) if inner.mine(column)))
+    names = {column: Column(alias, f"c{place}", column.type) for place, column in enumerate(read)}
+    block = Select(source.relation(), tuple((f"c{place}", column) for place, column in enumerate(read)))
+    moved = [_renamed(term, lambda column: names.get(column, column)) for term in terms]
+    on = FUNCTIONS["and"].rule(moved) if len(moved) > 1 else moved[0] if moved else None
+    _attach(binder, block, alias, (), kind, on)
+
+
+def _renamed(expr: Expr, name: Callable[[Column], Column]) -> Expr:
+    if isinstance(expr, Column):
+        return name(expr)
+    return replace(expr, args=tuple(_renamed(arg, name) for arg in expr.args)) if isinstance(expr, Call) else expr
+
+
+def _attach(binder: Rows, block: Block, alias: str, fields: tuple[Field, ...], kind: Either["left", "semi", "anti"], on: Expr | None) -> None:
+    derived = Derived(alias, block)
+    first = next(iter(binder.scope.tables)).relation
+    binder.scope.attached.append(
+        (Table(f"({alias})", alias, fields, derived, Named(alias)), Join(first, derived, kind, on, lookup=kind == "left"))
+    )
+
+
+def _marked(binder: Rows, block: Block) -> Expr:
+    """Whether the block has a row of this row's unit."""
+    scope = binder.scope
+    assert scope.owner is not None
+    alias = scope.shared.alias()
+    unit = Column(alias, UNIT, scope.owner.unit.type)
+    _attach(binder, block, alias, (Field("", unit, unit.type, (), None, False),), "left", _equal(scope.owner.unit, unit))
+    return Call("matched", (unit,), BOOLEAN, MATCHED)
+
+
+def _equal(a: Expr, b: Expr) -> Expr:
+    return FUNCTIONS["="].rule([a, b])
+
+
+def _present(binder: Rows, source: Source, node: exp.Expr) -> Expr:
+    """EXISTS inside an expression: tied to the unit alone, or public and tied to nothing."""
+    ties = _ties(binder, source, source.correlated, node)
+    if source.scope.owner is not None and len(ties) == len(source.correlated):
+        return _marked(binder, Group(source.relation(), (), ()))
+    if source.scope.owner is None and not source.correlated:
+        count = Call("agg rows", (), exact(None, None), "count(*)")
+        return FUNCTIONS[">"].rule([_scalar(binder, Group(source.relation(), (), (("c0", count),)), [(count, ())])[0], integer(0)])
+    raise _refuse(binder, node)
+
+
+def _scalar(binder: Rows, block: Group, made: Sequence[tuple[Expr, tuple[tuple[str, str], ...]]]) -> list[Column]:
+    """The one row of an aggregate over everything public, joined to every row."""
+    alias = binder.scope.shared.alias()
+    found = [Column(alias, f"c{place}", expr.type) for place, (expr, _) in enumerate(made)]
+    fields = tuple(Field("", column, column.type, bases, None, False) for column, (_, bases) in zip(found, made, strict=True))
+    _attach(binder, block, alias, fields, "left", None)
+    return found
+
+
+def _member(binder: Rows, node: exp.In, *, top: bool) -> Expr | None:
+    """x IN (SELECT …)."""
+    scope = binder.scope
+    tree, sought = _query(node.args["query"]), binder.bind(node.this)
+    if _plain(tree) and not any(aggregates(item) for item in tree.expressions):
+        _, source = _opened(tree, binder)
+        if source.correlated:
+            return _member_of_own(binder, node, tree, source, sought, top=top)
+    table = scope.shared.derive(CTE(tree, scope.ctes), scope, "")
+    if len(table.fields) != 1:
+        raise problems.TYPES(fragment=binder.piece(node), reason_zh="IN 的子查询须只有一列", reason_en="a subquery of IN has one column")
+    (field,) = table.fields
+    scope.note(field.bases, "filter")
+    assert isinstance(table.relation, Derived)
+    whose = owner(table.relation)
+    equal = binder.call(node, FUNCTIONS["="], [sought, field.column])
+    if whose is not None:
+        _own(binder, node)
+        if scope.owner is None or whose.space != scope.owner.space or not equates(equal, scope.owner, whose):
+            raise refusals.SUBQUERY_UNIT(fragment=binder.piece(node))
+        if not top:
+            assert field.column.name in unit_items(table.relation.of)
+            return _marked(binder, Group(table.relation, (), ()))
+    if top:
+        _attach(binder, table.relation.of, table.alias, (), "semi", equal)
+        return None
+    value = field.column
+    distinct = Group(table.relation, (value,), (("c0", value),))
+    alias = scope.shared.alias()
+    mark = Column(alias, "c0", value.type)
+    _attach(
+        binder,
+        distinct,
+        alias,
+        (Field("", mark, mark.type, field.bases, None, False),),
+        "left",
+        binder.call(node, FUNCTIONS["="], [sought, mark]),
+    )
+    other = scope.shared.derive(CTE(tree, scope.ctes), scope, "")  # the same values again, under an alias of their own
+    seen = other.fields[0].column
+    count = Call("agg rows", (), exact(None, None), "count(*)")
+    missing = Call("agg rows", (seen,), exact(None, None), "count(CASE WHEN {0} IS NULL THEN 1 END)")
+    facts = Group(other.relation, (), (("c0", count), ("c1", missing)))
+    total, nulls = _scalar(binder, facts, [(count, ()), (missing, field.bases)])
+    return Call("member", (mark, total, sought, nulls), BOOLEAN, MEMBER)
+
+
+def _own(binder: Rows, node: exp.In) -> None:
+    """NOT IN over protected rows is refused."""
+    above = node.parent
+    while isinstance(above, exp.Paren):
+        above = above.parent
+    if isinstance(above, exp.Not):
+        raise refusals.NOT_IN(fragment=binder.piece(above))
+
+
+def _member_of_own(binder: Rows, node: exp.In, tree: exp.Expr, source: Source, sought: Expr, *, top: bool) -> Expr | None:
+    """x IN (SELECT y … WHERE the subquery looks at this row): a match on equality of x and y besides. At the top of WHERE only."""
+    assert isinstance(tree, exp.Select)
+    if source.scope.owner is not None:
+        _own(binder, node)
+    if not top or len(tree.expressions) != 1:
+        raise _refuse(binder, node)
+    item = Rows(source.scope, "filter").bind(tree.expressions[0].unalias())
+    equal = binder.call(node, FUNCTIONS["="], [sought, item])
+    _matched(binder, source, [equal, *source.correlated], node, "semi")
+    return None
+
+
+def _value(binder: Rows, node: exp.Expr) -> Expr:
+    """(SELECT aggregate FROM …): of this row's unit, or of public rows."""
+    tree = _query(node)
+    piece = binder.piece(node)
+    if isinstance(tree, exp.Query) and (tree.args.get("limit") or tree.args.get("offset")):
+        raise refusals.INNER_LIMIT(fragment=piece)
+    if not _plain(tree) or len(tree.expressions) != 1 or not aggregates(tree.expressions[0]):
+        raise _refuse(binder, node)
+    inner, source = _opened(tree, binder)
+    ties = _ties(binder, source, source.correlated, node)
+    if len(ties) != len(source.correlated):
+        raise refusals.SUBQUERY_UNIT(fragment=piece)
+    item = tree.expressions[0].unalias()
+    made = Grouped(inner, [], {}).bind(item)
+    bases = inner.bases(made)
+    block = Group(source.relation(), (), (("c0", made),))
+    if inner.owner is None:
+        return _scalar(binder, block, [(made, bases)])[0]
+    if not isinstance(made, Call) or made.op not in PER_UNIT:
+        raise _refuse(binder, node)
+    scope, alias = binder.scope, binder.scope.shared.alias()
+    assert scope.owner is not None
+    column = Column(alias, "c0", made.type)
+    narrow = Grouped(inner, [], {}, narrowed=True).bind(item).type
+    _attach(
+        binder,
+        block,
+        alias,
+        (Field("", column, narrow, bases, None, False),),
+        "left",
+        _equal(scope.owner.unit, Column(alias, UNIT, scope.owner.unit.type)),
+    )
+    counts = made.op in ("agg rows", "agg values", "agg distinct")
+    return FUNCTIONS["coalesce"].rule([column, integer(0)]) if counts else column
