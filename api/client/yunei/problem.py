@@ -291,6 +291,24 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
         ("结果与日志记录不符", "{what}", "不要使用这一结果；请重新获取，若仍如此请报告主管部门。"),
         ("the release is not what the log says", "{what}", "Do not use it; fetch it again, and if it stays so tell the bureau."),
     ),
+    "verify_replay": (
+        NotVerified,
+        ("日志内容自相矛盾", "第 {index} 条记录：{what}。", "签名无误而内容矛盾，写入日志的程序有误或被替换；请保留副本并报告主管部门。"),
+        (
+            "the log contradicts itself",
+            "Entry {index}: {what}.",
+            "Signed, yet it cannot be true: the program that wrote it is faulty or was replaced. Keep the copy and tell the bureau.",
+        ),
+    ),
+    "verify_product": (
+        NotVerified,
+        ("日志中没有这一成果", "{path}（SHA-256 {sha256}）既未发布，也未交付。", "该文件不是经登记离开的；请查明来源。"),
+        (
+            "the log knows no such product",
+            "{path} (SHA-256 {sha256}) was neither published nor delivered.",
+            "It did not leave by the registered way: find out where it came from.",
+        ),
+    ),
     "verify_state": (
         NotVerified,
         ("本机的信任记录无法读取", "{path}：{why}。", "请从备份恢复；若删除它，下次连接将重新信任第一次见到的日志。"),

@@ -171,6 +171,55 @@ def _report(result: Verified, key: Key, head: bool) -> None:
     )
 
 
+def audit(
+    folder: Annotated[Path | None, typer.Option("--dir", help=say("日志副本", "the copied log"))] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="VKEY", help=say("日志公钥，可以是更换前的", "the log's key; one it has since replaced will do")),
+    ] = None,
+    since: Annotated[
+        list[Path] | None,
+        typer.Option("--since", metavar="FILE", help=say("以前保存的检查点，可重复", "a checkpoint kept from before; repeatable")),
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option("--witness", metavar="VKEY", help=say("必须联署的见证方公钥，可重复", "a witness that must have cosigned; repeatable")),
+    ] = None,
+    products: Annotated[
+        Path | None, typer.Option("--products", help=say("成果文件目录，逐一与日志核对", "folder of products to hold against the log"))
+    ] = None,
+    carry: Annotated[
+        Path | None,
+        typer.Option("--carry", metavar="FILE", help=say("写出可带走的单文件审计程序", "write this verifier as one file to take away")),
+    ] = None,
+) -> None:
+    from yunei import auditing
+
+    if carry is not None:
+        auditing.carry(carry)
+        output.note(
+            say(
+                f"只需 Python 与 cryptography：python {carry} --dir … --key …", f"needs Python and cryptography: python {carry} --dir … --key …"
+            )
+        )
+    if folder is None:
+        if carry is None:
+            raise problem("client_bad_request", what=say("需要 --dir 或 --carry。", "--dir or --carry is needed."), verb="log audit")
+        return
+    trusted = Key.parse(key) if key is not None else remembered_key(Folder(folder).checkpoint(), "log audit")
+    with output.counting(say("验证记录", "entries")) as progress:
+        found = auditing.audit_folder(
+            folder,
+            trusted,
+            since=[decode(path.read_bytes()) for path in since or ()],
+            witnesses=[Key.parse(text) for text in witness or ()],
+            products=products,
+            progress=progress,
+        )
+    for line in auditing.lines(found):
+        output.line(line)
+
+
 def show(
     index: Annotated[int | None, typer.Argument(metavar="[INDEX]", min=0, help=say("只看这一条记录", "only this entry"))] = None,
     folder: Annotated[Path | None, typer.Option("--dir", help=say("读取本地副本", "read a local copy"))] = None,

@@ -79,6 +79,12 @@ NOUNS: tuple[Noun, ...] = (
         "the log of everything released",
         (
             Verb("verify", "从第一条起重算整个日志，并与签名核对", "recompute the whole log and hold it against its signature", "log:verify"),
+            Verb(
+                "audit",
+                "审计日志副本：逐条重放，重算账户与计量",
+                "audit a copy: replay every entry, recompute accounts and meters",
+                "log:audit",
+            ),
             Verb("show", "日志检查点与最近的记录", "the log's checkpoint and its latest entries", "log:show"),
         ),
     ),

@@ -1,0 +1,141 @@
+"""The audit of a copied log, without server or database: tree, signatures, events, accounts, meters, products.
+
+Runs as part of the client (`yunei log audit`) and alone: `carry` writes one file that needs Python and the package `cryptography`, nothing
+else, for a machine the auditor trusts. `python yunei-audit.pyz --dir COPY --key VKEY`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from yunei.problem import NotVerified, YuneiProblem, problem
+from yunei.replay import Book
+from yunei.tiles import Folder, Progress, Tiles, Verified, successors, verify_log
+from yunei.transparency import Checkpoint, Key, open_checkpoint, signer_of
+from yunei.words import language_of
+
+CARRIED = ("problem", "words", "transparency", "tiles", "replay", "auditing")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """All of it held. `key`: the one that signs now, reached from the one given. `products`: files held against the log."""
+
+    verified: Verified
+    key: Key
+    book: Book
+    products: int
+
+
+def audit_folder(
+    folder: Path,
+    key: Key,
+    *,
+    since: Iterable[str] = (),
+    witnesses: Sequence[Key] = (),
+    products: Path | None = None,
+    progress: Progress | None = None,
+) -> Audited:
+    """Raises the first difference as `verify_*`. `since`: checkpoint notes kept from before, under any of the log's keys. `products`: a folder
+    of files, each of which the log must name as published or delivered."""
+    source, keys = Folder(folder), [key]
+    for following, _ in successors(key, source):
+        keys.insert(0, following)  # the newest first
+    note = source.checkpoint()
+    current = signer_of(note, keys)
+    checkpoint = open_checkpoint(note, current, witnesses)
+    older = [open_checkpoint(kept, signer_of(kept, keys)) for kept in since]
+    verified = verify_log(source, checkpoint, tuple(older), progress)
+    book = Book()
+    for index, entry in Tiles(source, checkpoint.size).entries(0, checkpoint.size):
+        book.apply(index, entry)
+    book.finish()
+    if book.log_keys and str(current) not in book.log_keys:
+        raise problem("verify_signature", name=f"{current} (retired)")
+    return Audited(verified, current, book, _held(products, book))
+
+
+def _held(folder: Path | None, book: Book) -> int:
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder is not None else []
+    for path in files:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        if digest.hexdigest() not in book.products:
+            raise problem("verify_product", path=path, sha256=digest.hexdigest())
+    return len(files)
+
+
+def lines(found: Audited) -> list[str]:
+    """The result as plain text: what held, then each account and meter."""
+    checkpoint, book = found.verified.checkpoint, found.book
+    told = [
+        f"log {checkpoint.origin}",
+        f"entries {checkpoint.size}",
+        f"root {checkpoint.root.hex()}",
+        f"key {found.key}",
+        *(
+            f"account {name} spent {_pair(each.spent)} reserved {_pair(each.reserved)} cap {_pair(each.cap)}"
+            for name, each in sorted(book.accounts.items())
+        ),
+        *(
+            f"meter {operator} {licence} releases {each.releases} rows {each.rows} bytes {each.bytes} loss {_pair(each.cost)}"
+            for (operator, licence), each in sorted(book.meters.items())
+        ),
+        *(f"without rule {kind} {count}" for kind, count in sorted(book.unknown.items())),
+    ]
+    return [*told, *([f"products {found.products}"] if found.products else []), "verified"]
+
+
+def _pair(amount: tuple[int, int]) -> str:
+    return f"{amount[0]}e-12/{amount[1]}e-18"
+
+
+def carry(target: Path) -> None:
+    """Write the verifier as one file. The same modules, byte for byte, that this client runs."""
+    here = Path(__file__).parent
+    with target.open("wb") as file:
+        file.write(b"#!/usr/bin/env python3\n")
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            parts = {f"yunei/{name}.py": (here / f"{name}.py").read_bytes() for name in CARRIED}
+            parts["yunei/__init__.py"] = b""
+            parts["__main__.py"] = b"from yunei.auditing import main\n\nraise SystemExit(main())\n"
+            for name, data in sorted(parts.items()):
+                archive.writestr(zipfile.ZipInfo(name), data)  # without times: the same file each time it is written
+    target.chmod(0o755)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: verified; 4: a difference, the first of which is told."""
+    parser = argparse.ArgumentParser(prog="yunei-audit", description="审计日志副本 · audit a copy of a log")
+    parser.add_argument("--dir", type=Path, required=True, help="日志副本 · the copied log")
+    parser.add_argument("--key", required=True, help="日志公钥（任一时期的） · the log's key, of any time")
+    parser.add_argument("--since", type=Path, action="append", default=[], help="以前保存的检查点 · a checkpoint kept from before")
+    parser.add_argument("--witness", action="append", default=[], help="必须联署的见证方公钥 · a witness that must have cosigned")
+    parser.add_argument("--products", type=Path, help="逐一核对的成果文件目录 · a folder of products to hold against the log")
+    parser.add_argument("--lang", default="zh", help="zh, en")
+    given = parser.parse_args(arguments)
+    try:
+        found = audit_folder(
+            given.dir,
+            Key.parse(given.key),
+            since=[path.read_text(encoding="utf-8") for path in given.since],
+            witnesses=[Key.parse(text) for text in given.witness],
+            products=given.products,
+        )
+    except YuneiProblem as trouble:
+        trouble.language = language_of(given.lang)
+        sys.stderr.write(f"{trouble}\n")
+        return 4 if isinstance(trouble, NotVerified) else 2
+    sys.stdout.write("".join(f"{line}\n" for line in lines(found)))
+    return 0
+
+
+__all__ = ["Audited", "Checkpoint", "audit_folder", "carry", "lines", "main"]
