@@ -3,9 +3,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
-KINDS := $(filter-out bench __pycache__,$(KINDS))
+KINDS := $(filter-out bench soak __pycache__,$(KINDS))
 
-.PHONY: help setup outside demo test check fix bench lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo test check fix bench soak lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ fix: setup  ## mend what can be mended: format, lint, generated docs · 自动�
 
 bench: setup  ## measurements as ratios, into build/bench.json · 性能测量
 	@$(PY) -m tests.bench
+
+KILLS ?= 20
+soak: setup  ## kill servers at random moments under load, KILLS=20 times per database; 300 for a campaign · 随机断电测试
+	@$(PY) -m tests.soak --kills $(KILLS)
 
 lock: setup  ## pin the newest versions that pyproject.toml admits, with hashes, without naming an index
 	@$(PY) -m uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
