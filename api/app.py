@@ -28,9 +28,11 @@ from api.problems import (
 from api.routes import jobs, log, meta, register, releases
 from api.services import Services, services_of
 from api.web import Shell
+from infra.database import UNAVAILABLE
 from infra.settings import Settings
 from jobs.hops import log_refusal
 from jobs.order import Asker
+from jobs.register import REGISTER_UNAVAILABLE
 from policies.problem import Problem
 
 TITLE = "域内 yunei"
@@ -86,7 +88,7 @@ def _fail_in_one_way(app: FastAPI) -> None:
         assert isinstance(error, Problem)
         await _logged(request, error, already=request.url.path == "/v1/jobs" and not error.code.startswith(("auth_", "request_", "server_")))
         headers = list(challenge(error))
-        if error.code in ("server_starting", "server_stopping"):
+        if error.code in ("server_starting", "server_stopping", "server_register_unavailable"):
             headers.append(("Retry-After", "1"))
         return _answer(request, error, headers)
 
@@ -108,6 +110,11 @@ def _fail_in_one_way(app: FastAPI) -> None:
         await _logged(request, problem)
         return _answer(request, problem, list((error.headers or {}).items()))
 
+    async def on_unavailable(request: Request, _error: Exception) -> Response:
+        return _answer(request, REGISTER_UNAVAILABLE(), [("Retry-After", "5")])
+
+    for failure in UNAVAILABLE:
+        app.add_exception_handler(failure, on_unavailable)
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)

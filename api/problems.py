@@ -123,6 +123,7 @@ ROOMS: dict[str, int] = {
     "server": 500,
 }
 STATUS: dict[str, int] = {
+    "server_register_unavailable": 503,
     "plan_price_disagrees": 500,
     "data_snapshot_refused": 500,
     "data_storage_failed": 500,

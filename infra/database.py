@@ -18,8 +18,12 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 WRITES = "yunei_writes"
+UNAVAILABLE = (OperationalError, InternalError, InterfaceError, PoolTimeout)
+"""What is raised when the database cannot do now what it could do before: gone, full, read-only, held by another for too long."""
 TURN = 8640  # the advisory lock of whoever writes to PostgreSQL
 
 

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from infra.clock import Clock, system_clock
-from infra.database import insert_ignoring, migrate, open_engine, reading
+from infra.database import UNAVAILABLE, insert_ignoring, migrate, open_engine, reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.leaf import leaf_hash
@@ -48,6 +48,21 @@ ENTRY_UNKNOWN = declare(
     "log_entry_unknown",
     zh=("存证日志中没有这一条", "日志现有 {size} 条，没有第 {index} 条。", "请核对序号：第一条为 0。"),
     en=("No such entry in the log", "The log has {size} entries; there is none at index {index}.", "Check the index: the first entry is 0."),
+)
+
+REGISTER_UNAVAILABLE = declare(
+    "server_register_unavailable",
+    zh=(
+        "登记库暂不可用",
+        "登记库此刻无法写入（连接中断、磁盘已满、只读，或被占用过久）；本次操作没有发生，已受理的作业不受影响。",
+        "稍后重试；持续出现时请告知运维人员检查数据库和磁盘。恢复后无需重启。",
+    ),
+    en=(
+        "The register is not available",
+        "The register cannot be written now (its database is gone, full, read-only or held for too long). The act did not happen; jobs already "
+        "admitted are kept.",
+        "Try again shortly. If it lasts, have the database and its disk looked at; no restart is needed afterwards.",
+    ),
 )
 
 _HEAD = select(log_head.c.size, log_head.c.edge, log_head.c.at).where(log_head.c.id == 1)
@@ -201,23 +216,28 @@ class Register:
     def transaction(self, *, publish: bool = True) -> Iterator[Act]:
         """All of it happens, or none. With `publish` a checkpoint covers it when this returns; without, the next one will.
 
-        A failing disk under the log folder does not undo what is committed: it is noted, and `checkpoint` and `receipt` fail until it heals.
+        REGISTER_UNAVAILABLE when the database cannot take it now: nothing happened. A failing disk under the log folder does not undo what is
+        committed: it is noted, and `checkpoint` and `receipt` fail until it heals.
         """
         if self._holder == threading.get_ident():
             raise RuntimeError("a transaction inside a transaction")
         self.require_sound()
-        with self._turns.take() as (connection, head):
-            self._holder = threading.get_ident()
-            try:
-                act = Act(connection, head, self.clock, self.random)
-                yield act
-                act._finish()
-            finally:
-                self._holder = None
+        try:
+            with self._turns.take() as (connection, head):
+                self._holder = threading.get_ident()
+                try:
+                    act = Act(connection, head, self.clock, self.random)
+                    yield act
+                    act._finish()
+                finally:
+                    self._holder = None
+        except UNAVAILABLE as error:
+            self._log.error("register_unavailable", error=type(error).__name__)
+            raise REGISTER_UNAVAILABLE() from error
         if publish and act._entries:
             try:
                 self._sequencer.publish(act.size)
-            except OSError as error:
+            except (OSError, *UNAVAILABLE) as error:  # committed all the same
                 self._log.error("log_unpublished", error=type(error).__name__)
 
     def require_sound(self) -> None:
@@ -333,4 +353,4 @@ class Register:
         return None if content is None else bytes(content)
 
 
-__all__ = ["ENTRY_UNKNOWN", "Act", "LogForked", "Register"]
+__all__ = ["ENTRY_UNKNOWN", "REGISTER_UNAVAILABLE", "Act", "LogForked", "Register"]

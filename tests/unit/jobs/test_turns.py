@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from jobs.audit import audit
 from jobs.events import PrincipalRegistered
 from jobs.register import Register
+from policies.problem import Problem
 from tests.small_register import a_register, title
 
 WORKERS = 8
@@ -34,7 +35,7 @@ def together(register: Register, body: Callable[[int], None]) -> list[str]:
     ends, holding, go = {}, threading.Event(), threading.Event()
 
     def hold() -> None:
-        with contextlib.suppress(OperationalError), register.transaction(publish=False) as act:
+        with contextlib.suppress(Problem), register.transaction(publish=False) as act:
             act.append(person("holder"))
             holding.set()
             go.wait(10)
@@ -109,7 +110,7 @@ def test_when_the_commit_fails_all_have_failed_and_the_next_goes_on(register: Re
         raise OperationalError("COMMIT", None, OSError("disk"))
 
     event.listen(register.engine, "commit", fail)
-    assert together(register, lambda number: add(register, f"p{number}")) == ["OperationalError"] * WORKERS
+    assert together(register, lambda number: add(register, f"p{number}")) == ["Problem"] * WORKERS
     event.remove(register.engine, "commit", fail)
     assert register.size == 0
     assert register.principals() == []
