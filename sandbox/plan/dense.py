@@ -10,7 +10,7 @@ import math
 
 from sandbox.plan.emit import fixed_point, key_sql
 from sandbox.plan.ir import Frontier, Scan
-from sandbox.plan.model import BINNED, VALUED, Rows, Total
+from sandbox.plan.model import VALUED, Rows, Total
 from sandbox.plan.source_sql import derived_column, from_where
 from sandbox.sql.expr import Column, Expr, emit, quoted
 
@@ -23,7 +23,7 @@ def rows_for(frontier: Frontier) -> Rows | None:
     """The rows the kernel needs, or None where the SQL plan has to do."""
     if any(domain is None for domain in frontier.domains) or math.prod(len(domain or ()) for domain in frontier.domains) > MOST_KEYS:
         return None
-    if not all(_small(total) and total.kind not in BINNED for total in frontier.totals):
+    if not all(_small(total) and total.kind != "distinct" for total in frontier.totals):
         return None
     rows = frontier.of
     unit = rows.owner.unit
@@ -91,5 +91,7 @@ def _select(frontier: Frontier) -> str:
             outer.append(name)
         else:
             inner.append(f"{emit(value)} AS {name}")
-            outer.append(f"{fixed_point(name, value.type, total, about_centre=False)} AS {name}" if total.kind in VALUED else name)
+            outer.append(
+                f"{fixed_point(name, value.type, total, about_centre=False)} AS {name}" if total.kind in (*VALUED, "quantile") else name
+            )
     return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} {from_where(rows.of)}) AS rows WHERE u IS NOT NULL"

@@ -14,7 +14,7 @@ and a block has at most 2**21 units. `sandbox.plan.dense` admits only plans with
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -61,15 +61,19 @@ def dense_totals(plan: Plan, rows: pa.Table, seed: int) -> pa.Table:
     hashes = unit_hashes(rows, unit, starts) if plan.groups_per_unit < size else None
     values = [values_of(rows, f"v{place}", total) for place, total in enumerate(plan.totals)]
     sums = [[0] * size for _ in plan.totals]
+    bins = {place: np.zeros((size, total.candidates), dtype=np.int64) for place, total in enumerate(plan.totals) if total.kind == "quantile"}
     seen = np.zeros(size, dtype=bool)
     for low, high, first, last in blocks(starts, rows.num_rows, min(BLOCK_ROWS, BLOCK_CELLS // size)):
         block = Block(plan, size, codes, starts[first:last] - low, high - low, low)
         chosen = block.chosen(None if hashes is None else hashes[first:last], seed)
         seen |= chosen.any(axis=1)
         for place, total in enumerate(plan.totals):
+            if place in bins:
+                bins[place] += block.histogram(total, values[place], chosen)
+                continue
             part = (block.bounded(total, values[place]) * chosen).sum(axis=1)
             sums[place] = [before + int(more) for before, more in zip(sums[place], part, strict=True)]
-    return as_table(plan, sums, seen)
+    return as_table(plan, sums, bins, seen)
 
 
 def run_starts(unit: pa.Array) -> Ints:
@@ -131,6 +135,8 @@ def values_of(rows: pa.Table, name: str, total: Total) -> Values:
     if total.kind in ("units", "count"):
         return Values(None, there)
     plain = whole_numbers(column, total.decimals)
+    if total.kind == "quantile":  # the number of the nearest candidate
+        return Values((np.clip(plain, total.low, total.high) - (total.low - total.step // 2)) // total.step, there)
     return Values(np.clip(plain, total.low + total.centre, total.high + total.centre) - total.centre, there)
 
 
@@ -170,7 +176,8 @@ class Block:
         self.units = len(starts)
         lengths = np.diff(starts, append=rows)
         own = np.repeat(np.arange(self.units, dtype=np.int64), lengths)
-        self.cells = own if codes is None else codes[at : at + rows] * self.units + own
+        self.codes = None if codes is None else codes[at : at + rows]
+        self.cells = own if self.codes is None else self.codes * self.units + own
         self.counts = lengths.reshape(1, -1) if codes is None else self.add(None, None)
 
     def add(self, value: Ints | None, there: npt.NDArray[np.bool_] | None) -> Ints:
@@ -218,6 +225,37 @@ class Block:
         weighed = np.sign(summed) * (whole * rows + rest * rows // many)
         return np.where(counted <= rows, summed, weighed)
 
+    def histogram(self, total: Total, values: Values, chosen: npt.NDArray[np.bool_]) -> Ints:
+        """Rows by key and candidate: all of a cell's, or, of more than `cap`, that many at even ranks."""
+        assert values.value is not None
+        size = self.size * total.candidates
+        part = slice(self.at, self.at + self.rows)
+        counted = self.counts if values.there is None else self.add(None, values.there)
+        cells, codes = self.cells, values.value[part]
+        if self.codes is not None:
+            codes = codes + self.codes * total.candidates
+        if values.there is not None:
+            cells, codes = cells[values.there[part]], codes[values.there[part]]
+        found = np.bincount(codes, minlength=size)
+        crowded = counted > total.cap
+        apart = (crowded | ~chosen) & (counted > 0)
+        if apart.any():  # few cells: what they added is taken back, and the crowded ones' share put in its place
+            rows = np.flatnonzero(apart.reshape(-1)[cells])
+            found = found - np.bincount(codes[rows], minlength=size)
+            full = np.flatnonzero((crowded & chosen).reshape(-1))
+            if len(full):
+                rows = np.flatnonzero((crowded & chosen).reshape(-1)[cells])
+                place = values.value[part] if values.there is None else values.value[part][values.there[part]]
+                ranked = cells[rows] * total.candidates + place[rows]
+                ranked = np.sort(ranked.astype(np.int32) if self.units * size < 2**31 else ranked)
+                lengths = counted.reshape(-1)[full]
+                starts = np.cumsum(lengths) - lengths
+                ranks = (np.arange(1, total.cap + 1) * lengths.reshape(-1, 1) ) // total.cap - 1
+                picked = ranked[(starts.reshape(-1, 1) + ranks)] - full.reshape(-1, 1) * total.candidates
+                codes = picked + (full // self.units * total.candidates).reshape(-1, 1)
+                found = found + np.bincount(codes.reshape(-1), minlength=size)
+        return found.astype(np.int64, copy=False).reshape(self.size, total.candidates)
+
 
 def scores(units: npt.NDArray[np.uint64], size: int, seed: int) -> npt.NDArray[np.uint64]:
     """A keyed order of the keys for each unit: 63 bits, so that an absent key can come after all of them."""
@@ -233,9 +271,17 @@ def mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def as_table(plan: Plan, sums: list[list[int]], seen: npt.NDArray[np.bool_]) -> pa.Table:
-    """One row per key that occurs; without keys the one row that a sum over everything has."""
+def as_table(plan: Plan, sums: list[list[int]], bins: Mapping[int, Ints], seen: npt.NDArray[np.bool_]) -> pa.Table:
+    """One row per key that occurs; without keys the one row that a sum over everything has. Then one per bin that does."""
     at = np.flatnonzero(seen) if plan.keys else np.zeros(1, dtype=np.int64)
+    filled = {place: np.nonzero(counts) for place, counts in bins.items()}
+    parts = [table_of(plan, at, None, {place: [column[key] for key in at] for place, column in enumerate(sums)})]
+    parts += [table_of(plan, key, bin, {place: bins[place][key, bin]}) for place, (key, bin) in filled.items()]
+    return pa.concat_tables(parts)
+
+
+def table_of(plan: Plan, at: Ints, bin: Ints | None, columns: Mapping[int, list[int] | Ints]) -> pa.Table:
+    """Rows of the keys at those positions, with the totals given and 0 for the others."""
     arrays: dict[str, pa.Array] = {}
     inner = math.prod(len(key.domain or ()) for key in plan.keys)
     for key in plan.keys:
@@ -243,6 +289,9 @@ def as_table(plan: Plan, sums: list[list[int]], seen: npt.NDArray[np.bool_]) -> 
         inner //= len(domain)
         kind = {"integer": pa.int64(), "text": pa.string(), "date": pa.date32(), "boolean": pa.bool_()}[key.type]
         arrays[key.name] = pa.array(domain, kind).take(pa.array(at // inner % len(domain)))
-    for total, column in zip(plan.totals, sums, strict=True):
-        arrays[total.name] = pa.array([Decimal(column[place]) for place in at], WIDE)
+    if "bin" in plan.shard_columns:
+        arrays["bin"] = pa.nulls(len(at), pa.int64()) if bin is None else pa.array(bin, pa.int64())
+    for place, total in enumerate(plan.totals):
+        column = columns.get(place, np.zeros(len(at), dtype=np.int64))
+        arrays[total.name] = pa.array(map(Decimal, column), WIDE) if isinstance(column, list) else pa.array(column).cast(WIDE)
     return pa.table(arrays)

@@ -58,6 +58,13 @@ CASES = (
         {"fee": {"low": "0", "high": "10000"}},
     ),
     Case(
+        "Q4 median fee by city",
+        "SELECT city, MEDIAN(fee) AS fee FROM visits GROUP BY city",
+        "SELECT city, MEDIAN(fee) FROM visits GROUP BY city",
+        2,
+        {"fee": {"low": "0", "high": "10000"}},
+    ),
+    Case(
         "Q5 join to the public level of the hospital",
         "SELECT h.level, COUNT(*) AS n, SUM(v.fee) AS fees FROM visits v JOIN hospitals h ON v.hospital = h.hospital GROUP BY h.level",
         "SELECT h.level, COUNT(*), SUM(v.fee) FROM visits v JOIN hospitals h ON v.hospital = h.hospital GROUP BY h.level",

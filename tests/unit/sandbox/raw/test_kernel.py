@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -93,6 +95,10 @@ QUERIES = (
     "SELECT sex, SUM(fee) AS s FROM visits WHERE days > 3 GROUP BY sex",
     "SELECT city, SUM(bmi) AS b, AVG(bmi) AS a, SUM(days * 2 - 5) AS d FROM visits GROUP BY city",
     "SELECT city, COUNT(*) FILTER (WHERE days > 5) AS n, COUNT(DISTINCT u) FILTER (WHERE sex = 'F') AS f FROM visits GROUP BY city",
+    "SELECT city, MEDIAN(fee) AS m, COUNT(*) AS n FROM visits GROUP BY city",
+    "SELECT MEDIAN(days) AS m, MAX(days) FILTER (WHERE sex = 'F') AS f FROM visits",
+    "SELECT city, sex, QUANTILE_CONT(bmi, 0.3) AS q FROM visits WHERE days > 3 GROUP BY city, sex",
+    "SELECT sex, VAR_POP(fee) AS v, STDDEV(days) AS d FROM visits GROUP BY sex",
 )
 
 
@@ -116,9 +122,22 @@ def table(rows: list[tuple[object, ...]], unit: str) -> pa.Table:
     )
 
 
-def answer(plan: Plan, rows: pa.Table, seed: int = 7) -> dict[tuple[object, ...], tuple[int, ...]]:
+def answer(plan: Plan, rows: pa.Table, seed: int = 7) -> dict[tuple[object, ...], tuple[Any, ...]]:
     found = combine(plan, [shard_totals(plan, {plan.scans[0].alias: rows}, seed)]).table.to_pylist()
-    return {tuple(row[key.name] for key in plan.keys): tuple(int(row[total.name]) for total in plan.totals) for row in found}
+    return {tuple(row[key.name] for key in plan.keys): tuple(told(row[total.name]) for total in plan.totals) for row in found}
+
+
+def told(value: object) -> int | Counter[int]:
+    """A total: a number, or what each bin holds."""
+    if value is None or isinstance(value, list):
+        return Counter({item["bin"]: item["n"] for item in value or ()})
+    assert isinstance(value, int)
+    return value
+
+
+def less(a: Any, b: Any) -> Any:
+    """A total less another; of bins, bin by bin."""
+    return a - b if isinstance(a, int) else Counter({place: n for place in {*a, *b} if (n := a[place] - b[place])})
 
 
 def some_rows(unit: str) -> st.SearchStrategy[list[tuple[object, ...]]]:
@@ -163,14 +182,16 @@ def test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses(sql: str, unit: str, 
     for gone in {row[0] for row in rows}:
         without = answer(plan, table([row for row in rows if row[0] != gone], unit))
         alone = answer(plan, table([row for row in rows if row[0] == gone], unit))
-        zero = (0,) * len(plan.totals)
+        zero = tuple(Counter[int]() if total.kind == "quantile" else 0 for total in plan.totals)
         changed = {key for key in whole | without if whole.get(key, zero) != without.get(key, zero)}
         assert len(alone.keys() - {()}) <= groups
         assert changed <= alone.keys()
         for key in alone:
-            difference = tuple(a - b for a, b in zip(whole.get(key, zero), without.get(key, zero), strict=True))
+            difference = tuple(map(less, whole.get(key, zero), without.get(key, zero)))
             assert difference == alone[key], "a unit gives what it gives, whoever else is there"
-            assert all(abs(part) <= total.cap for part, total in zip(difference, plan.totals, strict=True))
+            assert all(
+                (abs(part) if isinstance(part, int) else part.total()) <= total.cap for part, total in zip(difference, plan.totals, strict=True)
+            )
 
 
 def test_the_choice_is_keyed_and_fair() -> None:
