@@ -250,7 +250,7 @@ class Block:
                 ranked = np.sort(ranked.astype(np.int32) if self.units * size < 2**31 else ranked)
                 lengths = counted.reshape(-1)[full]
                 starts = np.cumsum(lengths) - lengths
-                ranks = (np.arange(1, total.cap + 1) * lengths.reshape(-1, 1) ) // total.cap - 1
+                ranks = (np.arange(1, total.cap + 1) * lengths.reshape(-1, 1) + total.cap - 1) // total.cap - 1
                 picked = ranked[(starts.reshape(-1, 1) + ranks)] - full.reshape(-1, 1) * total.candidates
                 codes = picked + (full // self.units * total.candidates).reshape(-1, 1)
                 found = found + np.bincount(codes.reshape(-1), minlength=size)
