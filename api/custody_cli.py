@@ -1,4 +1,4 @@
-"""Verbs for those who keep the log and for those who watch it: witness serve, witness ask, log rotate."""
+"""Verbs for those who keep the log and for those who watch it: witness serve, witness ask, log rotate, backup, restore."""
 
 from __future__ import annotations
 
@@ -7,18 +7,68 @@ from typing import Annotated
 
 import typer
 
-from api.cli_common import HOME, NOT_VERIFIED, Group, opened, told
+from api.cli_common import HOME, NOT_VERIFIED, Group, as_settings, opened, told
 from yunei.cli import output
 from yunei.words import say
 
 
 def register(app: typer.Typer, group: Group) -> None:
+    app.command(
+        "backup", help=say("备份登记册、日志与暂存结果，服务可继续运行", "back register, log and staged answers up, while the server runs")
+    )(told(backup))
+    app.command("restore", help=say("恢复备份：先审计，再核对见证", "restore a backup: audited, and held against witnesses, first"))(
+        told(restore)
+    )
     witness = group("witness", "见证方：联署检查点", "witnesses, who cosign checkpoints")
     witness.command("serve", help=say("运行见证服务（在另一台机器上）", "run a witness, on another machine"))(told(witness_serve))
     witness.command("ask", help=say("立即请各见证方联署", "have the witnesses cosign now"))(told(witness_ask))
 
     log = group("log", "存证日志", "the log of everything released")
     log.command("rotate", help=say("更换日志公钥", "change the log's key"))(told(log_rotate))
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help=say("备份文件", "file to write"))],
+    keys: Annotated[bool, typer.Option("--keys", help=say("包含密钥；请加密保管", "with the keys: keep it encrypted"))] = False,
+    home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
+) -> None:
+    from jobs.backup import backup as run
+
+    with opened(home) as services:
+        done = run(services.register, target, keys=keys)
+    output.line(
+        say(f"已备份 {done.size} 条日志、{done.members} 个文件：{target}", f"backed up {done.size} entries, {done.members} files: {target}")
+    )
+    output.note(
+        say(
+            "原始数据不在其中：请另行复制 vault 目录" + ("" if keys else "，并另行保管 keys 目录") + "。",
+            "Raw data is not in it: copy the vault folder as well" + ("." if keys else ", and keep the keys folder elsewhere."),
+        )
+    )
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help=say("备份文件", "file to read"))],
+    since: Annotated[
+        Path | None, typer.Option("--since", metavar="FILE", help=say("另行保管的最新检查点", "the newest checkpoint kept elsewhere"))
+    ] = None,
+    unwitnessed: Annotated[
+        bool, typer.Option("--unwitnessed", help=say("没有任何见证也恢复", "restore although nothing tells that it is the newest"))
+    ] = False,
+    home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
+) -> None:
+    from jobs.backup import restore as run
+
+    kept = since.read_text(encoding="utf-8") if since is not None else None
+    done = run(source, as_settings(home), since=kept, unwitnessed=unwitnessed)
+    output.line(
+        say(
+            f"已恢复 {done.entries} 条日志，审计通过（比对 {done.rows} 行）。",
+            f"restored {done.entries} entries; the audit found nothing in {done.rows} rows.",
+        )
+    )
+    for version in done.missing:
+        output.note(say(f"vault 中缺少 {version}，请从其副本恢复", f"the vault lacks {version}: bring it back from its copy"))
 
 
 def log_rotate(

@@ -17,7 +17,7 @@ from infra.database import reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.note import Signer, VerifierKey, add_lines, sign_note, split_note
-from infra.journal.proof import Receipt, inclusion
+from infra.journal.proof import Receipt, consistency, inclusion
 from infra.journal.tiles import TileName, edge_names, encode_entries, encode_hashes, entry_names, tile_names, width_of
 from infra.journal.tree import TILE_WIDTH, CompactRange, JournalError, ReadTile, range_at
 from infra.tables import documents, entries, log_hashes, log_head
@@ -49,6 +49,11 @@ def tile_reader(connection: Connection, size: int) -> ReadTile:
         return known[level, n]
 
     return read
+
+
+def consistency_proof(connection: Connection) -> Callable[[int, int], Sequence[bytes]]:
+    """Proofs between two sizes of the log in this database."""
+    return lambda old, new: consistency(old, new, tile_reader(connection, new))
 
 
 @dataclass(frozen=True, slots=True)
