@@ -20,12 +20,12 @@ from policies.problem import Problem
 from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.explain import explain
-from sandbox.plan.ir import Filter, Join, Owner, Scan, Unowned, owner
+from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Owner, Relation, Scan, Select, Union, Unowned, block_owner, owner
 from sandbox.plan.model import Plan
 from sandbox.plan.price import scale_for, threshold_for
 from sandbox.plan.width import discrete_half_width
-from sandbox.sql.expr import Column, Literal
-from sandbox.sql.types import BOOLEAN, exact
+from sandbox.sql.expr import Call, Column, Expr, Literal
+from sandbox.sql.types import BOOLEAN, Type, exact
 from tests.expressions import hurtful
 from tests.questions import CATALOGUE, Engine, column, plan_for, snapshot, tables
 from tests.spec.cases import cases
@@ -52,6 +52,75 @@ def test_ownership_rules() -> None:
         with pytest.raises(Unowned) as caught:
             owner(Filter(relation, TRUE))
         assert caught.value.why == why
+
+
+OTHERS = Scan("s4", "e", Owner("firm", Column("s4", "pid", exact(None, None))))
+THEIRS = Scan("s5", "f", Owner("person", Column("s5", "pid", exact(None, None))))
+NAMED = Scan("s6", "g", Owner("person", Column("s6", "pid", Type("text"))))
+CITY, PID = Column("s0", "city", Type("text")), ME.unit
+
+
+def unit_of(scan: Scan) -> Column:
+    assert scan.owner is not None
+    return scan.owner.unit
+
+
+def equal(a: Expr, b: Expr) -> Call:
+    return Call("eq", (a, b), BOOLEAN, "({0} = {1})")
+
+
+def why(relation: Relation | Block) -> str | None:
+    """The rule that refuses the relation; None when it is owned or public."""
+    try:
+        block_owner(relation) if isinstance(relation, (Select, Group, Union)) else owner(relation)
+    except Unowned as unowned:
+        return unowned.why
+    return None
+
+
+def test_ownership_of_joins() -> None:
+    tie = equal(PID, unit_of(THEIRS))
+    for kind in ("inner", "left", "semi", "anti"):
+        assert why(Join(MINE, THEIRS, kind, tie)) is None
+        assert why(Join(MINE, THEIRS, kind, Call("and", (TRUE, equal(unit_of(THEIRS), PID)), BOOLEAN, "({0} AND {1})"))) is None
+        assert why(Join(MINE, THEIRS, kind, Call("or", (TRUE, tie), BOOLEAN, "({0} OR {1})"))) == "two"
+        assert why(Join(MINE, THEIRS, kind, Call("ne", tie.args, BOOLEAN, "({0} <> {1})"))) == "two"
+        assert why(Join(MINE, THEIRS, kind, equal(PID, Call("add", (unit_of(THEIRS), PID), PID.type, "({0} + {1})")))) == "two"
+        assert why(Join(MINE, THEIRS, kind, None)) == "two"
+        assert why(Join(MINE, OTHERS, kind, equal(PID, unit_of(OTHERS)))) == "spaces"
+        assert why(Join(MINE, NAMED, kind, equal(PID, unit_of(NAMED)))) == "spaces"
+        assert why(Join(PUBLIC, MINE, kind, TRUE)) == (None if kind == "inner" else "outer")
+    inner, left = owner(Join(MINE, THEIRS, "inner", tie)), owner(Join(MINE, THEIRS, "left", tie))
+    assert inner is not None
+    assert inner.names(PID)
+    assert inner.names(unit_of(THEIRS))
+    assert left is not None
+    assert left.names(PID)
+    assert not left.names(unit_of(THEIRS))
+
+
+def test_ownership_of_blocks() -> None:
+    rank = Call("over", (PID, CITY), exact(None, None), "rank() OVER (PARTITION BY {0} ORDER BY {1})")
+    across = Call("over", (CITY,), exact(None, None), "rank() OVER (ORDER BY {0})")
+    count = Call("agg rows", (), exact(None, None), "count(*)")
+    assert why(Select(MINE, (("c0", rank),))) is None
+    assert why(Select(MINE, (("c0", across),))) == "window"
+    assert why(Select(MINE, (), across)) == "window"
+    assert why(Select(PUBLIC, (("c0", Call("over", (), exact(None, None), "rank() OVER ()")),))) is None
+    assert why(Select(MINE, (("c0", count),))) == "aggregate"
+    assert why(Group(MINE, (CITY,), (("c0", count),))) is None
+    assert why(Group(MINE, (), (("c0", rank),))) == "window"
+    assert why(Filter(MINE, across)) == "window"
+    assert why(Join(MINE, PUBLIC, "inner", count)) == "aggregate"
+    mine, theirs = Select(MINE, (("c0", PID),)), Select(THEIRS, (("c0", unit_of(THEIRS)),))
+    assert why(Union(mine, theirs)) is None
+    assert why(Union(mine, Select(PUBLIC, (("c0", TRUE),)))) == "union"
+    assert why(Union(mine, Select(OTHERS, (("c0", unit_of(OTHERS)),)))) == "union"
+    for block, named in ((mine, True), (Union(mine, theirs), True), (Union(mine, Select(THEIRS, (("c0", CITY),))), False)):
+        whose = owner(Derived("s9", block))
+        assert whose is not None
+        assert whose.unit == Column("s9", "u", PID.type)
+        assert whose.names(Column("s9", "c0", PID.type)) is named
 
 
 def opendp_loss(plan: Plan) -> tuple[float, float]:

@@ -158,10 +158,10 @@ def test_any_text_is_a_plan_or_a_problem(text: str) -> None:
 
 
 def test_what_is_quoted_is_the_operators_text() -> None:
-    sql = "SELECT city,\n  count( distinct   city ) FROM visits GROUP BY city"
+    sql = "SELECT city,\n  sum( distinct   fee ) FROM visits GROUP BY city"
     with pytest.raises(Problem) as caught:
         plan_for(sql)
-    assert caught.value.fields["fragment"] == "count( distinct city )"
+    assert caught.value.fields["fragment"] == "sum( distinct fee )"
 
 
 def test_comments_do_not_reach_the_record() -> None:
