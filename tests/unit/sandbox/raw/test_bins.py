@@ -1,0 +1,65 @@
+"""Totals with bins: the same whatever the shards, folded to one row per key, and through to an answer on dummy rows."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from sandbox.dummy import dummy_answer
+from sandbox.plan.model import Plan
+from sandbox.raw.totals import combine, shard_totals
+from tests.questions import CATALOGUE, plan_for, scanned, tables, visit
+
+QUERIES = (
+    "SELECT city, MEDIAN(fee) AS m, COUNT(*) AS n FROM visits GROUP BY city",
+    "SELECT note, MIN(days) AS a, MAX(score) AS b, COUNT(DISTINCT day) AS d FROM visits GROUP BY note",
+    "SELECT COUNT(DISTINCT note) AS d, MEDIAN(days) AS m FROM visits",
+)
+
+
+def in_shards(plan: Plan, rows: list[list[object]], shards: int) -> list[dict[str, object]]:
+    """Exact totals of rows divided by unit into that many shards, in descending order of shard."""
+    parts = [[row for row in rows if hash(row[0]) % shards == shard] for shard in reversed(range(shards))]
+    table: pa.Table = combine(plan, [shard_totals(plan, scanned(plan, tables(part)), 9) for part in parts]).table
+    found: list[dict[str, object]] = table.to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("sql", QUERIES)
+def test_any_number_of_shards_gives_the_same(sql: str) -> None:
+    rng = random.Random(4)
+    rows = [visit(rng, rng.randrange(80)) for _ in range(1_500)]
+    plan = plan_for(sql)
+    whole = in_shards(plan, rows, 1)
+    assert len({tuple(row[key.name] for key in plan.keys) for row in whole}) == len(whole) > 0
+    for shards in (7, 64):
+        assert in_shards(plan, rows, shards) == whole
+    random.Random(5).shuffle(rows)
+    assert in_shards(plan, rows, 3) == whole
+
+
+def test_a_distinct_value_of_two_shards_counts_once() -> None:
+    rng = random.Random(4)
+    rows = [[*visit(rng, pid)[:13], "flu", "男"] for pid in range(40)]
+    plan = plan_for("SELECT COUNT(DISTINCT note) AS d FROM visits")
+    assert [row["t0"] for row in in_shards(plan, rows, 8)] == [1]
+
+
+def test_no_rows_are_no_bins() -> None:
+    plan = plan_for(QUERIES[2])
+    assert in_shards(plan, [], 1) == [{"t0": 0, "t1": None}]
+
+
+@pytest.mark.parametrize("sql", QUERIES)
+def test_dummy_rows_have_an_answer(sql: str) -> None:
+    released = dummy_answer(plan_for(sql, epsilon="100"), CATALOGUE)
+    assert released.table.num_rows > 0
+    for column in released.columns:
+        if column.mechanism == "Gumbel noisy max":
+            assert released.table.column(column.label + "__half_width").null_count == released.table.num_rows
+            assert column.low is not None
+            values = [float(value) for value in released.table.column(column.label).to_pylist()]
+            assert all(Decimal(column.low) <= value <= Decimal(column.high or 0) for value in values)
