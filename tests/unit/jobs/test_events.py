@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from infra.tables import PROJECTIONS, metadata
@@ -16,6 +18,7 @@ from jobs.events import (
     AccountOpened,
     Cost,
     Event,
+    JobAdmitted,
     LicenceSuspended,
     UnreadableEntry,
     canonical,
@@ -131,3 +134,19 @@ def test_documents_give_back_what_was_put_in() -> None:
     body = licence_document(a_licence())
     assert read_licence(body) == a_licence()
     assert licence_document(read_licence(body)) == body == rfc8785.dumps(json.loads(body))
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
+@example('\u0000\u0007\b\t\n\u000b\f\r\u001b"\\/\u007f\u0080\u2028\u2029\ufeff\U0001f600')
+def test_text_is_spelled_as_rfc_8785_says(text: str) -> None:
+    event = LicenceSuspended(by="system", licence="L-1", reason=text)
+    body = canonical(event, AT)
+    assert body == rfc8785.dumps({**event.model_dump(mode="json"), "kind": event.kind, "at": AT})
+    assert read_entry(0, body).event == event
+
+
+def test_a_number_that_others_might_round_is_not_written() -> None:
+    usual = {"by": "system", "job": "j", "plan_digest": "a" * 64, "question": "b" * 64, "cost": Cost(pico_rho=1, atto_delta=0)}
+    canonical(JobAdmitted(**usual, slot_ms=10**12), AT)
+    with pytest.raises(ValueError, match="round"):
+        canonical(JobAdmitted.model_construct(**usual, slot_ms=2**53), AT)
