@@ -136,6 +136,11 @@ def test_sql_comes_from_standard_input_and_options_from_the_environment(run: Run
     }
 
 
+def test_an_accuracy_is_asked_in_place_of_a_loss(run: Run, bureau: Bureau) -> None:
+    assert run("job", "check", SQL, *ORDER[:4], "--accuracy", "2%")[0] == 0
+    assert bureau.requests[-1][3]["privacy"] == {"accuracy": "2%"}
+
+
 def test_a_refusal_names_every_rule_and_its_remedy(run: Run) -> None:
     bad = ("job", "check", SQL, "--licence", "lic-1", "--scenario", "bad", "--epsilon", "1")
     code, out, err = run(*bad)
