@@ -195,9 +195,26 @@ class Sequencer:
         if edge.root() != checkpoint.root:
             raise LogForked(f"the first {checkpoint.size} entries in the database are not those that were published")
         tail = _pairs(connection, checkpoint.size - checkpoint.size % TILE_WIDTH, checkpoint.size)
+        if self._last is None:
+            self._holds_witnessed(connection, keys, size)
         if self._last is None and not self._edge_is_whole(connection, checkpoint.size, read):
             self.rewrite(connection, checkpoint.size)
         return _Published(note, checkpoint.size, edge.hashes, tuple(tail))
+
+    def _holds_witnessed(self, connection: Connection, keys: Sequence[str], size: int) -> None:
+        """LogForked unless the log begins with what a witness cosigned last: a restored folder may keep that when all else is older."""
+        note = self._files.witnessed()
+        if note is None:
+            return
+        try:
+            seen = Checkpoint.open(note, [VerifierKey.parse(key) for key in keys])
+            holds = seen.size <= size and range_at(seen.size, tile_reader(connection, seen.size)).root() == seen.root
+        except JournalError as error:
+            if error.code == "signature_missing":  # under a key that has since retired: the chain was checked when it was
+                return
+            raise LogForked(f"the cosigned checkpoint in the folder is not one this log signed: {error.code}") from error
+        if not holds:
+            raise LogForked(f"a checkpoint of {seen.size} entries was cosigned; the database does not hold them")
 
     def _edge_is_whole(self, connection: Connection, size: int, read: ReadTile) -> bool:
         """Whether the last tile of each level is as it should be: a power cut may have left it short, for partial tiles are not synced."""

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from api.app import create_app
 from api.services import Services
 from infra.witness import Witness
 from infra.workers import InlineWorkers
 from jobs.register import LogForked
+from jobs.rotation import announce_log_key, retire_log_key
 from tests.small_register import Ticking, a_register, furnish, settings_in
-from tests.unit.api.test_witness import Asked, add, listening
-from yunei import cli
+from tests.unit.api.test_witness import Asked, add, listening, serving
+from yunei import Client, cli
+from yunei.transparency import Key, open_checkpoint
 
 
 @pytest.fixture
@@ -85,5 +88,32 @@ def test_a_server_started_on_an_older_copy_takes_no_work(home: Path) -> None:
             with pytest.raises(LogForked, match="contradicts this log"):
                 services.start(InlineWorkers(64 * 2**20))
             assert not services.ready.is_set()
+        finally:
+            services.close()
+
+
+def test_over_http_a_client_follows_the_change_and_sees_the_cosignatures(home: Path) -> None:
+    witness = Witness.open_or_create(home / "witness", "witness.example/audit", Ticking())
+    with listening(witness) as port:
+        named = (" ".join([f"http://127.0.0.1:{port}", *witness.vkeys]),)
+        services = Services.open(settings_in(home / "home", witnesses=named))
+        register = services.register
+        witness.trust([register.vkey])
+        try:
+            with serving(create_app(services)) as server, Client(f"http://127.0.0.1:{server}", state=home / "trust.json") as client:
+                first = client.head().key
+                new = announce_log_key(register)
+                witness.trust([new])
+                retire_log_key(register)
+                add(register, "later")
+                register.witnesses.round()
+                head = client.head(witnesses=[Key.parse(vkey) for vkey in witness.vkeys])
+                assert (str(head.key), head.checkpoint.size) == (new, register.size)
+                assert head.key != first
+                assert head.since is not None
+                note = client.log.read("witnessed")
+                assert note is not None
+                assert open_checkpoint(note.decode(), head.key, [Key.parse(vkey) for vkey in witness.vkeys]).size == register.size
+                assert client.log.read("keys/1") is None
         finally:
             services.close()

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import metamorphic_log
 import pytest
@@ -43,8 +44,14 @@ FORK = [*LEAVES[:5], leaf_hash(b"another"), *LEAVES[6:]]
 
 
 @contextmanager
-def listening(witness: Witness, port: int = 0) -> Iterator[int]:
-    server = uvicorn.Server(uvicorn.Config(WitnessApp(witness), port=port, log_config=None, lifespan="off", interface="asgi3"))
+def listening(witness: Witness) -> Iterator[int]:
+    with serving(WitnessApp(witness)) as port:
+        yield port
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[int]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", interface="asgi3"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -299,6 +306,18 @@ def test_two_processes_of_one_register_do_not_take_each_other_for_a_fork(asked: 
             for register in (one, two):
                 add(register, f"p{number}-{register is one}")
                 assert [outcome.state for outcome in register.witnesses.round()] == ["cosigned"]
+
+
+def test_a_rolled_back_register_is_found_by_the_cosigned_checkpoint_beside_it(asked: Asked, tmp_path: Path) -> None:
+    with witnessed(tmp_path / "home", asked) as register:
+        add(register, "a")
+        register.engine.dispose()
+        shutil.copytree(register.settings.home, tmp_path / "older")
+        add(register, "b")
+        register.witnesses.round()
+        shutil.copy(register.settings.log_dir / "witnessed", tmp_path / "older" / "log" / "witnessed")
+    with pytest.raises(LogForked, match="2 entries was cosigned"):
+        Register.open(settings_in(tmp_path / "older"), clock=Ticking())
 
 
 def test_settings_refuse_what_is_no_witness(tmp_path: Path) -> None:
