@@ -9,9 +9,12 @@ import pyarrow as pa
 import pytest
 
 from sandbox.dummy import dummy_answer
+from sandbox.finish.finish import finish
+from sandbox.noise.draw import draw
 from sandbox.plan.model import Plan
+from sandbox.raw.run import totals_of_tables
 from sandbox.raw.totals import combine, shard_totals
-from tests.questions import CATALOGUE, plan_for, scanned, tables, visit
+from tests.questions import CATALOGUE, Engine, plan_for, scanned, tables, visit
 
 QUERIES = (
     "SELECT city, MEDIAN(fee) AS m, COUNT(*) AS n FROM visits GROUP BY city",
@@ -63,3 +66,21 @@ def test_dummy_rows_have_an_answer(sql: str) -> None:
             assert column.low is not None
             values = [float(value) for value in released.table.column(column.label).to_pylist()]
             assert all(Decimal(column.low) <= value <= Decimal(column.high or 0) for value in values)
+
+
+def test_at_a_huge_epsilon_the_answer_is_the_plain_one() -> None:
+    """Through noise and finish: bounds bind nothing, every value is a candidate."""
+    sql = (
+        "SELECT city, MIN(days) AS a, QUANTILE_DISC(days, 0.25) AS q, MEDIAN(days) AS m, MAX(days) AS b, COUNT(DISTINCT dept) AS d, "
+        "VAR_POP(days) AS v FROM visits GROUP BY city ORDER BY city"
+    )
+    rng = random.Random(8)
+    data = tables([visit(rng, pid) for pid in range(901)])
+    plan = plan_for(sql, epsilon="1000000000")
+    ours = finish(plan, draw(plan, totals_of_tables(plan, scanned(plan, data), 3))).table.to_pylist()
+    theirs = Engine().query(sql, data).to_pylist()
+    assert len(ours) == len(theirs) == 3
+    for mine, plain in zip(ours, theirs, strict=True):
+        assert [mine[label] for label in ("city", "a", "q", "b", "d")] == [plain[label] for label in ("city", "a", "q", "b", "d")]
+        assert abs(mine["m"] - plain["m"]) <= 0.5
+        assert mine["v"] == pytest.approx(plain["v"], rel=1e-3)
