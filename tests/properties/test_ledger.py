@@ -129,4 +129,4 @@ def test_the_ledger_is_the_model(kind: str, request: pytest.FixtureRequest) -> N
     class Machine(LedgerMachine):
         server = request.getfixturevalue("postgres") if kind == "postgresql" else None
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=10, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=4 if kind == "postgresql" else 10, stateful_step_count=20, deadline=None))
