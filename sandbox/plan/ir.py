@@ -147,10 +147,10 @@ def owner(relation: Relation) -> Owner | None:
     if isinstance(relation, Scan):
         return relation.owner
     if isinstance(relation, Derived):
-        inside = block_owner(relation.of)
+        inside, named = _owned(relation.of)
         if inside is None:
             return None
-        same = tuple(Column(relation.alias, name, kind.type) for name, kind in items_of(relation.of) if name in unit_items(relation.of))
+        same = tuple(Column(relation.alias, name, expr.type) for name, expr in items_of(relation.of) if name in named)
         return Owner(inside.space, Column(relation.alias, UNIT, inside.unit.type), same)
     if isinstance(relation, Filter):
         _plain(relation.predicate, relation)
@@ -174,13 +174,23 @@ def owner(relation: Relation) -> Owner | None:
 def block_owner(block: Block) -> Owner | None:
     """As `owner`. selection: its input's, and every window is partitioned by the unit. grouping: its input's, the unit being a key and the
     aggregates functions of the multiset of rows. union: both sides owned in one space, or both public."""
+    return _owned(block)[0]
+
+
+def unit_items(block: Block) -> frozenset[str]:
+    """The block's columns that are the unit's id on every row."""
+    return _owned(block)[1]
+
+
+def _owned(block: Block) -> tuple[Owner | None, frozenset[str]]:
+    """Both in one walk of the tree: two at every level would be two to the power of the depth."""
     if isinstance(block, Union):
-        left, right = block_owner(block.left), block_owner(block.right)
+        (left, mine), (right, yours) = _owned(block.left), _owned(block.right)
         if left is None and right is None:
-            return None
+            return None, frozenset()
         if left is None or right is None or left.space != right.space or left.unit.type.kind != right.unit.type.kind:
             raise Unowned("union", block)
-        return left
+        return left, mine & yours
     whose = owner(block.of)
     made = [expr for _, expr in block.items]
     last = block.qualify if isinstance(block, Select) else block.having
@@ -192,19 +202,12 @@ def block_owner(block: Block) -> Owner | None:
                 raise Unowned("window", block)
             if item.op in PER_UNIT and isinstance(block, Select):
                 raise Unowned("aggregate", block)
-    return whose
+    named = frozenset() if whose is None else frozenset(name for name, expr in block.items if whose.names(expr))
+    return whose, named
 
 
 def items_of(block: Block) -> Items:
     return items_of(block.left) if isinstance(block, Union) else block.items
-
-
-def unit_items(block: Block) -> frozenset[str]:
-    """The block's columns that are the unit's id on every row."""
-    if isinstance(block, Union):
-        return unit_items(block.left) & unit_items(block.right)
-    whose = owner(block.of)
-    return frozenset() if whose is None else frozenset(name for name, expr in block.items if whose.names(expr))
 
 
 def equates(term: Expr, left: Owner, right: Owner) -> bool:

@@ -84,7 +84,10 @@ def _query(node: exp.Expr) -> exp.Expr:
 def _plain(tree: exp.Expr) -> bool:
     """A SELECT of rows: nothing grouped, cut or ranked."""
     clauses = ("group", "having", "distinct", "qualify", "limit", "offset", "with_")
-    return isinstance(tree, exp.Select) and not any(tree.args.get(name) for name in clauses) and tree.find(exp.Window) is None
+    if not isinstance(tree, exp.Select) or any(tree.args.get(name) for name in clauses):
+        return False
+    own = (part for item in tree.expressions for part in item.walk(prune=lambda part: isinstance(part, exp.Query)))
+    return not any(isinstance(part, exp.Window) for part in own)
 
 
 def _open(node: exp.Expr, binder: Rows) -> tuple[Scope, Source]:

@@ -21,7 +21,7 @@ from sandbox.plan import compile as compiling
 from sandbox.plan.ir import Derived, Filter, Group, Join, Project, Scan, Select, Union
 from sandbox.plan.model import Plan
 from sandbox.sql.expr import Call, walk
-from tests.properties.test_neighbours import ENGINE, data, violations
+from tests.properties.test_neighbours import ENGINE, as_jobs_run, data, violations
 from tests.questions import plan_for, tables
 
 # Every relation shows a unit pid, a text k and an integer x; {0} and {1} are relations too.
@@ -74,14 +74,26 @@ def few(seed: int) -> list[list[Any]]:
     return data(seed)[:40]  # joins of joins multiply
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sql=QUERIES, seed=st.integers(0, 2**64 - 1), rows=st.integers(0, 10**9))
 def test_a_unit_moves_no_more_than_promised_and_order_is_nothing(sql: str, seed: int, rows: int) -> None:
     plan = plan_for(sql, groups_per_unit=2, rows_per_group=2)
     assert violations(plan, few(rows), (1, 2), seed) == []
     shuffled = few(rows)
     random.Random(rows).shuffle(shuffled)
-    assert ENGINE.totals(plan, tables(few(rows)), seed) == ENGINE.totals(plan, tables(shuffled), seed)
+    totals = ENGINE.totals(plan, tables(few(rows)), seed)
+    assert ENGINE.totals(plan, tables(shuffled), seed) == totals
+    if plan.rows is not None:
+        assert violations(plan, few(rows), (1, 2), seed, as_jobs_run) == []
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(relation=RELATIONS, rows=st.integers(0, 10**9))
+def test_the_dense_kernel_says_what_the_query_says(relation: str, rows: int) -> None:
+    """Where no group has to be left out; which ones are left out is each one's own choice."""
+    plan = plan_for(f"SELECT COUNT(*) AS n, SUM(least(greatest(x, -40), 1000)) AS s, COUNT(k) AS c FROM ({relation}) t", rows_per_group=2)
+    assert plan.rows is not None
+    assert as_jobs_run(plan, tables(few(rows)), 3) == ENGINE.totals(plan, tables(few(rows)), 3)
 
 
 @pytest.mark.parametrize("form", FORMS)
