@@ -26,7 +26,7 @@ from sandbox.finish.finish import Released, finish
 from sandbox.finish.finish import check as check_finish
 from sandbox.noise.chain import check as check_price
 from sandbox.noise.draw import draw
-from sandbox.plan.ask import Ask, Privacy
+from sandbox.plan.ask import Ask
 from sandbox.plan.compile import compile_job
 from sandbox.plan.model import Plan
 from sandbox.raw.faults import Faults
@@ -61,12 +61,15 @@ class Line(Model):
     groups_per_unit: Any = None
     rows_per_group: Any = None
     ranges: Any = None
+    edges: Any = None
+    weights: Any = None
 
     def ask(self) -> Ask:
         """Raises ValidationError, located as in a job."""
         given = {name: getattr(self, name) for name in ("epsilon", "rho", "delta", "accuracy")}
-        privacy = {name: value for name, value in given.items() if value is not None and name in {*Privacy.model_fields, "accuracy"}}
-        more = {name: getattr(self, name) for name in ("groups_per_unit", "rows_per_group", "ranges") if getattr(self, name) is not None}
+        privacy = {name: value for name, value in given.items() if value is not None}
+        bounds = ("groups_per_unit", "rows_per_group", "ranges", "edges", "weights")
+        more = {name: getattr(self, name) for name in bounds if getattr(self, name) is not None}
         return Ask.model_validate({"privacy": privacy, **more})
 
 

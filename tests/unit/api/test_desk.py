@@ -59,7 +59,9 @@ def test_every_line_is_answered_or_refused_by_itself(folder: Path, monkeypatch: 
         {"id": "d", "sql": count, "epsilon": 1, "surprise": 2},
         {"id": "e", "sql": "SELECT dept, COUNT(*) AS n FROM visits GROUP BY dept", "rho": 0.5},
         [1, 2],
-        {"id": "f", "sql": levels, "rho": 9},
+        {"id": "f", "sql": levels, "rho": 9, "weights": {"n": 2}},
+        {"id": "g", "sql": "SELECT MEDIAN(days) AS m, COUNT(*) AS n FROM visits", "rho": 90, "edges": 41},
+        {"id": "h", "sql": levels, "accuracy": "± 50"},
     )  # fmt: skip
     assert [(line["id"], line["status"], line.get("code")) for line in answers] == [
         ("a", "answer", None),
@@ -70,6 +72,8 @@ def test_every_line_is_answered_or_refused_by_itself(folder: Path, monkeypatch: 
         ("e", "answer", None),
         (None, "refused", "request_line_invalid"),
         ("f", "answer", None),
+        ("g", "answer", None),
+        ("h", "answer", None),
     ]
     first, private = answers[0], answers[5]
     assert (first["columns"], first["keys"], private["keys"]) == (["city", "n"], "public", "private")
@@ -78,7 +82,9 @@ def test_every_line_is_answered_or_refused_by_itself(folder: Path, monkeypatch: 
     assert all(width[0] is None and width[1] >= 0 for width in first["half_widths"])
     assert first["price"]["epsilon"] == 1e9
     assert 0 < private["price"]["threshold_delta"] < private["price"]["delta"]
-    assert [row[0] for row in answers[-1]["rows"]] == [1, 2, 3]
+    assert [row[0] for row in answers[-3]["rows"]] == [1, 2, 3]
+    assert answers[-2]["half_widths"][0][0] is None  # a median has a rank error, not a half-width
+    assert max(width[1] for width in answers[-1]["half_widths"]) <= 50
     assert all(line["seconds"] >= 0 for line in answers if line["id"])
 
 
