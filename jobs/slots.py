@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 # Public cost model, in milliseconds on one core, deliberately generous: a slot missed says more than a slot too long.
-# Sources: the bench workload (docs/reference/bench.md) and OpenDP's draw rate of 40 k Gaussian samples per core-second.
+# Sources: the bench workload (docs/measurements.md) and OpenDP's draw rate of 40 k Gaussian samples per core-second.
 FIXED_MS = 90.0
 MS_PER_ROW = 1 / 20_000
 MS_PER_DRAW = 1 / 30
