@@ -8,8 +8,8 @@ KINDS := $(filter-out bench soak __pycache__,$(KINDS))
 .PHONY: help setup outside demo test check fix bench soak lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@for k in $(KINDS); do printf '  make test-%-9s %s\n' $$k "only tests/$$k"; done
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@for k in $(KINDS); do printf '  make %-18s %s\n' test-$$k "only tests/$$k"; done
 
 setup:
 	@bash infra/setup/venv.sh

@@ -7,7 +7,10 @@ want=$(cat requirements.lock pyproject.toml api/client/pyproject.toml infra/setu
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && exit 0
 echo "setting up .venv from requirements.lock (hash-checked; about a minute) · 正在准备运行环境（约一分钟）"
 PYTHON=${PYTHON:-python3}
-[ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
+if [ ! -x .venv/bin/python ]; then
+  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || bash infra/setup/system.sh python3-venv  # Debian keeps it apart
+  "$PYTHON" -m venv .venv
+fi
 pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check install)
 if .venv/bin/python -m uv --version >/dev/null 2>&1 || "${pip[@]}" uv >/dev/null 2>&1; then
   install=(.venv/bin/python -m uv pip install --quiet --python .venv/bin/python)
