@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, charges, engine, latency
+from tests.bench import audit, charges, engine, hops, latency
 
 FOLDER = Path("build/bench")
 
@@ -44,6 +44,9 @@ def main() -> None:
             "small job   p50 {p50_ms} ms, p95 {p95_ms} ms submit → published over HTTP; ready after {start_to_ready_s} s; "
             "{idle_memory_mb} MB idle".format(**result["latency"])
         )
+    if chosen.only in (None, "latency"):
+        result["hops_ms"] = hops.bench(FOLDER / "latency" / "http" / "home")
+        console.print("its hops    " + ", ".join(f"{name} {ms}" for name, ms in result["hops_ms"].items()) + " ms")
     if chosen.only in (None, "engine"):
         result["engine"] = engine.bench(FOLDER, tuple(chosen.rows))
         show(console, result["engine"])

@@ -1,0 +1,66 @@
+"""Where the milliseconds of a small job go: medians per hop, waiting for public instants taken out. Server and Ray in this process, no HTTP."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from api.services import Services
+from infra.settings import Settings
+from jobs import hops
+from jobs import release as walk
+from jobs.order import Asker, Order
+from jobs.queue import Crew
+from sandbox.plan.ask import Ask
+
+HOPS = {
+    hops: ("may_ask", "may_compute", "answered_before", "reserve", "begin_reading", "totals", "spend", "stage", "publish"),
+    walk: ("compile_job", "check_price", "check_finish", "draw", "finish"),
+}
+WARM = 5
+
+
+def bench(home: Path, jobs: int = 25) -> dict[str, float]:
+    """Medians in ms over `jobs` jobs on a home that the latency bench left; `admitted` is submit → admitted, hand-over to the crew included."""
+    taken: dict[str, list[float]] = defaultdict(list)
+    waited = threading.local()
+
+    def timed(name: str, hop: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            started, waited.ms = time.perf_counter(), 0.0
+            try:
+                return hop(*arguments, **options)
+            finally:
+                taken[name].append((time.perf_counter() - started) * 1000 - waited.ms)
+
+        return run
+
+    for module, names in HOPS.items():
+        for name in names:
+            setattr(module, name, timed(name, getattr(module, name)))
+    wait = Crew.wait_until
+
+    def wait_until(crew: Crew, at: Any) -> None:
+        started = time.perf_counter()
+        wait(crew, at)
+        waited.ms = getattr(waited, "ms", 0.0) + (time.perf_counter() - started) * 1000
+
+    Crew.wait_until = wait_until  # type: ignore[method-assign]  # a bench: this process measures and ends
+    services = Services.open(Settings(home=home), serving=True)
+    try:
+        services.start()
+        ask = Ask.model_validate({"privacy": {"rho": "0.001"}})
+        for number in range(jobs + WARM):
+            sql = f"SELECT male, COUNT(*) AS n, AVG(age) AS age FROM nafld1 WHERE futime > {2000 + number} GROUP BY male"
+            started = time.perf_counter()
+            services.submit(Order(Asker("demo-operator", "operator", "active"), "bench", "bench", sql, ask)).result()
+            taken["admitted"].append((time.perf_counter() - started) * 1000)
+            time.sleep(0.4)  # past its slot: one job at a time
+    finally:
+        services.close()
+    return {name: round(statistics.median(times[WARM:]), 1) for name, times in taken.items()}
