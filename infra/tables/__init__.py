@@ -1,0 +1,54 @@
+"""The register's tables.
+
+`entries` is the truth. Tables in PROJECTIONS follow from it alone: they are written only by the projections of `jobs/projections/`, in
+the transaction that appends the event, and can be rebuilt from the entries at any time. The others are the tree over the entries, content
+that entries name by digest, and the working notes of the queue.
+
+Losses are integers: pico-rho (1e-12) and atto-delta (1e-18). Times are RFC 3339 text in UTC with microseconds, as in the event: text
+compares the same on every database, byte for byte.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Table
+
+from infra.tables.base import CAP_LIMIT as CAP_LIMIT
+from infra.tables.base import Digest as Digest
+from infra.tables.base import Id as Id
+from infra.tables.base import Time as Time
+from infra.tables.base import metadata as metadata
+from infra.tables.data import dataset_versions as dataset_versions
+from infra.tables.data import datasets as datasets
+from infra.tables.ledger import accounts as accounts
+from infra.tables.ledger import charge_accounts as charge_accounts
+from infra.tables.ledger import charges as charges
+from infra.tables.licences import licences as licences
+from infra.tables.log import documents as documents
+from infra.tables.log import entries as entries
+from infra.tables.log import log_hashes as log_hashes
+from infra.tables.log import log_head as log_head
+from infra.tables.log import openings as openings
+from infra.tables.people import api_keys as api_keys
+from infra.tables.people import principals as principals
+from infra.tables.releases import answers as answers
+from infra.tables.releases import deliveries as deliveries
+from infra.tables.releases import metering as metering
+from infra.tables.releases import releases as releases
+from infra.tables.work import jobs as jobs
+from infra.tables.work import leases as leases
+
+PROJECTIONS: tuple[Table, ...] = (
+    principals,
+    api_keys,
+    datasets,
+    dataset_versions,
+    licences,
+    accounts,
+    jobs,
+    charges,
+    charge_accounts,
+    releases,
+    answers,
+    metering,
+    deliveries,
+)

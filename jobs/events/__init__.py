@@ -1,0 +1,58 @@
+"""What happened: one frozen model per kind of act, and its canonical bytes.
+
+An entry of the log is one event in RFC 8785 canonical JSON: its own fields, `kind`, `at` (RFC 3339, UTC, microseconds) and `by` (the
+principal who acted, or "system"). Losses are decimal strings. Entries are public to auditors and their hashes to everyone, so nothing
+of the data stands in them: large content is named by its SHA-256 (`Digest`, kept in `documents` and beside the log), guessable or
+confidential content by a salted commitment (`Commitment`, opened to the bureau alone).
+"""
+
+from __future__ import annotations
+
+from jobs.events.data import DatasetRegistered as DatasetRegistered
+from jobs.events.data import VersionIngested as VersionIngested
+from jobs.events.entry import EVENT_KINDS as EVENT_KINDS
+from jobs.events.entry import Recorded as Recorded
+from jobs.events.entry import UnreadableEntry as UnreadableEntry
+from jobs.events.entry import canonical as canonical
+from jobs.events.entry import commitment as commitment
+from jobs.events.entry import question_digest as question_digest
+from jobs.events.entry import read_entry as read_entry
+from jobs.events.entry import rfc3339 as rfc3339
+from jobs.events.ledger import AccountOpened as AccountOpened
+from jobs.events.ledger import CapRaised as CapRaised
+from jobs.events.ledger import CapRaiseProposed as CapRaiseProposed
+from jobs.events.ledger import ChargeReleased as ChargeReleased
+from jobs.events.ledger import ChargeReserved as ChargeReserved
+from jobs.events.licences import LicenceGranted as LicenceGranted
+from jobs.events.licences import LicenceProposed as LicenceProposed
+from jobs.events.licences import LicenceResumed as LicenceResumed
+from jobs.events.licences import LicenceRevoked as LicenceRevoked
+from jobs.events.licences import LicenceSuspended as LicenceSuspended
+from jobs.events.parts import ENTRY_LIMIT as ENTRY_LIMIT
+from jobs.events.parts import AccountId as AccountId
+from jobs.events.parts import AccountKind as AccountKind
+from jobs.events.parts import Amount as Amount
+from jobs.events.parts import Code as Code
+from jobs.events.parts import Commitment as Commitment
+from jobs.events.parts import Cost as Cost
+from jobs.events.parts import Digest as Digest
+from jobs.events.parts import Event as Event
+from jobs.events.parts import Text as Text
+from jobs.events.people import KeyIssued as KeyIssued
+from jobs.events.people import KeyRevoked as KeyRevoked
+from jobs.events.people import LogKeyAnnounced as LogKeyAnnounced
+from jobs.events.people import LogKeyRetired as LogKeyRetired
+from jobs.events.people import PrincipalRegistered as PrincipalRegistered
+from jobs.events.people import PrincipalResumed as PrincipalResumed
+from jobs.events.people import PrincipalSuspended as PrincipalSuspended
+from jobs.events.releases import ProductDelivered as ProductDelivered
+from jobs.events.releases import ReleasePublished as ReleasePublished
+from jobs.events.releases import ReleaseReused as ReleaseReused
+from jobs.events.work import JobAdmitted as JobAdmitted
+from jobs.events.work import JobCancelled as JobCancelled
+from jobs.events.work import JobForfeited as JobForfeited
+from jobs.events.work import JobReading as JobReading
+from jobs.events.work import JobRefused as JobRefused
+from jobs.events.work import JobSpent as JobSpent
+from jobs.events.work import JobStaged as JobStaged
+from jobs.events.work import JobSubmitted as JobSubmitted

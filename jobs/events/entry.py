@@ -1,0 +1,107 @@
+"""An entry of the log: the canonical bytes of an event, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import ModuleType
+
+import rfc8785
+
+from jobs.events import data, ledger, licences, people, releases, work
+from jobs.events.parts import ENTRY_LIMIT as ENTRY_LIMIT
+from jobs.events.parts import AccountId as AccountId
+from jobs.events.parts import AccountKind as AccountKind
+from jobs.events.parts import Amount as Amount
+from jobs.events.parts import Code as Code
+from jobs.events.parts import Commitment as Commitment
+from jobs.events.parts import Cost as Cost
+from jobs.events.parts import Digest as Digest
+from jobs.events.parts import Event as Event
+from jobs.events.parts import Text as Text
+
+TOPICS: tuple[ModuleType, ...] = (people, data, licences, ledger, work, releases)
+
+
+def _kinds(base: type[Event]) -> dict[str, type[Event]]:
+    return {model.kind: model for model in base.__subclasses__()}
+
+
+EVENT_KINDS: dict[str, type[Event]] = _kinds(Event)  # the topics above are all there is: importing them made their models
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it stands in the log."""
+
+    index: int
+    at: str
+    event: Event
+
+    @property
+    def kind(self) -> str:
+        return self.event.kind
+
+
+class UnreadableEntry(ValueError):
+    """An entry that is not the canonical form of any known event."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC with microseconds: fixed width, so text order is time order.
+
+    >>> rfc3339(datetime(2026, 11, 22, 8, 30, tzinfo=UTC))
+    '2026-11-22T08:30:00.000000Z'
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a time without zone")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+"""RFC 8785 for what events hold: names in ASCII, text, whole numbers below 2**53, lists, null. No floats."""
+
+
+def canonical(event: Event, at: str) -> bytes:
+    """The entry's bytes. ValueError when longer than ENTRY_LIMIT: what is large is named by a digest."""
+    body = _CANONICAL.encode({**_fields(event), "kind": event.kind, "at": at}).encode()
+    if len(body) > ENTRY_LIMIT:
+        raise ValueError(f"event {event.kind} has {len(body)} bytes; an entry has at most {ENTRY_LIMIT}")
+    return body
+
+
+def _fields(event: Event) -> dict[str, object]:
+    fields = event.model_dump(mode="json")
+    for value in fields.values():
+        if isinstance(value, float) or (isinstance(value, int) and abs(value) >= 2**53):
+            raise ValueError(f"event {event.kind} holds a number that other readers of JSON might round")
+    return fields
+
+
+def read_entry(index: int, body: bytes) -> Recorded:
+    """The event an entry holds. UnreadableEntry unless the bytes are exactly what `canonical` makes of it: one event, one spelling."""
+    try:
+        fields = json.loads(body)
+        kind, at = fields.pop("kind"), fields.pop("at")
+        event = EVENT_KINDS[kind].model_validate(fields)
+        same = canonical(event, at) == body and rfc3339(datetime.fromisoformat(at)) == at
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:  # ValidationError is a ValueError
+        raise UnreadableEntry(f"entry {index} is not an event of a known kind") from error
+    if not same:
+        raise UnreadableEntry(f"entry {index} is not in canonical form")
+    return Recorded(index, at, event)
+
+
+def question_digest(plan_digest: str, snapshot_digests: tuple[str, ...]) -> str:
+    """What makes two jobs the same question: the canonical plan and the content it reads, whatever order the snapshots come in."""
+    return hashlib.sha256(rfc8785.dumps({"plan": plan_digest, "snapshots": sorted(snapshot_digests)})).hexdigest()
+
+
+def commitment(salt: bytes, content: bytes) -> str:
+    """Hiding (32 random bytes of salt) and binding: HMAC-SHA-256 keyed with the salt, in hex."""
+    if len(salt) != 32:
+        raise ValueError("a salt has 32 bytes")
+    return hmac.new(salt, content, hashlib.sha256).hexdigest()

@@ -1,0 +1,63 @@
+"""How events change the tables: accounts and charges."""
+
+from __future__ import annotations
+
+from infra.prepared import Prepared, Writer
+from infra.tables import (
+    accounts,
+    charges,
+)
+from jobs import events as ev
+from jobs.lines import COST, GIVE_BACK, JOINED, RAISE, RESERVE, naming, take
+from jobs.projections.table import nothing, projects
+from jobs.rows import DoesNotFit, add, move
+
+
+@projects(ev.AccountOpened)
+def _account_opened(writer: Writer, recorded: ev.Recorded, event: ev.AccountOpened) -> None:
+    zero = {f"{part}_{unit}": 0 for part in ("reserved", "spent") for unit in ("pico_rho", "atto_delta")}
+    add(
+        writer,
+        accounts,
+        id=event.account,
+        kind=event.account_kind,
+        subject=event.subject,
+        cap_pico_rho=event.cap.pico_rho,
+        cap_atto_delta=event.cap.atto_delta,
+        opened_at=recorded.at,
+        **zero,
+    )
+
+
+@projects(ev.CapRaised)
+def _cap_raised(writer: Writer, _recorded: ev.Recorded, event: ev.CapRaised) -> None:
+    if writer.run(RAISE, {"name": event.account, "rho": event.cap.pico_rho, "delta": event.cap.atto_delta}) != 1:
+        raise DoesNotFit("accounts", event.account)
+
+
+@projects(ev.ChargeReserved)
+def _charge_reserved(writer: Writer, recorded: ev.Recorded, event: ev.ChargeReserved) -> None:
+    rho, delta = event.cost.pico_rho, event.cost.atto_delta
+    names = sorted(set(event.accounts))
+    row = {"id": event.charge, "job": event.job, "state": "reserved", "pico_rho": rho, "atto_delta": delta}
+    add(writer, charges, **row, changed_at=recorded.at)
+    named = {"charge_": event.charge, **{f"name_{at}": name for at, name in enumerate(names)}}
+    if names and writer.run(naming(len(names)), named) != len(names):
+        raise DoesNotFit("accounts", ",".join(names))
+    take(writer, RESERVE, event.charge, rho, delta, len(names))
+    writer.run(JOINED, {"key_": event.job, "charge_": event.charge})
+
+
+def settle(writer: Writer, charge: str, states: tuple[str, ...], to: str, at: str, statement: Prepared) -> None:
+    """Move a charge to its end, and its loss on every account out of `reserved`."""
+    move(writer, charges, charge, states, to, at)
+    pico_rho, atto_delta, count = writer.rows(COST, {"charge_": charge})[0]
+    take(writer, statement, charge, pico_rho, atto_delta, count)
+
+
+@projects(ev.ChargeReleased)
+def _charge_released(writer: Writer, recorded: ev.Recorded, event: ev.ChargeReleased) -> None:
+    settle(writer, event.charge, ("reserved",), "released", recorded.at, GIVE_BACK)
+
+
+projects(ev.CapRaiseProposed)(nothing)

@@ -1,0 +1,80 @@
+"""How events change the tables: releases, metering, deliveries."""
+
+from __future__ import annotations
+
+from sqlalchemy import String, bindparam, exists, insert, literal_column, select
+
+from infra.prepared import Prepared, Writer
+from infra.tables import (
+    answers,
+    charges,
+    deliveries,
+    metering,
+    releases,
+)
+from jobs import events as ev
+from jobs.lines import DELTA, RHO
+from jobs.projections.table import projects
+from jobs.projections.work import step
+from jobs.rows import DoesNotFit, add
+from jobs.states import State
+
+_PAID = Prepared(
+    select(charges.c.id).where(
+        charges.c.id == bindparam("charge_"),
+        charges.c.job == bindparam("job_"),
+        charges.c.state == literal_column("'spent'"),
+        charges.c.pico_rho == RHO,
+        charges.c.atto_delta == DELTA,
+    )
+)
+_question = bindparam("question_", type_=String)
+_FIRST_ANSWER = Prepared(
+    insert(answers).from_select(
+        ["question", "release"],
+        select(_question, bindparam("release_", type_=String)).where(~exists().where(answers.c.question == _question)),
+    )
+)
+
+
+@projects(ev.ReleasePublished)
+def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleasePublished) -> None:
+    paid = {"charge_": event.charge, "job_": event.job, "rho": event.cost.pico_rho, "delta": event.cost.atto_delta}
+    if writer.row(_PAID, paid) is None:  # nothing leaves that was not paid for
+        raise DoesNotFit("charges", event.charge)
+    step(writer, event.job, State.PUBLISHED, recorded.at, release=event.release)
+    add(
+        writer,
+        releases,
+        id=event.release,
+        job=event.job,
+        entry=recorded.index,
+        question=event.question,
+        record=event.record,
+        table_sha256=event.table_sha256,
+        published_at=recorded.at,
+        visible_at=event.visible_at,
+    )
+    writer.run(_FIRST_ANSWER, {"question_": event.question, "release_": event.release})
+    add(
+        writer,
+        metering,
+        release=event.release,
+        operator=event.operator,
+        licence=event.licence,
+        rows=event.rows,
+        bytes=event.bytes,
+        pico_rho=event.cost.pico_rho,
+        atto_delta=event.cost.atto_delta,
+    )
+
+
+@projects(ev.ReleaseReused)
+def _release_reused(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseReused) -> None:
+    step(writer, event.job, State.PUBLISHED, recorded.at, release=event.release)
+
+
+@projects(ev.ProductDelivered)
+def _product_delivered(writer: Writer, recorded: ev.Recorded, event: ev.ProductDelivered) -> None:
+    row = {"entry": recorded.index, "release": event.release, "recipient": event.recipient, "format": event.format, "sha256": event.sha256}
+    add(writer, deliveries, **row, delivered_at=recorded.at)
