@@ -1,0 +1,160 @@
+"""The book an auditor keeps while reading a log, and what every rule needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from yunei.problem import problem
+
+Event = Mapping[str, Any]
+UNITS = ("pico_rho", "atto_delta")
+LIMIT = 10**18
+
+
+@dataclass(slots=True)
+class Account:
+    """Amounts are pairs (pico-rho, atto-delta)."""
+
+    cap: tuple[int, int]
+    reserved: tuple[int, int] = (0, 0)
+    spent: tuple[int, int] = (0, 0)
+
+
+@dataclass(slots=True)
+class Charge:
+    job: str
+    cost: tuple[int, int]
+    accounts: tuple[str, ...]
+    state: str = "reserved"
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one operator had under one licence."""
+
+    releases: int = 0
+    rows: int = 0
+    bytes: int = 0
+    cost: tuple[int, int] = (0, 0)
+
+
+class Contradiction(Exception):
+    """An entry contradicts those before it."""
+
+
+def plus(left: tuple[int, int], right: tuple[int, int], sign: int = 1) -> tuple[int, int]:
+    return left[0] + sign * right[0], left[1] + sign * right[1]
+
+
+def require(holds: object, what: str) -> None:
+    if not holds:
+        raise Contradiction(what)
+
+
+def amount(value: Any) -> tuple[int, int]:
+    require(isinstance(value, dict) and set(value) == set(UNITS), "an amount has two parts")
+    for part in value.values():
+        require(isinstance(part, str) and part.isascii() and part.isdigit() and part == str(int(part)), "an amount is a whole decimal string")
+    pair = int(value["pico_rho"]), int(value["atto_delta"])
+    require(max(pair) <= LIMIT, "an amount is beyond every cap")
+    return pair
+
+
+Rule = Callable[["Book", Event, int], None]
+RULES: dict[str, Rule] = {}  # by kind of event; filled by the package
+
+
+@dataclass
+class Book:
+    """The state after the entries applied so far."""
+
+    at: str = ""
+    kinds: dict[str, int] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    charges: dict[str, Charge] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    licences: dict[str, str] = field(default_factory=dict)
+    people: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    datasets: dict[str, int] = field(default_factory=dict)  # newest version by case-folded name
+    releases: dict[str, str] = field(default_factory=dict)  # release → SHA-256 of its table
+    products: set[str] = field(default_factory=set)  # SHA-256 of everything published or delivered
+    meters: dict[tuple[str, str], Meter] = field(default_factory=dict)  # by operator and licence
+    proposals: dict[int, Event] = field(default_factory=dict)
+    log_keys: list[str] = field(default_factory=list)  # that sign now, once the log has changed its key
+    unknown: dict[str, int] = field(default_factory=dict)  # kinds these rules say nothing about
+
+    def apply(self, index: int, entry: bytes) -> None:
+        """Take one entry, in order. Raises `verify_replay`."""
+        try:
+            event = json.loads(entry)
+            require(isinstance(event, dict) and canonical(event) == entry, "not in canonical form")
+            kind, at = event["kind"], event["at"]
+            require(isinstance(at, str) and at >= self.at, "time runs backwards")
+            self.at = at
+            self.kinds[kind] = self.kinds.get(kind, 0) + 1
+            rule = RULES.get(kind)
+            if rule is None:
+                self.unknown[kind] = self.unknown.get(kind, 0) + 1
+            else:
+                rule(self, event, index)
+        except Contradiction as found:
+            raise problem("verify_replay", index=index, what=str(found)) from None
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise problem("verify_replay", index=index, what=f"unreadable: {type(error).__name__} {error}"[:200]) from None
+
+    def finish(self) -> None:
+        """Every account once more, by another way: the sum over its charges. Raises `verify_replay`."""
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
+        for charge in self.charges.values():
+            column = {"reserved": "reserved", "reading": "reserved", "spent": "spent", "forfeited": "spent"}.get(charge.state)
+            for name in charge.accounts if column else ():
+                sums[name, str(column)] = plus(sums.get((name, str(column)), (0, 0)), charge.cost)
+        for name, account in self.accounts.items():
+            told = sums.get((name, "reserved"), (0, 0)), sums.get((name, "spent"), (0, 0))
+            if told != (account.reserved, account.spent):
+                raise problem("verify_replay", index=sum(self.kinds.values()) - 1, what=f"account {name} is not the sum of its charges")
+
+    def move(self, charge_id: str, before: tuple[str, ...], after: str, job: str | None = None) -> Charge:
+        charge = self.charges.get(charge_id)
+        if charge is None or charge.state not in before or (job is not None and charge.job != job):
+            raise Contradiction(f"charge {charge_id} is {'unknown' if charge is None else charge.state} and cannot become {after}")
+        was_open, is_open = charge.state in ("reserved", "reading"), after in ("reserved", "reading")
+        for name in charge.accounts if was_open and not is_open else ():
+            account = self.accounts[name]
+            account.reserved = plus(account.reserved, charge.cost, -1)
+            if after in ("spent", "forfeited"):
+                account.spent = plus(account.spent, charge.cost)
+        charge.state = after
+        return charge
+
+    def step(self, job: str, before: tuple[str, ...], after: str) -> None:
+        require(self.jobs.get(job) in before, f"job {job} is {self.jobs.get(job, 'unknown')} and cannot become {after}")
+        self.jobs[job] = after
+
+
+def canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def second(book: Book, event: Event, proposed: Mapping[str, Any]) -> None:
+    """The act names the proposal of the same thing by another person."""
+    first = book.proposals.get(event["proposal"])
+    same = first is not None and first["by"] != event["by"] and all(first.get(name) == value for name, value in proposed.items())
+    require(same, f"entry {event['proposal']} is not another person's proposal of the same")
+
+
+def proposed(book: Book, event: Event, index: int) -> None:
+    book.proposals[index] = event
+
+
+def moves(table: str, what: str, before: tuple[str, ...], after: str) -> Rule:
+    def rule(book: Book, event: Event, _index: int) -> None:
+        rows: dict[str, str] = getattr(book, table)
+        require(rows.get(event[what]) in before, f"{what} {event[what]} is {rows.get(event[what], 'unknown')}")
+        rows[event[what]] = after
+
+    return rule

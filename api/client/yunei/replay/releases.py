@@ -1,0 +1,46 @@
+"""Rules of replay: what leaves."""
+
+from __future__ import annotations
+
+from yunei.replay.book import (
+    Book,
+    Contradiction,
+    Event,
+    Meter,
+    Rule,
+    amount,
+    plus,
+    require,
+)
+
+
+def _published(book: Book, event: Event, _index: int) -> None:
+    charge, cost = book.charges.get(event["charge"]), amount(event["cost"])
+    if charge is None or charge.state != "spent" or charge.job != event["job"] or charge.cost != cost:
+        raise Contradiction(f"release {event['release']} was not paid for with charge {event['charge']}")
+    book.step(event["job"], ("staged",), "published")
+    require(event["release"] not in book.releases, f"release {event['release']} is published twice")
+    require(book.licences.get(event["licence"]) == "active", f"licence {event['licence']} is not in force")
+    book.releases[event["release"]] = event["table_sha256"]
+    book.products.add(event["table_sha256"])
+    meter = book.meters.setdefault((event["operator"], event["licence"]), Meter())
+    meter.releases, meter.rows, meter.bytes = meter.releases + 1, meter.rows + event["rows"], meter.bytes + event["bytes"]
+    meter.cost = plus(meter.cost, cost)
+
+
+def _reused(book: Book, event: Event, _index: int) -> None:
+    require(event["release"] in book.releases, f"release {event['release']} was never published")
+    book.step(event["job"], ("submitted",), "published")
+
+
+def _delivered(book: Book, event: Event, _index: int) -> None:
+    require(event["release"] in book.releases, f"release {event['release']} was never published")
+    require(event["format"] != "arrow" or event["sha256"] == book.releases[event["release"]], "the table delivered is not the one published")
+    book.products.add(event["sha256"])
+
+
+RULES: dict[str, Rule] = {
+    "product_delivered": _delivered,
+    "release_published": _published,
+    "release_reused": _reused,
+}

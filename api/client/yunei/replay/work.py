@@ -1,0 +1,57 @@
+"""Rules of replay: jobs."""
+
+from __future__ import annotations
+
+from yunei.replay.book import (
+    Book,
+    Event,
+    Rule,
+    moves,
+    require,
+)
+
+
+def _submitted(book: Book, event: Event, _index: int) -> None:
+    require(event["job"] not in book.jobs, f"job {event['job']} is submitted twice")
+    book.jobs[event["job"]] = "submitted"
+
+
+def _refused(book: Book, event: Event, _index: int) -> None:
+    if event["job"] is not None:
+        book.step(event["job"], ("submitted", "admitted"), "refused")
+        if event["charge"] is not None:
+            book.move(event["charge"], ("reserved",), "released", event["job"])
+
+
+def _cancelled(book: Book, event: Event, _index: int) -> None:
+    book.step(event["job"], ("admitted", "reading", "spent", "staged"), "cancelled")
+    if event["charge"] is not None:
+        free = event["charge"] in book.charges and book.charges[event["charge"]].state == "reserved"
+        book.move(event["charge"], ("reserved", "reading", "spent"), "released" if free else "forfeited", event["job"])
+
+
+def _reading(book: Book, event: Event, _index: int) -> None:
+    book.step(event["job"], ("admitted",), "reading")
+    book.move(event["charge"], ("reserved",), "reading", event["job"])
+
+
+def _spent(book: Book, event: Event, _index: int) -> None:
+    book.step(event["job"], ("reading",), "spent")
+    book.move(event["charge"], ("reading",), "spent", event["job"])
+
+
+def _forfeited(book: Book, event: Event, _index: int) -> None:
+    book.step(event["job"], ("reading", "spent", "staged"), "forfeited")
+    book.move(event["charge"], ("reading", "spent"), "forfeited", event["job"])
+
+
+RULES: dict[str, Rule] = {
+    "job_submitted": _submitted,
+    "job_admitted": moves("jobs", "job", ("submitted",), "admitted"),
+    "job_cancelled": _cancelled,
+    "job_forfeited": _forfeited,
+    "job_reading": _reading,
+    "job_refused": _refused,
+    "job_spent": _spent,
+    "job_staged": moves("jobs", "job", ("spent",), "staged"),
+}

@@ -1,0 +1,21 @@
+"""The bureau's acts: each checks what must hold, appends its events in one transaction, and returns what the caller needs to show.
+
+`by` is the principal who acts, or "system" for the one who runs the server's own command line. Which role may do which act is checked
+at the door (`policies.roles`); what is checked here holds whoever acts.
+"""
+
+from __future__ import annotations
+
+from jobs.acts.caps import propose_cap as propose_cap
+from jobs.acts.caps import raise_cap as raise_cap
+from jobs.acts.data import register_dataset as register_dataset
+from jobs.acts.licences import grant_licence as grant_licence
+from jobs.acts.licences import propose_licence as propose_licence
+from jobs.acts.licences import resume_licence as resume_licence
+from jobs.acts.licences import revoke_licence as revoke_licence
+from jobs.acts.licences import suspend_licence as suspend_licence
+from jobs.acts.people import issue_key as issue_key
+from jobs.acts.people import register_principal as register_principal
+from jobs.acts.people import resume_principal as resume_principal
+from jobs.acts.people import revoke_key as revoke_key
+from jobs.acts.people import suspend_principal as suspend_principal
