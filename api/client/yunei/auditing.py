@@ -20,7 +20,7 @@ from yunei.tiles import Folder, Progress, Tiles, Verified, successors, verify_lo
 from yunei.transparency import Checkpoint, Key, open_checkpoint, signer_of
 from yunei.words import language_of
 
-CARRIED = ("problem", "words", "transparency", "tiles", "replay", "auditing")
+CARRIED = ("problem.py", "words.py", "transparency.py", "tiles.py", "replay/*.py", "auditing.py")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def carry(target: Path) -> None:
     with target.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            parts = {f"yunei/{name}.py": (here / f"{name}.py").read_bytes() for name in CARRIED}
+            parts = {f"yunei/{file.relative_to(here)}": file.read_bytes() for pattern in CARRIED for file in sorted(here.glob(pattern))}
             parts["yunei/__init__.py"] = b""
             parts["__main__.py"] = b"from yunei.auditing import main\n\nraise SystemExit(main())\n"
             for name, data in sorted(parts.items()):

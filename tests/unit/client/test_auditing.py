@@ -60,7 +60,7 @@ def test_it_recomputes_what_the_ledger_holds(made: Register) -> None:
 
 
 def test_there_is_a_rule_for_every_kind_of_event() -> None:
-    assert set(RULES) == set(EVENT_KINDS), "say in yunei/replay.py what this kind does to accounts, charges and meters"
+    assert set(RULES) == set(EVENT_KINDS), "say in yunei/replay/ what this kind does to accounts, charges and meters"
 
 
 @pytest.mark.parametrize(("event"), [event for lies in LIES.values() for event in lies], ids=list(LIES))
