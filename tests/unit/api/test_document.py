@@ -63,7 +63,9 @@ def test_every_endpoint_says_what_it_does_who_may_and_how_it_fails(name: str) ->
 
 
 MODELS = [
-    model for model in vars(schemas).values() if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == "api.schemas"
+    model
+    for model in vars(schemas).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith("api.schemas.")
 ]
 
 

@@ -1,0 +1,39 @@
+"""What goes in and out over HTTP: closed models, each with an example that the documentation shows and a test validates.
+
+Exact numbers (losses) are decimal strings. Times are RFC 3339, UTC. `null` means "not yet" or "none", as the field says.
+"""
+
+from __future__ import annotations
+
+from api.schemas.base import LOSS as LOSS
+from api.schemas.base import SQL_LIMIT as SQL_LIMIT
+from api.schemas.base import WAIT_LIMIT_S as WAIT_LIMIT_S
+from api.schemas.base import Closed as Closed
+from api.schemas.base import LossView as LossView
+from api.schemas.base import ProblemView as ProblemView
+from api.schemas.base import WordsView as WordsView
+from api.schemas.base import decimal_text as decimal_text
+from api.schemas.base import example as example
+from api.schemas.jobs import JOB as JOB
+from api.schemas.jobs import JOB_VIEW as JOB_VIEW
+from api.schemas.jobs import ColumnView as ColumnView
+from api.schemas.jobs import DummyAnswer as DummyAnswer
+from api.schemas.jobs import JobList as JobList
+from api.schemas.jobs import JobRequest as JobRequest
+from api.schemas.jobs import JobView as JobView
+from api.schemas.jobs import PartView as PartView
+from api.schemas.jobs import Quote as Quote
+from api.schemas.register import AccountList as AccountList
+from api.schemas.register import AccountView as AccountView
+from api.schemas.register import DatasetList as DatasetList
+from api.schemas.register import DatasetView as DatasetView
+from api.schemas.register import EventList as EventList
+from api.schemas.register import EventView as EventView
+from api.schemas.register import Health as Health
+from api.schemas.register import LicenceList as LicenceList
+from api.schemas.register import LicenceView as LicenceView
+from api.schemas.register import LogKey as LogKey
+from api.schemas.register import Me as Me
+from api.schemas.releases import FileView as FileView
+from api.schemas.releases import ReleaseView as ReleaseView
+from api.schemas.releases import SourceView as SourceView

@@ -1,0 +1,143 @@
+"""Jobs over HTTP: asked, priced, tried on dummy rows, followed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, WordsView, example
+from api.schemas.register import AccountView
+from policies.licence import Identifier
+from sandbox.plan.ask import Ask, Privacy, Range
+
+JOB = {
+    "licence": "lic-health-2026-01",
+    "scenario": "chronic-disease",
+    "sql": "SELECT male, COUNT(*) AS n FROM nafld1 GROUP BY male",
+    "privacy": {"epsilon": "0.5", "delta": "0.00000001"},
+}
+
+
+class JobRequest(Closed):
+    """One body for `check`, `dummy` and the real run. What it does not say, the catalogue does."""
+
+    model_config = ConfigDict(json_schema_extra=example(**JOB))
+
+    licence: Identifier = Field(description="id of the licence the job runs under")
+    scenario: Identifier = Field(description="the scenario the answer is for; one of the licence's")
+    sql: Annotated[str, StringConstraints(min_length=1, max_length=SQL_LIMIT)] = Field(description="one SELECT; see the SQL reference")
+    privacy: Privacy = Field(description="epsilon at delta, or rho: what the job may spend; or the accuracy to price")
+    groups_per_unit: int | None = Field(default=None, ge=1, le=10_000, description="keys one unit may touch; at most the dataset's bound")
+    rows_per_group: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="rows one unit may have in a key; at most the dataset's bound"
+    )
+    ranges: dict[str, Range] = Field(default_factory=dict, max_length=100, description="narrower ranges, by column or table.column")
+    edges: int | None = Field(default=None, ge=2, le=512, description="from how many values, at most, a quantile is chosen")
+    weights: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        default_factory=dict, max_length=100, description="how rho is split, by output label; without it, for the least relative error"
+    )
+
+    def ask(self) -> Ask:
+        return Ask(
+            privacy=self.privacy,
+            groups_per_unit=self.groups_per_unit,
+            rows_per_group=self.rows_per_group,
+            ranges=self.ranges,
+            edges=self.edges,
+            weights=self.weights,
+        )
+
+
+class Quote(Closed):
+    """What a job would cost and how exact it would be. Nothing was read, spent or logged."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            price=LOSS,
+            answered=False,
+            slot_ms=250,
+            accounts=[],
+            explanation={"zh": "……", "en": "…"},
+        )
+    )
+
+    price: LossView
+    answered: bool = Field(description="true: the same question was released before, so the real run is free and gives the same bytes")
+    slot_ms: int = Field(description="milliseconds after admission at which the answer becomes visible, chosen from public facts")
+    accounts: list[AccountView] = Field(description="every account the charge names, as they are before it")
+    explanation: dict[str, Any] = Field(description="bounds and where they come from, sensitivity, mechanism, expected error, emitted SQL")
+
+
+class ColumnView(Closed):
+    label: str
+    kind: Literal["key", "value", "half_width"]
+    mechanism: str | None = None
+    scale: float | None = None
+    low: float | None = None
+    high: float | None = None
+    half_width_column: str | None = None
+
+
+class DummyAnswer(Closed):
+    """The job on invented rows, made from the catalogue alone: right columns and types, meaningless values, no cost."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            dummy=True,
+            columns=[{"label": "male", "kind": "key"}, {"label": "n", "kind": "value", "mechanism": "discrete Gaussian"}],
+            rows=[{"male": 0, "n": 812, "n__half_width": 16.5}],
+        )
+    )
+
+    dummy: Literal[True] = True
+    columns: list[ColumnView]
+    rows: list[dict[str, Any]]
+
+
+class PartView(Closed):
+    code: str
+    fields: dict[str, str]
+    zh: WordsView
+    en: WordsView
+    parts: list[PartView] = Field(default_factory=list)
+
+
+JOB_VIEW = {
+    "id": "job-7k2mq4ztx3bd",
+    "state": "running",
+    "licence": "lic-health-2026-01",
+    "scenario": "chronic-disease",
+    "sql": "SELECT male, COUNT(*) AS n FROM nafld1 GROUP BY male",
+    "submitted_at": "2026-11-22T08:30:00.000000Z",
+    "slot_ms": 250,
+    "price": LOSS,
+    "reused": False,
+    "release": None,
+    "problem": None,
+}
+
+
+class JobView(Closed):
+    """A job as its operator sees it. Until its public slot it is `running`, whatever happened to it."""
+
+    model_config = ConfigDict(json_schema_extra=example(**JOB_VIEW))
+
+    id: str
+    state: Literal["running", "published", "cancelled", "failed", "refused"]
+    licence: str
+    scenario: str
+    sql: str
+    submitted_at: str
+    slot_ms: int | None = Field(description="public slot, in milliseconds after admission; null for an answer that was already there")
+    price: LossView | None = Field(description="what the job was charged; nothing for a reused answer")
+    reused: bool = Field(description="answered with an earlier release of the same question: same bytes, no charge")
+    release: str | None
+    problem: ProblemView | None
+
+
+class JobList(Closed):
+    model_config = ConfigDict(json_schema_extra=example(jobs=[JOB_VIEW], next=None))
+
+    jobs: list[JobView]
+    next: str | None = Field(description="pass as ?before= for older ones; null: there are none")

@@ -1,0 +1,90 @@
+"""Datasets, licences, accounts, people and the log over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.base import LOSS, Closed, LossView, example
+from policies.catalogue import Dataset
+from policies.licence import Licence
+
+
+class AccountView(Closed):
+    """One account of the ledger. `left` is what a further charge may still take; lifetime, never reset."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            id="licence:lic-health-2026-01", kind="licence", subject="lic-health-2026-01", cap={**LOSS, "rho": "0.1"}, used=LOSS, left=LOSS
+        )
+    )
+
+    id: str
+    kind: Literal["population", "dataset", "licence", "operator"]
+    subject: str
+    cap: LossView
+    used: LossView
+    left: LossView
+
+
+class DatasetView(Closed):
+    """A dataset as registered: all of it is public, nothing in it was learnt from rows."""
+
+    dataset: Dataset
+    version: int
+    digest: str
+
+
+class DatasetList(Closed):
+    datasets: list[DatasetView]
+
+
+class LicenceView(Closed):
+    licence: Licence
+    state: Literal["active", "suspended", "revoked"]
+    accounts: list[AccountView] = Field(default_factory=list)
+
+
+class LicenceList(Closed):
+    licences: list[LicenceView]
+
+
+class AccountList(Closed):
+    accounts: list[AccountView]
+
+
+class Me(Closed):
+    model_config = ConfigDict(
+        json_schema_extra=example(principal="op-health", role="operator", acts=["job_submit"], licences=["lic-health-2026-01"])
+    )
+
+    principal: str
+    role: str
+    acts: list[str]
+    licences: list[str]
+
+
+class EventView(Closed):
+    index: int
+    at: str
+    kind: str
+    event: dict[str, Any]
+
+
+class EventList(Closed):
+    events: list[EventView]
+    next: int | None
+
+
+class Health(Closed):
+    model_config = ConfigDict(json_schema_extra=example(status="ok"))
+
+    status: Literal["ok", "starting", "stopping"]
+
+
+class LogKey(Closed):
+    model_config = ConfigDict(json_schema_extra=example(origin="yunei.local/release", vkey="yunei.local/release+5531598f+AQOh…"))
+
+    origin: str
+    vkey: str
