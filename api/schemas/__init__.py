@@ -10,6 +10,7 @@ from api.schemas.base import SQL_LIMIT as SQL_LIMIT
 from api.schemas.base import WAIT_LIMIT_S as WAIT_LIMIT_S
 from api.schemas.base import Closed as Closed
 from api.schemas.base import LossView as LossView
+from api.schemas.base import PartView as PartView
 from api.schemas.base import ProblemView as ProblemView
 from api.schemas.base import WordsView as WordsView
 from api.schemas.base import decimal_text as decimal_text
@@ -21,7 +22,6 @@ from api.schemas.jobs import DummyAnswer as DummyAnswer
 from api.schemas.jobs import JobList as JobList
 from api.schemas.jobs import JobRequest as JobRequest
 from api.schemas.jobs import JobView as JobView
-from api.schemas.jobs import PartView as PartView
 from api.schemas.jobs import Quote as Quote
 from api.schemas.register import AccountList as AccountList
 from api.schemas.register import AccountView as AccountView

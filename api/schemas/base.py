@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.jobs import PartView
 from policies.loss import Loss
 
 SQL_LIMIT = 16 * 1024
@@ -93,6 +92,14 @@ class ProblemView(BaseModel):
     detail: str
     remedy: str
     instance: str
+    code: str
+    fields: dict[str, str]
+    zh: WordsView
+    en: WordsView
+    parts: list[PartView] = Field(default_factory=list)
+
+
+class PartView(Closed):
     code: str
     fields: dict[str, str]
     zh: WordsView

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, WordsView, example
+from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, example
 from api.schemas.register import AccountView
 from policies.licence import Identifier
 from sandbox.plan.ask import Ask, Privacy, Range
@@ -93,14 +93,6 @@ class DummyAnswer(Closed):
     dummy: Literal[True] = True
     columns: list[ColumnView]
     rows: list[dict[str, Any]]
-
-
-class PartView(Closed):
-    code: str
-    fields: dict[str, str]
-    zh: WordsView
-    en: WordsView
-    parts: list[PartView] = Field(default_factory=list)
 
 
 JOB_VIEW = {
