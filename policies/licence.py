@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from policies.catalogue import Catalogue, Model, Name, Title, Use
+from policies.catalogue import Identifier as Identifier
 from policies.loss import ATTO, PICO, Loss, pico_rho_for
 from policies.problem import declare
-from policies.reasons import PATTERNS, Reason, explained, parse_toml, reasons_of, wrong
+from policies.reasons import Reason, explained, parse_toml, reasons_of, wrong
 
 licence_invalid = declare(
     "licence_invalid",
@@ -29,11 +30,6 @@ licence_invalid = declare(
     ),
 )
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-PATTERNS[r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"] = (
-    "须以英文字母或数字开头，只含英文字母、数字、点、下划线、连字符，至多 64 个字符",
-    "starts with an ASCII letter or digit, then letters, digits, dots, underscores and hyphens, 64 characters at most",
-)
 JobKind = Literal["sql"]
 LicenceState = Literal["active", "suspended", "revoked"]
 MAX_CAP = 10**18  # a cap's pico-rho and atto-delta, and sums up to it, fit a signed 64-bit integer

@@ -1,0 +1,163 @@
+"""A dataset, its versions, and the catalogue of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from policies.catalogue.base import Grade, KeyValue, Model, Name, Title
+from policies.catalogue.column import Column
+from policies.problem import declare
+from policies.reasons import explained, parse_toml, reasons_of, wrong
+
+data_catalogue_invalid = declare(
+    "data_catalogue_invalid",
+    zh=("目录文件有误", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改目录文件，再次登记；本次未登记任何内容。"),
+    en=(
+        "The catalogue file is not right",
+        "Faults: {count}; the first at {path}: {reason_en}.",
+        "Mend the places listed and register again; nothing has been registered.",
+    ),
+)
+
+
+class Unit(Model):
+    """Whose rows these are. Tables of one `space` share one population ledger and may be joined on the unit."""
+
+    column: Name
+    space: Name
+    title: Title
+    on_null: Literal["refuse", "drop"] = "refuse"
+
+
+class Bounds(Model):
+    """Contribution bounds a job gets when it does not narrow them: the most keys of one answer, and rows within a key, a unit may touch."""
+
+    groups_per_unit: int = Field(ge=1, le=10_000)
+    rows_per_group: int = Field(ge=1, le=1_000_000)
+
+
+class Share(Model):
+    """共享属性 (Government Data Regulation, draft 2020, art. 12)."""
+
+    attribute: Literal["unconditional", "conditional", "none"]
+    reason: Title
+    basis: str = Field(min_length=1)
+
+
+class Dataset(Model):
+    """One registered public data resource. With a `unit` it is private; without, public: anyone may know its rows."""
+
+    name: Name
+    title: Title
+    registration_no: str = Field(min_length=1, max_length=64)
+    source_body: Title
+    acquired_on: date
+    updated_on: date
+    grade: Grade
+    share: Share
+    unit: Unit | None = None
+    bounds: Bounds | None = None
+    approximate_rows: int = Field(ge=1, description="order of magnitude, public: sets shard count and slot, never checked against rows")
+    columns: tuple[Column, ...] = Field(min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [column.name.casefold() for column in self.columns]
+        if len(set(names)) != len(names):
+            raise wrong("列名须在大小写之外有别", "column names must differ in more than case")
+        if (self.unit is None) != (self.bounds is None):
+            raise wrong("unit 与 bounds 须同时给出", "unit and bounds are given together")
+        if self.unit is not None:
+            unit = self.get(self.unit.column)
+            if unit is None or unit.type not in ("integer", "text"):
+                raise wrong(
+                    f"单元列 {self.unit.column} 须为 integer 或 text 列", f"unit column {self.unit.column} must be an integer or text column"
+                )
+            if {"key", "aggregate"} & set(unit.uses):
+                raise wrong(
+                    f"单元列 {unit.name} 可识别个体，用途不能含 key 或 aggregate",
+                    f"unit column {unit.name} identifies; it is never a key nor aggregated",
+                )
+            if unit.domain is not None or unit.domain_from is not None:
+                raise wrong(
+                    f"单元列 {unit.name} 不能公开取值", f"unit column {unit.name} identifies; its values are not made public as a domain"
+                )
+        if self.updated_on < self.acquired_on:
+            raise wrong("更新日期早于获取日期", "updated before acquired")
+        return self
+
+    @property
+    def private(self) -> bool:
+        return self.unit is not None
+
+    def get(self, column: str) -> Column | None:
+        """The column of that name, case-insensitively as SQL has it, or None."""
+        folded = column.casefold()
+        return next((candidate for candidate in self.columns if candidate.name.casefold() == folded), None)
+
+    def grade_of(self, column: Column) -> Grade:
+        return column.grade or self.grade
+
+
+class Snapshot(Model):
+    """A dataset as ingested: an immutable version whose content digest is part of the identity of every answer."""
+
+    dataset: Dataset
+    version: int = Field(ge=1)
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Catalogue(Mapping[str, Snapshot]):
+    """The current snapshot of every dataset, looked up case-insensitively. Immutable: a new version is a new catalogue."""
+
+    def __init__(self, snapshots: tuple[Snapshot, ...]) -> None:
+        self._by_name = {snapshot.dataset.name.casefold(): snapshot for snapshot in snapshots}
+        if len(self._by_name) != len(snapshots):
+            raise ValueError("one snapshot per dataset")
+
+    def __getitem__(self, name: str) -> Snapshot:
+        return self._by_name[name.casefold()]
+
+    def __iter__(self) -> Iterator[str]:
+        return (snapshot.dataset.name for snapshot in self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+def with_domains(dataset: Dataset, domains: Mapping[str, Sequence[KeyValue]]) -> Dataset:
+    """The dataset with the domain of the named columns put in place, validated anew. ValueError for a column it does not have."""
+    unknown = [name for name in domains if dataset.get(name) is None]
+    if unknown:
+        raise ValueError(f"dataset {dataset.name} has no column {unknown[0]}")
+    by_name = {name.casefold(): tuple(values) for name, values in domains.items()}
+    columns = tuple(
+        Column.model_validate(dict(column) | {"domain": by_name[column.name.casefold()]}) if column.name.casefold() in by_name else column
+        for column in dataset.columns
+    )
+    return Dataset.model_validate(dict(dataset) | {"columns": columns})
+
+
+def dataset_from_toml(text: str) -> Dataset:
+    """The dataset a catalogue file declares. Raises `data_catalogue_invalid`, with one located part per fault."""
+    document = parse_toml(text, data_catalogue_invalid)
+    try:
+        return Dataset.model_validate(document)
+    except ValidationError as error:
+        raise explained(data_catalogue_invalid, reasons_of(error, document)) from None
+
+
+def datasets_of(document: object) -> list[Dataset]:
+    """The datasets of a parsed catalogue: one, or several under `datasets`. Raises `data_catalogue_invalid`."""
+    several = document.get("datasets") if isinstance(document, dict) else None
+    made = []
+    for one in several if isinstance(several, list) else [document]:
+        try:
+            made.append(Dataset.model_validate(one))
+        except ValidationError as error:
+            raise explained(data_catalogue_invalid, reasons_of(error, one if isinstance(one, dict) else {})) from None
+    return made
