@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from sqlalchemy import Table
 
+from infra.tables.authority import freezes as freezes
+from infra.tables.authority import policy_versions as policy_versions
 from infra.tables.base import CAP_LIMIT as CAP_LIMIT
 from infra.tables.base import Digest as Digest
 from infra.tables.base import Id as Id
@@ -30,6 +32,8 @@ from infra.tables.log import log_head as log_head
 from infra.tables.log import openings as openings
 from infra.tables.people import api_keys as api_keys
 from infra.tables.people import principals as principals
+from infra.tables.programs import program_reviews as program_reviews
+from infra.tables.programs import programs as programs
 from infra.tables.releases import answers as answers
 from infra.tables.releases import deliveries as deliveries
 from infra.tables.releases import metering as metering
@@ -51,4 +55,8 @@ PROJECTIONS: tuple[Table, ...] = (
     answers,
     metering,
     deliveries,
+    freezes,
+    policy_versions,
+    programs,
+    program_reviews,
 )

@@ -1,0 +1,40 @@
+"""Freezes, and the versions of the policy that have been in force."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    String,
+    Table,
+    Text,
+)
+
+from infra.tables.base import Digest, Id, Time, metadata
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("scope", String(16), nullable=False),
+    Column("subject", Id, nullable=False),  # "" with scope "everything"; a dataset's name in lower case
+    Column("state", String(16), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("set_by", Id, nullable=False),
+    Column("set_at", Time, nullable=False),
+    Column("proposal", BigInteger, nullable=True),  # the newest entry that proposes to thaw it
+    Column("proposed_by", Id, nullable=True),
+    Column("thawed_by", Id, nullable=True),
+    Column("changed_at", Time, nullable=False),
+)
+
+policy_versions = Table(  # the one with the highest entry is in force; none: the one that the program comes with
+    "policy_versions",
+    metadata,
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("policy", Digest, nullable=False),
+    Column("document", Digest, nullable=False),
+    Column("proposed_by", Id, nullable=False),
+    Column("changed_by", Id, nullable=False),
+    Column("changed_at", Time, nullable=False),
+)
