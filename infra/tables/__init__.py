@@ -24,6 +24,8 @@ from infra.tables.data import datasets as datasets
 from infra.tables.ledger import accounts as accounts
 from infra.tables.ledger import charge_accounts as charge_accounts
 from infra.tables.ledger import charges as charges
+from infra.tables.licences import licence_consents as licence_consents
+from infra.tables.licences import licence_versions as licence_versions
 from infra.tables.licences import licences as licences
 from infra.tables.log import documents as documents
 from infra.tables.log import entries as entries
@@ -31,7 +33,12 @@ from infra.tables.log import log_hashes as log_hashes
 from infra.tables.log import log_head as log_head
 from infra.tables.log import openings as openings
 from infra.tables.people import api_keys as api_keys
+from infra.tables.people import credential_uses as credential_uses
+from infra.tables.people import lockouts as lockouts
+from infra.tables.people import once as once
 from infra.tables.people import principals as principals
+from infra.tables.people import sessions as sessions
+from infra.tables.people import subjects as subjects
 from infra.tables.programs import program_reviews as program_reviews
 from infra.tables.programs import programs as programs
 from infra.tables.releases import answers as answers
@@ -44,9 +51,13 @@ from infra.tables.work import leases as leases
 PROJECTIONS: tuple[Table, ...] = (
     principals,
     api_keys,
+    subjects,
+    sessions,
     datasets,
     dataset_versions,
     licences,
+    licence_versions,
+    licence_consents,
     accounts,
     jobs,
     charges,

@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Integer,
+    String,
     Table,
 )
 
@@ -19,6 +20,8 @@ datasets = Table(
     Column("space", Id, nullable=True),
     Column("version", Integer, nullable=False),
     Column("registered_at", Time, nullable=False),
+    Column("registration", String(16), nullable=False, server_default="coded"),  # applied, accepted, checked, published, coded
+    Column("state", String(16), nullable=False, server_default="current"),  # current, withdrawn
 )
 
 dataset_versions = Table(
@@ -29,4 +32,7 @@ dataset_versions = Table(
     Column("digest", Digest, nullable=False),
     Column("document", Digest, nullable=False),
     Column("ingested_at", Time, nullable=False),
+    Column("state", String(16), nullable=False, server_default="current"),  # current, withdrawn
+    Column("lineage", Digest, nullable=True),
+    Column("ingested_by", Id, nullable=False, server_default="system"),
 )

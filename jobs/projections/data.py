@@ -17,7 +17,7 @@ from jobs.rows import DoesNotFit, add
 @projects(ev.DatasetRegistered)
 def _dataset_registered(writer: Writer, recorded: ev.Recorded, event: ev.DatasetRegistered) -> None:
     row = {"id": event.dataset.casefold(), "name": event.dataset, "space": event.space, "version": 0, "registered_at": recorded.at}
-    add(writer, datasets, **row)
+    add(writer, datasets, **row, registration="coded", state="current")
 
 
 _NEWER = Prepared(
@@ -31,4 +31,4 @@ def _version_ingested(writer: Writer, recorded: ev.Recorded, event: ev.VersionIn
     if writer.run(_NEWER, {"key_": key, "new_": event.version}) != 1:
         raise DoesNotFit("datasets", key)
     row = {"dataset": key, "version": event.version, "digest": event.digest, "document": event.document, "ingested_at": recorded.at}
-    add(writer, dataset_versions, **row)
+    add(writer, dataset_versions, **row, state="current", ingested_by=event.by)

@@ -16,7 +16,7 @@ projects(ev.LicenceProposed)(nothing)
 @projects(ev.LicenceGranted)
 def _licence_granted(writer: Writer, recorded: ev.Recorded, event: ev.LicenceGranted) -> None:
     row = {"id": event.licence, "operator": event.operator, "state": "active", "document": event.document}
-    add(writer, licences, **row, granted_at=recorded.at, changed_at=recorded.at)
+    add(writer, licences, **row, granted_at=recorded.at, changed_at=recorded.at, version=1, access="open")
 
 
 @projects(ev.LicenceSuspended)
