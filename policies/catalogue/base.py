@@ -5,16 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from policies.model import Model as Model
 from policies.reasons import PATTERNS
-
-
-class Model(BaseModel):
-    """Closed and frozen: an unknown field is an error, a built model never changes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
 
 # letters of any script, digits, underscore: safe as SQL name and file name
 Name = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w{0,62}$")]

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from policies.catalogue.base import Grade, KeyValue, Model, Name, Title
 from policies.catalogue.column import Column
 from policies.problem import declare
+from policies.quota import Pace
 from policies.reasons import explained, parse_toml, reasons_of, wrong
 
 data_catalogue_invalid = declare(
@@ -63,6 +64,7 @@ class Dataset(Model):
     bounds: Bounds | None = None
     approximate_rows: int = Field(ge=1, description="order of magnitude, public: sets shard count and slot, never checked against rows")
     columns: tuple[Column, ...] = Field(min_length=1, max_length=1000)
+    pace: Pace = Pace()  # of the dataset's account: what all operators together may spend in a day, in a month
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
