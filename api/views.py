@@ -64,7 +64,7 @@ def accounts_view(balances: Iterable[Balance]) -> list[AccountView]:
 
 def quote_view(quoted: Quoted) -> Quote:
     return Quote(
-        price=LossView.of(quoted.plan.loss, Decimal(quoted.plan.delta)),
+        price=LossView.of(quoted.plan.loss, Decimal(quoted.plan.delta), quoted.plan.epsilon),
         answered=quoted.answered,
         slot_ms=quoted.slot_ms,
         accounts=accounts_view(quoted.accounts),

@@ -44,8 +44,9 @@ class LossView(Closed):
     at_delta: str
 
     @classmethod
-    def of(cls, loss: Loss, at_delta: Decimal) -> LossView:
-        epsilon = loss.epsilon(at_delta)
+    def of(cls, loss: Loss, at_delta: Decimal, epsilon: Decimal | None = None) -> LossView:
+        """`epsilon`: where a better one is known than rho says, as of pure DP."""
+        epsilon = loss.epsilon(at_delta) if epsilon is None else epsilon
         return cls(
             rho=decimal_text(loss.rho),
             delta=decimal_text(loss.delta),

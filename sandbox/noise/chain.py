@@ -5,6 +5,8 @@ Private keys:  bounding ▸ adaptive composition in approximate zCDP of a first 
                keys, and then (vector over those keys ▸ discrete Gaussian) for every other total. Each loss is fixed before the first draw;
                only the list of keys is adaptive, and no loss depends on it.
 
+Pure DP (public keys only): (vector ▸ discrete Laplace) in L1, its epsilon held to the price first and then read as zCDP.
+
 A quantile is chosen, per key, by OpenDP's noisy max in place of (vector ▸ discrete Gaussian): `sandbox.noise.choose`.
 
 What is ours to prove: the stability maps below (docs/proofs/vector.md, docs/proofs/map.md), the choice per key (docs/proofs/noisy-max.md)
@@ -48,7 +50,7 @@ PRICE_DISAGREES = declare(
 TOLERANCE = Fraction(1, 10**9)  # relative; plus one pico-rho a draw, the grain of a price
 _VECTOR = dp.vector_domain(dp.atom_domain(T="i64"))
 _MAP = dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64"))
-_L2 = dp.l2_distance(T=float)
+_L1, _L2 = dp.l1_distance(T=float), dp.l2_distance(T=float)
 _L02INF = dp.l02inf_distance(dp.absolute_distance(T=float))
 _APPROXIMATE_ZCDP = dp.approximate(dp.zero_concentrated_divergence())
 
@@ -58,14 +60,19 @@ def vector_map(groups_per_unit: int, cap: int) -> Callable[[int], float]:
     return lambda d_in: root_above((units(d_in) * cap) ** 2 * groups_per_unit)
 
 
+def absolute_map(groups_per_unit: int, cap: int) -> Callable[[int], float]:
+    """The same in L1: at most d·cap·groups_per_unit (docs/proofs/pure.md)."""
+    return lambda d_in: float_above(units(d_in) * cap * groups_per_unit)
+
+
 def keyed_map(groups_per_unit: int, cap: int) -> Callable[[int], tuple[int, float, float]]:
     """d units change at most d·groups_per_unit keys, by the L2 above, each by at most d·cap (docs/proofs/map.md)."""
     in_l2 = vector_map(groups_per_unit, cap)
     return lambda d_in: (units(d_in) * groups_per_unit, in_l2(d_in), float_above(units(d_in) * cap))
 
 
-def vector(plan: Plan, total: str, size: int, place: Place) -> Any:
-    """BOUNDED → (vector of int64, L2): one element per answered key, 0 where the key has no rows."""
+def vector(plan: Plan, total: str, size: int, place: Place, *, absolute: bool = False) -> Any:
+    """BOUNDED → (vector of int64, L2 or, `absolute`, L1): one element per answered key, 0 where the key has no rows."""
 
     def step(bounded: Bounded) -> Index:
         rows, at = place(bounded)
@@ -75,8 +82,8 @@ def vector(plan: Plan, total: str, size: int, place: Place) -> Any:
         dense[at] = bounded.totals[total][rows]
         return dense
 
-    stability = vector_map(plan.groups_per_unit, plan.total(total).cap)
-    return dp.t.make_user_transformation(*bounded_space(plan), _VECTOR, _L2, quiet(step), stability)
+    stability = (absolute_map if absolute else vector_map)(plan.groups_per_unit, plan.total(total).cap)
+    return dp.t.make_user_transformation(*bounded_space(plan), _VECTOR, _L1 if absolute else _L2, quiet(step), stability)
 
 
 def keyed(plan: Plan, total: str) -> Any:
@@ -107,10 +114,29 @@ def by_released(released: Sequence[str]) -> tuple[int, Place]:
 
 
 def values(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
-    """One total over known keys with its noise: a zCDP measurement on BOUNDED."""
+    """One total over known keys with its noise: a zCDP measurement on BOUNDED. Raises ValueError for a pure draw whose epsilon OpenDP's map
+    does not confirm."""
+    if draw.pure:
+        return dp.c.make_pureDP_to_zCDP(confirmed(draw, pure_values(plan, draw, size, place)))
     if plan.total(draw.total).kind == "quantile":
         return selection(plan, draw, size, place)
     return vector(plan, draw.total, size, place) >> dp.m.then_gaussian(scale=draw.scale)
+
+
+def pure_values(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
+    """One total over known keys with its noise: a pure-DP measurement on BOUNDED."""
+    if plan.total(draw.total).kind == "quantile":
+        return selection(plan, draw, size, place)
+    return vector(plan, draw.total, size, place, absolute=True) >> dp.m.then_laplace(scale=draw.scale)
+
+
+def confirmed(draw: Draw, measurement: Any) -> Any:
+    """The measurement, if its map for one unit is the draw's epsilon: never above it, and below by at most 1e-9."""
+    assert draw.pico_epsilon is not None
+    stated, proved = Fraction(draw.pico_epsilon, PICO), Fraction(measurement.map(1))
+    if not proved <= stated <= proved * (1 + TOLERANCE) + Fraction(1, PICO):
+        raise ValueError("the epsilon of a draw is not the one OpenDP proves")
+    return measurement
 
 
 def chosen_keys(plan: Plan, draw: Draw) -> Any:

@@ -49,7 +49,10 @@ def candidate(total: Total, place: int) -> int:
 
 
 def one_key(draw: Draw) -> Any:
-    """OpenDP's noisy max over one key's scores, in zCDP."""
+    """OpenDP's noisy max over one key's scores: with Gumbel noise in zCDP; pure, with exponential noise, which is permute-and-flip (McKenna &
+    Sheldon 2020; Ding et al. 2021), in pure DP."""
+    if draw.pure:
+        return dp.m.make_noisy_max(*_SCORES, dp.max_divergence(), scale=draw.scale)
     return dp.m.make_noisy_max(*_SCORES, dp.zero_concentrated_divergence(), scale=draw.scale)
 
 
@@ -59,7 +62,7 @@ def selection_map(groups: int, sensitivity: int, one: Any) -> Callable[[int], fl
 
 
 def selection(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
-    """One quantile over known keys: a zCDP measurement on BOUNDED, one candidate's value per answered key."""
+    """One quantile over known keys, one candidate's value per answered key: a measurement on BOUNDED in zCDP or, pure, in pure DP."""
     total, one = plan.total(draw.total), one_key(draw)
 
     def choose(bounded: Bounded) -> list[int]:
@@ -76,4 +79,5 @@ def selection(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
         return answers
 
     stability = selection_map(plan.groups_per_unit, total.sensitivity, one)
-    return dp.m.make_user_measurement(*bounded_space(plan), dp.zero_concentrated_divergence(), quiet(choose), stability, TO="Vec<i64>")
+    measure = dp.max_divergence() if draw.pure else dp.zero_concentrated_divergence()
+    return dp.m.make_user_measurement(*bounded_space(plan), measure, quiet(choose), stability, TO="Vec<i64>")

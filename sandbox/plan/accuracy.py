@@ -15,8 +15,8 @@ from fractions import Fraction
 from policies.loss import MAX_PICO_RHO, split
 from sandbox.plan import problems as refusals
 from sandbox.plan.model import Total
-from sandbox.plan.price import scale_for
-from sandbox.plan.spread import Spread, Z
+from sandbox.plan.price import MAX_PICO_EPSILON, pure_scale_for, scale_for
+from sandbox.plan.spread import Noise, Spread
 from sandbox.plan.width import Form, Linear, Moved, Ratio, Unsaid, expected_width, variance
 
 FINEST = 10**6  # weights are whole numbers up to this
@@ -59,18 +59,18 @@ class Supposed:
             return None
         return float(abs(sum((c * self.size(self.totals[name]) for name, c in form.terms.items()), form.constant))) or None
 
-    def width(self, form: Form, scales: Mapping[str, float]) -> float | None:
+    def width(self, form: Form, noise: Noise) -> float | None:
         """An output's supposed half-width."""
         if isinstance(form, Moved) and form.gain is None:
-            inner = self.width(form.of, scales)
+            inner = self.width(form.of, noise)
             return None if inner is None else inner + float(form.slack)
         if isinstance(form, Ratio) and form.span is None:
             ratio, under = self.value(form), self._linear(form.under)
             if ratio is None or under is None:
                 return None
-            v1, v2, cov = (variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
-            return Z * math.sqrt(max(v1 + ratio**2 * v2 + 2 * ratio * abs(cov), 0)) / under
-        return expected_width(form, scales, self.rows)
+            v1, v2, cov = (variance(*pair, noise) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
+            return noise.z * math.sqrt(max(v1 + ratio**2 * v2 + 2 * ratio * abs(cov), 0)) / under
+        return expected_width(form, noise, self.rows)
 
 
 def middle(total: Total) -> Fraction:
@@ -80,15 +80,16 @@ def middle(total: Total) -> Fraction:
     return max(abs(Fraction(total.low + total.high, 2) + total.centre), Fraction(total.high - total.low, 4))
 
 
-def best_weights(totals: Sequence[Total], supposed: Supposed) -> tuple[int, ...]:
+def best_weights(totals: Sequence[Total], supposed: Supposed, *, pure: bool = False) -> tuple[int, ...]:
     """Weights that minimise the sum of squared relative errors.
 
     Total i, of supposed size e, gets noise of variance proportional to (sensitivity / e)² / rho_i relative to itself; the sum of these under a
-    given sum of rho_i is least where rho_i is proportional to sensitivity / e (Cauchy-Schwarz).
+    given sum of rho_i is least where rho_i is proportional to sensitivity / e (Cauchy-Schwarz). Pure DP splits epsilon, the variance going
+    with (sensitivity / e)² / epsilon_i²: least where epsilon_i is proportional to (sensitivity / e) ** (2/3) (Hölder).
     """
     shares = [total.sensitivity / supposed.size(total) for total in totals]
     most = max(shares)
-    return tuple(max(1, round(FINEST * share / most)) for share in shares)
+    return tuple(max(1, round(FINEST * float(share / most) ** (2 / 3) if pure else FINEST * share / most)) for share in shares)
 
 
 def rho_for(
@@ -100,15 +101,18 @@ def rho_for(
     groups: int,
     supposed: Supposed,
     asked: str,
+    *,
+    pure: bool = False,
 ) -> int:
-    """The least pico-rho at which every output's supposed half-width is within `wanted` (a share of its supposed value where `relative`).
+    """The least pico-rho (pure: pico-epsilon) at which every output's supposed half-width is within `wanted` (where `relative`, a share of
+    its supposed value).
 
     Raises `plan_accuracy_unknown` for an output of which nothing can be supposed, `plan_accuracy_unreachable` where no price is enough.
     """
     goals = []
     for label, form in outputs:
         value = supposed.value(form) if relative else 1.0
-        if value is None or supposed.width(form, {total.name: 1.0 for total in totals}) is None:
+        if value is None or supposed.width(form, Noise({total.name: 1.0 for total in totals})) is None:
             raise refusals.ACCURACY_UNKNOWN(asked=asked, label=label)
         goals.append((label, form, float(wanted) * value))
 
@@ -117,13 +121,17 @@ def rho_for(
         parts = split(pico, tuple(weights))
         if min(parts) <= 0:
             return goals[0][0]
-        scales = {total.name: scale_for(total.sensitivity, groups, part) for total, part in zip(totals, parts, strict=True)}
-        return next((label for label, form, goal in goals if (supposed.width(form, scales) or 0.0) > goal), None)
+        scales = {
+            total.name: pure_scale_for(total, groups, part) if pure else scale_for(total.sensitivity, groups, part)
+            for total, part in zip(totals, parts, strict=True)
+        }
+        return next((label for label, form, goal in goals if (supposed.width(form, Noise(scales, pure)) or 0.0) > goal), None)
 
-    first = missed(MAX_PICO_RHO)
+    most = MAX_PICO_EPSILON if pure else MAX_PICO_RHO
+    first = missed(most)
     if first is not None:
         raise refusals.ACCURACY_UNREACHABLE(asked=asked, label=first)
-    return least(lambda pico: missed(pico) is None, MAX_PICO_RHO)
+    return least(lambda pico: missed(pico) is None, most)
 
 
 def least(enough: Callable[[int], bool], high: int) -> int:

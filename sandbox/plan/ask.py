@@ -19,7 +19,8 @@ _ACCURACY = r"^\s*(?:±|\+/-)?\s*(\d{1,15}(?:\.\d{1,9})?)\s*(%?)\s*$"
 
 
 class Privacy(Model):
-    """Exactly one of epsilon (at `delta`), rho, or an accuracy that a price is then found for. `delta` is the total, thresholds included.
+    """Exactly one of epsilon (at `delta`), rho, or an accuracy that a price is then found for. `delta` is the total, thresholds included;
+    0 asks for pure DP: Laplace noise, which has no delta to state and can choose no private keys.
 
     `accuracy`: the wanted 95 % half-width of every output, "50" or "± 50" in its own unit, or "2%" of the value that the catalogue lets
     one suppose (its approximate number of rows, the middle of declared ranges).
@@ -28,7 +29,7 @@ class Privacy(Model):
     epsilon: Positive | None = Field(default=None, le=10**9)
     rho: Positive | None = Field(default=None, le=10**9)
     accuracy: Annotated[str, Field(pattern=_ACCURACY)] | None = None
-    delta: Annotated[Decimal, Field(gt=0, le=Decimal("0.5"), max_digits=40)] = Decimal("1e-8")
+    delta: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"), max_digits=40)] = Decimal("1e-8")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -49,6 +50,10 @@ class Privacy(Model):
         match = re.match(_ACCURACY, self.accuracy or "")
         assert match is not None
         return Fraction(match[1]) / (100 if match[2] else 1), bool(match[2])
+
+    @property
+    def pure(self) -> bool:
+        return self.delta == 0
 
     @property
     def asked(self) -> str:

@@ -31,6 +31,7 @@ from sandbox.plan.prune import pruned, read_columns
 from sandbox.plan.ranges import all_taken, stored_ranges
 from sandbox.plan.relation import Source, read_from
 from sandbox.plan.scope import Scope, Shared
+from sandbox.plan.spread import Noise
 from sandbox.plan.subquery import condition, resolve
 from sandbox.plan.totals import Totals
 from sandbox.plan.width import SPREADS, Form, Linear, NoWidth, Unsaid, constant_width, expected_width, form_of, noisy, width_sql
@@ -45,6 +46,8 @@ MAX_PUBLIC_KEYS = 250_000
 MOST_CHOICES = 5_000_000  # public groups × candidates: some ten seconds of choosing
 MECHANISM = "discrete Gaussian"
 CHOICE = "Gumbel noisy max"
+PURE_MECHANISM = "discrete Laplace"
+PURE_CHOICE = "permute-and-flip"
 HALF_WIDTH = "__half_width"
 
 
@@ -89,16 +92,16 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     pieces = [next((item.label for item in select if _mentions(item.expr, total.name)), total.name) for total in totals.totals]
     expected = max(1, max(dataset.approximate_rows for dataset in scope.shared.private) // max(1, _product(made))) if public else 1000
     supposed = Supposed({total.name: total for total in totals.totals}, expected, bounds.rows_per_group)
-    weights = _weights(ask.weights, select, totals) or best_weights(totals.totals, supposed)
+    weights = _weights(ask.weights, select, totals) or best_weights(totals.totals, supposed, pure=ask.privacy.pure)
     privacy, groups = ask.privacy, bounds.groups_per_unit
 
     def rho() -> int:
         forms = [(item.label, item.form) for item in select if item.form is not None]
-        return rho_for(*privacy.wanted, forms, totals.totals, weights, groups, supposed, privacy.asked)
+        return rho_for(*privacy.wanted, forms, totals.totals, weights, groups, supposed, privacy.asked, pure=privacy.pure)
 
-    whole = asked_loss(privacy, private_keys=not public, groups=groups, rho_for=rho)
+    whole = asked_loss(privacy, private_keys=not public, groups=groups, weights=weights, for_accuracy=rho)
     draws = price(whole, privacy.asked, totals.totals, weights, groups, pieces)
-    scales = {draw.total: draw.scale for draw in draws}
+    noise = Noise.of(draws)
     choose = None if public and _product(made) <= bounds.groups_per_unit else bounds.groups_per_unit
     frontier = Frontier(
         pruned(Project(source.relation(), scope.owner, tuple(key.expr for key in keys), tuple(totals.values))),
@@ -115,11 +118,11 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         keys=tuple(made),
         totals=tuple(totals.totals),
         draws=draws,
-        outputs=tuple(item.output(totals, scales, expected) for item in select),
+        outputs=tuple(item.output(totals, noise, expected) for item in select),
         groups_per_unit=bounds.groups_per_unit,
         rows_per_group=bounds.rows_per_group,
         shard_sql=shard_sql(frontier),
-        finish_sql=finish_sql(_finished(select, scales), kept, order, _number(tree, "limit", scope), _number(tree, "offset", scope)),
+        finish_sql=finish_sql(_finished(select, noise), kept, order, _number(tree, "limit", scope), _number(tree, "offset", scope)),
         uses=tuple(scope.uses),
         rows=rows_for(frontier),
         delta=format(ask.privacy.delta.normalize(), "f"),
@@ -226,29 +229,30 @@ class Selected:
             expr = to_float(expr)
         return emit(expr)
 
-    def output(self, totals: Totals, scales: Mapping[str, float], expected_rows: int) -> Output:
+    def output(self, totals: Totals, noise: Noise, expected_rows: int) -> Output:
         if self.form is None:
             return Output(self.label, "key", "", None, None, None)
         if isinstance(self.form, Unsaid):
-            return self._choice(totals, scales)
+            return self._choice(totals, noise)
         scale = low = high = None
         if isinstance(self.form, Linear) and len(self.form.terms) == 1:
             ((name, coefficient),) = self.form.terms.items()
-            scale = float(abs(coefficient) * scales[name])
+            scale = float(abs(coefficient) * noise.scales[name])
         if self.single is not None:
             total = totals.named(self.single)
             low, high = ((end + total.centre) / 10**total.decimals for end in (total.low, total.high))
-        constant, expected = constant_width(self.form, scales), expected_width(self.form, scales, expected_rows)
-        return Output(self.label, "value", MECHANISM, scale, low, high, constant, expected)
+        constant, expected = constant_width(self.form, noise), expected_width(self.form, noise, expected_rows)
+        return Output(self.label, "value", PURE_MECHANISM if noise.pure else MECHANISM, scale, low, high, constant, expected)
 
-    def _choice(self, totals: Totals, scales: Mapping[str, float]) -> Output:
+    def _choice(self, totals: Totals, noise: Noise) -> Output:
         """A quantile, or something computed with one."""
+        chosen = PURE_CHOICE if noise.pure else CHOICE
         if self.single is None:
-            return Output(self.label, "value", CHOICE, None, None, None)
+            return Output(self.label, "value", chosen, None, None, None)
         total = totals.named(self.single)
         low, high, step = (end / 10**total.decimals for end in (total.low, total.high, total.step))
-        ranks = math.ceil(score_error(scales[total.name], total.candidates) / (1 if total.extreme else total.quantile[1]))
-        return Output(self.label, "value", CHOICE, None, low, high, spacing=step, rank_error=ranks)
+        ranks = math.ceil(score_error(noise.scales[total.name], total.candidates) / (1 if total.extreme else total.quantile[1]))
+        return Output(self.label, "value", chosen, None, low, high, spacing=step, rank_error=ranks)
 
 
 def _weights(asked: Mapping[str, int], select: Sequence[Selected], totals: Totals) -> tuple[int, ...] | None:
@@ -275,13 +279,13 @@ def _labels(select: Sequence[Selected]) -> None:
             seen.add(label.casefold())
 
 
-def _finished(select: Sequence[Selected], scales: Mapping[str, float]) -> list[tuple[str, str]]:
+def _finished(select: Sequence[Selected], noise: Noise) -> list[tuple[str, str]]:
     values = [(item.sql(), item.label) for item in select]
     widths = []
     for item, (sql, label) in zip(select, values, strict=True):
         if item.form is not None:
-            width = width_sql(item.form, scales)
-            always = constant_width(item.form, scales) is not None
+            width = width_sql(item.form, noise)
+            always = constant_width(item.form, noise) is not None
             widths.append((width if always else f"CASE WHEN {sql} IS NOT NULL THEN {width} END", label + HALF_WIDTH))
     return values + widths
 

@@ -5,6 +5,9 @@ From the plan alone, so it is free and says nothing about data.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from policies.loss import PICO
 from sandbox.plan.model import Bound, Draw, Key, Output, Plan, Scan, Total
 
 KINDS = {
@@ -45,6 +48,17 @@ ACCURACY_NOTE = (
     "The price was found for the accuracy asked, {accuracy} at 95 %, from public facts: some {rows} rows a group, values about the middle of "
     "their range. What was really met stands beside each answer.",
 )
+PURE_NOTE = (
+    "噪声为离散拉普拉斯（分位数：置换翻转法），因为作业要求 δ = 0：答案满足 ε = {epsilon} 的纯差分隐私。账户按每项 ε²/2 计 ρ；"
+    "同样的 ρ 用离散高斯噪声方差只有一半，可改给大于 0 的 δ 比较。",
+    "Noise is discrete Laplace (quantiles: permute-and-flip) because the job asks for delta = 0: the answer is pure DP at epsilon {epsilon}. "
+    "Accounts are charged epsilon²/2 in rho for each total; discrete Gaussian noise of the same rho has half the variance: give a delta above "
+    "0 to compare.",
+)
+GAUSSIAN_NOTE = (
+    "噪声为离散高斯，在账户所记的 ρ 相同时，其方差是拉普拉斯噪声的一半；若要纯差分隐私，请给 δ = 0。",
+    "Noise is discrete Gaussian: of the rho that accounts count, it has half the variance of Laplace noise. For pure DP give delta = 0.",
+)
 PUBLIC_NOTE = (
     "分组取值是公开的：每个分组都会给出结果，没有数据的分组也在内。",
     "Keys are public: every group is answered, those without data too.",
@@ -72,6 +86,7 @@ def explain(plan: Plan) -> dict[str, object]:
             "threshold_delta": str(plan.loss.delta),
             "epsilon": None if plan.epsilon is None else str(plan.epsilon),
             "delta": plan.delta,
+            "pure": plan.pure,
         },
         "sql": {"shard": plan.shard_sql, "finish": plan.finish_sql},
         "zh": _sentences(plan, 0),
@@ -107,6 +122,7 @@ def _total(total: Total, draw: Draw, groups: int) -> dict[str, object]:
         "candidates": total.candidates if total.kind == "quantile" else None,
         "rank": draw.rank,
         "threshold": draw.threshold,
+        "epsilon": None if draw.pico_epsilon is None else str(Decimal(draw.pico_epsilon) / PICO),
         "rho": str(draw.loss.rho),
         "delta": str(draw.loss.delta),
     }
@@ -114,7 +130,9 @@ def _total(total: Total, draw: Draw, groups: int) -> dict[str, object]:
 
 def _mechanism(total: Total, draw: Draw) -> str:
     if total.kind == "quantile":
-        return "Gumbel noisy max"
+        return "permute-and-flip" if draw.pure else "Gumbel noisy max"
+    if draw.pure:
+        return "discrete Laplace"
     return "discrete Gaussian" if draw.threshold is None else "discrete Gaussian with threshold"
 
 
@@ -136,6 +154,7 @@ def _sentences(plan: Plan, language: int) -> list[str]:
     notes = [note[language].format(groups=plan.groups_per_unit, rows=plan.rows_per_group) for note in NOTES]
     if plan.keys:
         notes.append((PUBLIC_NOTE if threshold is None else THRESHOLD_NOTE)[language].format(threshold=threshold))
+    notes.append(PURE_NOTE[language].format(epsilon=plan.epsilon) if plan.pure else GAUSSIAN_NOTE[language])
     for output in plan.outputs:
         if output.kind == "value":
             notes.append(_error(output, plan.expected_rows, language))
@@ -165,7 +184,7 @@ def _error(output: Output, rows: int, language: int) -> str:
             "half-width is NULL; in groups of fewer rows it means nothing.",
         )
         return said[language].format(label=output.label, spacing=output.spacing, ranks=output.rank_error)
-    if output.mechanism == "Gumbel noisy max":
+    if output.mechanism in ("Gumbel noisy max", "permute-and-flip"):
         said = ("{label}：由分位数算得，误差不能如实给出。", "{label}: computed from a quantile; no half-width can be said.")
         return said[language].format(label=output.label)
     said = ("{label}：误差范围取决于结果，随结果逐行给出。", "{label}: the error depends on the answer, which carries it row by row.")

@@ -12,12 +12,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from typing import Literal
 
 from policies.catalogue import KeyValue, Use
-from policies.loss import Loss
+from policies.loss import PICO, Loss
 
 INT64_MAX = 2**63 - 1
 TotalKind = Literal["units", "count", "sum", "average", "squares", "quantile", "distinct"]
@@ -108,6 +108,9 @@ class Draw:
 
     Of a quantile: the candidate whose score plus Gumbel noise of this scale is the largest. `rank`: MIN and MAX look for the row that many
     places from the end, so that noise does not take empty space for data.
+
+    With `pico_epsilon` the draw is pure DP, of that epsilon in 1e-12: discrete Laplace of parameter `scale` (of a quantile: exponential noise
+    of that scale, which is permute-and-flip), and `loss` is epsilon²/2 in rho, which it implies (Bun & Steinke 2016, proposition 1.4).
     """
 
     total: str
@@ -115,10 +118,17 @@ class Draw:
     loss: Loss
     threshold: int | None = None
     rank: int | None = None
+    pico_epsilon: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < float("inf") or self.loss.pico_rho <= 0 or (self.threshold is None) != (self.loss.atto_delta == 0):
             raise ValueError(f"draw {self.total}: scale {self.scale}, loss {self.loss}, threshold {self.threshold}")
+        if self.pico_epsilon is not None and (self.pico_epsilon <= 0 or self.threshold is not None):
+            raise ValueError(f"draw {self.total}: pure DP of {self.pico_epsilon} pico-epsilon, threshold {self.threshold}")
+
+    @property
+    def pure(self) -> bool:
+        return self.pico_epsilon is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +224,15 @@ class Plan:
         return total
 
     @property
+    def pure(self) -> bool:
+        """Whether the answer is pure DP: every draw is."""
+        return all(draw.pure for draw in self.draws)
+
+    @property
     def epsilon(self) -> Decimal | None:
-        """The price as epsilon at `delta`, rounded up."""
+        """The price as epsilon at `delta`, rounded up; of a pure plan, the sum of its draws' epsilons, which holds at delta 0."""
+        if self.pure:
+            return (Decimal(sum(draw.pico_epsilon or 0 for draw in self.draws)) / PICO).quantize(Decimal("0.000001"), ROUND_CEILING)
         return self.loss.epsilon(Decimal(self.delta))
 
     @property

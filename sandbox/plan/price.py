@@ -5,12 +5,17 @@ discrete Gaussian of standard deviation s costs (cap·√groups / s)² / 2 in rh
 candidates by Gumbel noise of scale s costs as much, with what one unit moves a candidate's score by in place of `cap`
 (docs/proofs/noisy-max.md). With private keys half of the job's delta goes to the threshold on bounded unit counts, the rest to stating
 epsilon (docs/proofs/bounding.md).
+
+At delta 0 the job asks for pure DP. A vector then moves by `cap`·groups in L1 and discrete Laplace noise of parameter s costs epsilon
+cap·groups / s; a choice, exponential noise of scale s and 2·sensitivity·groups / s. Epsilons add up to the job's. The ledger is charged
+epsilon²/2 in rho for each (docs/proofs/pure.md). At equal rho a Gaussian has half the variance, so it is drawn unless delta is 0.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -22,11 +27,24 @@ from sandbox.plan.model import Draw, Total
 # Noise is scaled up by this much, so that OpenDP's map, which rounds every step up, stays below the price; well inside the 1e-9 of agreement.
 MARGIN = 1e-11
 LARGEST_SCALE = 2.0**56
+MAX_PICO_EPSILON = math.isqrt(2 * MAX_PICO_RHO * PICO)  # whose square over two is the largest rho
 _FLOAT_GRAIN = 2.0**-52  # OpenDP's delta map works in doubles near 1, with this much rounding per key
 
 
-def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int, rho_for: Callable[[], int]) -> Loss:
-    """The most the job may cost; `rho_for` finds the pico-rho of a wanted accuracy. Raises `plan_delta_too_small` and what `rho_for` does."""
+@dataclass(frozen=True, slots=True)
+class Pure:
+    """The most a job may cost, as pure DP: epsilon in 1e-12."""
+
+    pico_epsilon: int
+
+
+def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int, weights: Sequence[int], for_accuracy: Callable[[], int]) -> Loss | Pure:
+    """The most the job may cost; `for_accuracy` finds the pico-rho (or, pure, the pico-epsilon) of a wanted accuracy. Raises
+    `plan_delta_too_small`, `plan_pure_private_keys` and what `for_accuracy` does."""
+    if privacy.pure:
+        if private_keys:
+            raise refusals.PURE_PRIVATE_KEYS()
+        return Pure(min(_pure(privacy, weights, for_accuracy), MAX_PICO_EPSILON))
     atto = int(Fraction(privacy.delta) * ATTO / 2) if private_keys else 0
     least = 8 * (groups + 2) * _FLOAT_GRAIN
     if private_keys and atto / ATTO < least:
@@ -34,7 +52,7 @@ def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int, rho_for: Ca
     if privacy.rho is not None:
         pico = min(int(Fraction(privacy.rho) * PICO), MAX_PICO_RHO)
     elif privacy.accuracy is not None:
-        pico = rho_for()
+        pico = for_accuracy()
     else:
         assert privacy.epsilon is not None
         with localcontext() as context:
@@ -44,10 +62,24 @@ def asked_loss(privacy: Privacy, *, private_keys: bool, groups: int, rho_for: Ca
     return Loss(pico, atto)
 
 
-def price(whole: Loss, asked: str, totals: Sequence[Total], weights: Sequence[int], groups: int, pieces: Sequence[str]) -> tuple[Draw, ...]:
+def _pure(privacy: Privacy, weights: Sequence[int], for_accuracy: Callable[[], int]) -> int:
+    """Pico-epsilon. A rho is what is charged: with epsilon split by weights w, epsilon²·Σw²/(Σw)²/2, each part rounded up."""
+    if privacy.epsilon is not None:
+        return int(Fraction(privacy.epsilon) * PICO)
+    if privacy.rho is None:
+        return for_accuracy()
+    pico = min(int(Fraction(privacy.rho) * PICO), MAX_PICO_RHO) - len(weights)
+    return math.isqrt(max(0, 2 * pico * PICO * sum(weights) ** 2 // sum(weight * weight for weight in weights)))
+
+
+def price(
+    whole: Loss | Pure, asked: str, totals: Sequence[Total], weights: Sequence[int], groups: int, pieces: Sequence[str]
+) -> tuple[Draw, ...]:
     """One draw per total, in order; with private keys, which a delta says, the first total must count units, and its draw selects the keys.
 
     Raises `plan_price_too_small`, `plan_noise_too_large`."""
+    if isinstance(whole, Pure):
+        return _pure_draws(whole, asked, totals, weights, groups, pieces)
     private_keys = whole.atto_delta > 0
     parts = split(whole.pico_rho, tuple(weights))
     if min(parts) <= 0:
@@ -63,6 +95,28 @@ def price(whole: Loss, asked: str, totals: Sequence[Total], weights: Sequence[in
             rank = rank_for(scale, total.candidates) if total.kind == "quantile" and total.extreme else None
             draws.append(Draw(total.name, scale, Loss(pico), rank=rank))
     return tuple(draws)
+
+
+def _pure_draws(
+    whole: Pure, asked: str, totals: Sequence[Total], weights: Sequence[int], groups: int, pieces: Sequence[str]
+) -> tuple[Draw, ...]:
+    parts = split(whole.pico_epsilon, tuple(weights))
+    if min(parts) <= 0:
+        raise refusals.PRICE_TOO_SMALL(asked=asked, parts=len(totals))
+    draws = []
+    for total, pico, piece in zip(totals, parts, pieces, strict=True):
+        scale = pure_scale_for(total, groups, pico)
+        if scale > LARGEST_SCALE:
+            raise refusals.NOISE_TOO_LARGE(asked=asked, fragment=piece)
+        rank = rank_for(scale, total.candidates) if total.kind == "quantile" and total.extreme else None
+        draws.append(Draw(total.name, scale, Loss(-(-pico * pico // (2 * PICO))), rank=rank, pico_epsilon=pico))
+    return tuple(draws)
+
+
+def pure_scale_for(total: Total, groups: int, pico_epsilon: int) -> float:
+    """The parameter of the Laplace noise (for a quantile: exponential noise) of one total at that epsilon, a hair more."""
+    moved = total.sensitivity * groups * (2 if total.kind == "quantile" else 1)
+    return float(Fraction(moved * PICO, pico_epsilon)) * (1 + MARGIN)
 
 
 def scale_for(cap: int, groups: int, pico_rho: int) -> float:

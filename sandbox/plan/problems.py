@@ -337,6 +337,19 @@ WEIGHT_UNKNOWN = declare(
         "Write the output's label (the name after AS).",
     ),
 )
+PURE_PRIVATE_KEYS = declare(
+    "plan_pure_private_keys",
+    zh=(
+        "纯差分隐私不能选出不公开的分组",
+        "作业要求 delta = 0；分组取值不公开时，哪些分组出现要靠阈值决定，这必然用到 delta。",
+        "请给一个大于 0 的 delta，或按有公开取值范围的列分组。",
+    ),
+    en=(
+        "Pure DP cannot choose private keys",
+        "The job asks for delta = 0; with private keys a threshold decides which groups appear, and that needs a delta.",
+        "Give a delta above 0, or group by columns with public domains.",
+    ),
+)
 DELTA_TOO_SMALL = declare(
     "plan_delta_too_small",
     zh=("delta 过小", "分组取值不公开时需要 delta 不小于 {limit}，作业给的是 {asked}。", "请提高 delta，或按有公开取值范围的列分组。"),

@@ -1,9 +1,10 @@
 """Half-widths: how far an answer may be from the exact bounded one, at 95 %, said only where it is true.
 
-The noise of each total is a discrete Gaussian of known scale, independent of the others. Sums and differences of totals have a constant
-half-width. For a ratio of two of them, n/d, the error of n - r·d at the true ratio r has a known variance whatever r is, so the set of r
-it does not reject at 5 % is an exact confidence set (Fieller 1954); the half-width reaches its farther end. Rounding adds what it can
-move. Anything else is refused rather than guessed. Clamping bias is not in it: the bounds are part of the question.
+The noise of each total is a discrete Gaussian (for pure DP: Laplace) of known scale, independent of the others. Sums and differences of
+totals have a constant half-width. For a ratio of two of them, n/d, the error of n - r·d at the true ratio r has a known variance
+whatever r is, so the set of r it does not reject at 5 % is an exact confidence set (Fieller 1954); the half-width reaches its farther
+end. Rounding adds what it can move. Anything else is refused rather than guessed. Clamping bias is not in it: the bounds are part of the
+question.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sandbox.plan.spread import Spread, Z
+from sandbox.plan.spread import Noise, Spread
 from sandbox.plan.totals import Totals
 from sandbox.sql.expr import Call, Column, Expr, Literal, columns, emit, float_literal
 
 SPREADS = ("var_pop", "var_samp", "stddev_pop", "stddev_samp")
-_ROUNDING = 0.25  # added to a variance: an integer-valued error is within 1/2 of a Gaussian one
 
 
 class NoWidth(Exception):
@@ -204,76 +204,65 @@ def _double(expr: Expr) -> str:
     return text if expr.type.kind == "float" or not expr.type.scale else f"({text} / 1e{expr.type.scale})"
 
 
-def discrete_half_width(scale: float) -> int:
-    """The least w with P(|X| ≤ w) ≥ 95 % for the discrete Gaussian of that scale (a bound on it when the scale is large)."""
-    if scale > 200:
-        return math.ceil(Z * scale)
-    weights = [math.exp(-(k * k) / (2 * scale * scale)) for k in range(int(12 * scale) + 3)]
-    whole, inside = 2 * math.fsum(weights) - 1, 1.0
-    for width in range(len(weights)):
-        inside += 2 * weights[width] if width else 0.0
-        if inside >= 0.95 * whole:
-            return width
-    raise AssertionError("the tail beyond twelve scales is below 5 %")
-
-
-def constant_width(form: Form, scales: Mapping[str, float]) -> float | None:
+def constant_width(form: Form, noise: Noise) -> float | None:
     """The half-width where it is the same in every row."""
     if isinstance(form, Linear):
         if len(form.terms) == 1:
             ((name, c),) = form.terms.items()
-            return float(abs(c) * discrete_half_width(scales[name]))
-        return Z * math.sqrt(variance(form, form, scales))
+            return float(abs(c) * noise.half_width(name))
+        return noise.z * math.sqrt(variance(form, form, noise))
     if isinstance(form, Moved) and form.gain is None:
-        inner = constant_width(form.of, scales)
+        inner = constant_width(form.of, noise)
         return None if inner is None else inner + float(form.slack)
     return None
 
 
-def expected_width(form: Form, scales: Mapping[str, float], rows: int) -> float | None:
+def expected_width(form: Form, noise: Noise, rows: int) -> float | None:
     """What to expect of an average over that many rows: its value taken at the far end of the range."""
     if isinstance(form, Moved) and form.gain is None:
-        inner = expected_width(form.of, scales, rows)
+        inner = expected_width(form.of, noise, rows)
         return None if inner is None else inner + float(form.slack)
     if isinstance(form, Ratio) and form.span is not None:
         far = form.span / 2
-        return min(form.span, Z * math.sqrt(variance(form.over, form.over, scales) + far**2 * variance(form.under, form.under, scales)) / rows)
+        return min(
+            form.span, noise.z * math.sqrt(variance(form.over, form.over, noise) + far**2 * variance(form.under, form.under, noise)) / rows
+        )
     if isinstance(form, Spread):
-        return form.expected_width(_noise(form, scales), rows)
-    return constant_width(form, scales)
+        return form.expected_width(_noise(form, noise), noise.z, rows)
+    return constant_width(form, noise)
 
 
-def _noise(form: Spread, scales: Mapping[str, float]) -> tuple[float, float, float]:
-    about, squares, count = (scales[name] ** 2 + _ROUNDING for name in (form.about, form.squares, form.count))
+def _noise(form: Spread, noise: Noise) -> tuple[float, float, float]:
+    about, squares, count = (noise.variance(name) for name in (form.about, form.squares, form.count))
     return about, squares, count
 
 
-def variance(a: Linear, b: Linear, scales: Mapping[str, float]) -> float:
-    return math.fsum(float(c * b.terms[name]) * (scales[name] ** 2 + _ROUNDING) for name, c in a.terms.items() if name in b.terms)
+def variance(a: Linear, b: Linear, noise: Noise) -> float:
+    return math.fsum(float(c * b.terms[name]) * noise.variance(name) for name, c in a.terms.items() if name in b.terms)
 
 
-def width_sql(form: Form, scales: Mapping[str, float]) -> str:
+def width_sql(form: Form, noise: Noise) -> str:
     """The half-width as SQL over the noisy table."""
-    constant = constant_width(form, scales)
+    constant = constant_width(form, noise)
     if constant is not None:
         return float_literal(constant)
     if isinstance(form, Moved):
-        inner = width_sql(form.of, scales)
+        inner = width_sql(form.of, noise)
         return f"({inner} * {form.gain or '1e0'} + {float_literal(float(form.slack))})"
     if isinstance(form, Spread):
-        return form.width_sql(_noise(form, scales))
+        return form.width_sql(_noise(form, noise), noise.z)
     if isinstance(form, Unsaid):
         return "NULL::DOUBLE"
     assert isinstance(form, Ratio)
     n, d = _linear_sql(form.over), _linear_sql(form.under)
-    v1, v2, cov = (variance(*pair, scales) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
-    z2 = Z * Z
+    v1, v2, cov = (variance(*pair, noise) for pair in ((form.over, form.over), (form.under, form.under), (form.over, form.under)))
+    z2 = noise.z**2
     room = f"({d} * {d} - {float_literal(z2 * v2)})"
     tilt = f"{n} * {float_literal(v2)}" + (f" - {d} * {float_literal(cov)}" if cov else "")
     lean = f"{float_literal(z2)} * abs({tilt}) / abs({d})"
     under_root = f"{float_literal(v1)} * {d} * {d} + {float_literal(v2)} * {n} * {n}"
     under_root += (f" - {float_literal(2 * cov)} * {n} * {d}" if cov else "") + f" - {float_literal(z2 * (v1 * v2 - cov * cov))}"
-    fieller = f"({lean} + {float_literal(Z)} * sqrt(greatest({under_root}, 0e0))) / {room}"
+    fieller = f"({lean} + {float_literal(noise.z)} * sqrt(greatest({under_root}, 0e0))) / {room}"
     if form.span is None:
         return f"CASE WHEN {room} > 0 THEN {fieller} END"
     span = float_literal(form.span)

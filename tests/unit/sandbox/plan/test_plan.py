@@ -23,7 +23,7 @@ from sandbox.plan.explain import explain
 from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Owner, Relation, Scan, Select, Union, Unowned, block_owner, owner
 from sandbox.plan.model import Plan
 from sandbox.plan.price import scale_for, threshold_for
-from sandbox.plan.width import discrete_half_width
+from sandbox.plan.spread import discrete_half_width
 from sandbox.sql.expr import Call, Column, Expr, Literal
 from sandbox.sql.types import BOOLEAN, Type, exact
 from tests.expressions import hurtful
