@@ -28,13 +28,17 @@ freezes = Table(
     Column("changed_at", Time, nullable=False),
 )
 
-policy_versions = Table(  # the one with the highest entry is in force; none: the one that the program comes with
+policy_versions = Table(  # the row with the highest `since` is in force; none: the policy that the program comes with
     "policy_versions",
     metadata,
-    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),  # that proposed it
     Column("policy", Digest, nullable=False),
+    Column("before", Digest, nullable=False),  # the document in force when it was proposed; "": the program's own
     Column("document", Digest, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("proposed_by", Id, nullable=False),
-    Column("changed_by", Id, nullable=False),
-    Column("changed_at", Time, nullable=False),
+    Column("proposed_at", Time, nullable=False),
+    Column("changed_by", Id, nullable=True),
+    Column("since", BigInteger, nullable=True, unique=True),  # the entry that brought it into force
+    Column("changed_at", Time, nullable=True),
 )

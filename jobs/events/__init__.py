@@ -8,6 +8,11 @@ confidential content by a salted commitment (`Commitment`, opened to the bureau 
 
 from __future__ import annotations
 
+from jobs.events.authority import FreezeSet as FreezeSet
+from jobs.events.authority import FreezeThawed as FreezeThawed
+from jobs.events.authority import PolicyChanged as PolicyChanged
+from jobs.events.authority import PolicyProposed as PolicyProposed
+from jobs.events.authority import ThawProposed as ThawProposed
 from jobs.events.data import DatasetRegistered as DatasetRegistered
 from jobs.events.data import VersionIngested as VersionIngested
 from jobs.events.entry import EVENT_KINDS as EVENT_KINDS
@@ -45,6 +50,11 @@ from jobs.events.people import LogKeyRetired as LogKeyRetired
 from jobs.events.people import PrincipalRegistered as PrincipalRegistered
 from jobs.events.people import PrincipalResumed as PrincipalResumed
 from jobs.events.people import PrincipalSuspended as PrincipalSuspended
+from jobs.events.programs import ProgramApproved as ProgramApproved
+from jobs.events.programs import ProgramInvalidated as ProgramInvalidated
+from jobs.events.programs import ProgramReviewed as ProgramReviewed
+from jobs.events.programs import ProgramSubmitted as ProgramSubmitted
+from jobs.events.programs import ProgramWithdrawn as ProgramWithdrawn
 from jobs.events.releases import ProductDelivered as ProductDelivered
 from jobs.events.releases import ReleasePublished as ReleasePublished
 from jobs.events.releases import ReleaseReused as ReleaseReused

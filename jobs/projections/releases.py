@@ -14,6 +14,7 @@ from infra.tables import (
 )
 from jobs import events as ev
 from jobs.lines import DELTA, RHO
+from jobs.projections.authority import unfrozen, unfrozen_delivery, unfrozen_reuse
 from jobs.projections.table import projects
 from jobs.projections.work import step
 from jobs.rows import DoesNotFit, add
@@ -42,6 +43,7 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
     paid = {"charge_": event.charge, "job_": event.job, "rho": event.cost.pico_rho, "delta": event.cost.atto_delta}
     if writer.row(_PAID, paid) is None:  # nothing leaves that was not paid for
         raise DoesNotFit("charges", event.charge)
+    unfrozen(writer, event.operator, event.licence, event.charge)
     step(writer, event.job, State.PUBLISHED, recorded.at, release=event.release)
     add(
         writer,
@@ -71,10 +73,12 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
 
 @projects(ev.ReleaseReused)
 def _release_reused(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseReused) -> None:
+    unfrozen_reuse(writer, event.job, event.release)
     step(writer, event.job, State.PUBLISHED, recorded.at, release=event.release)
 
 
 @projects(ev.ProductDelivered)
 def _product_delivered(writer: Writer, recorded: ev.Recorded, event: ev.ProductDelivered) -> None:
+    unfrozen_delivery(writer, event.release, event.recipient)
     row = {"entry": recorded.index, "release": event.release, "recipient": event.recipient, "format": event.format, "sha256": event.sha256}
     add(writer, deliveries, **row, delivered_at=recorded.at)

@@ -32,11 +32,16 @@ def upgrade() -> None:
         "policy_versions",
         sa.Column("entry", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("policy", sa.String(length=64), nullable=False),
+        sa.Column("before", sa.String(length=64), nullable=False),
         sa.Column("document", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("proposed_by", sa.String(length=128), nullable=False),
-        sa.Column("changed_by", sa.String(length=128), nullable=False),
-        sa.Column("changed_at", sa.String(length=27), nullable=False),
+        sa.Column("proposed_at", sa.String(length=27), nullable=False),
+        sa.Column("changed_by", sa.String(length=128), nullable=True),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", sa.String(length=27), nullable=True),
         sa.PrimaryKeyConstraint("entry", name=op.f("pk_policy_versions")),
+        sa.UniqueConstraint("since", name=op.f("uq_policy_versions_since")),
     )
     op.create_table(
         "programs",

@@ -32,6 +32,14 @@ class Charge:
 
 
 @dataclass(slots=True)
+class Program:
+    author: str
+    name: str
+    state: str = "submitted"
+    reviewers: dict[str, int] = field(default_factory=dict)  # with the entry of their review
+
+
+@dataclass(slots=True)
 class Meter:
     """What one operator had under one licence."""
 
@@ -82,6 +90,11 @@ class Book:
     datasets: dict[str, int] = field(default_factory=dict)  # newest version by case-folded name
     releases: dict[str, str] = field(default_factory=dict)  # release → SHA-256 of its table
     products: set[str] = field(default_factory=set)  # SHA-256 of everything published or delivered
+    origins: dict[str, tuple[str, str, Charge]] = field(default_factory=dict)  # release → operator, licence, what paid for it
+    freezes: dict[str, str] = field(default_factory=dict)
+    frozen: dict[str, str] = field(default_factory=dict)  # in force: freeze → what it stops
+    policies: list[str] = field(default_factory=list)  # documents, in the order they came into force
+    programs: dict[str, Program] = field(default_factory=dict)
     meters: dict[tuple[str, str], Meter] = field(default_factory=dict)  # by operator and licence
     proposals: dict[int, Event] = field(default_factory=dict)
     log_keys: list[str] = field(default_factory=list)  # that sign now, once the log has changed its key
@@ -134,6 +147,13 @@ class Book:
     def step(self, job: str, before: tuple[str, ...], after: str) -> None:
         require(self.jobs.get(job) in before, f"job {job} is {self.jobs.get(job, 'unknown')} and cannot become {after}")
         self.jobs[job] = after
+
+    def unfrozen(self, operators: tuple[str, ...], licence: str | None, charge: Charge) -> None:
+        """Nothing of what is named is stopped at this entry."""
+        if self.frozen:
+            named = {"everything:", f"licence:{licence}", *(f"operator:{operator}" for operator in operators), *charge.accounts}
+            for freeze, what in self.frozen.items():
+                require(what not in named, f"something leaves although freeze {freeze} stops {what}")
 
 
 def canonical(value: Any) -> bytes:

@@ -21,7 +21,9 @@ def _published(book: Book, event: Event, _index: int) -> None:
     book.step(event["job"], ("staged",), "published")
     require(event["release"] not in book.releases, f"release {event['release']} is published twice")
     require(book.licences.get(event["licence"]) == "active", f"licence {event['licence']} is not in force")
+    book.unfrozen((event["operator"],), event["licence"], charge)
     book.releases[event["release"]] = event["table_sha256"]
+    book.origins[event["release"]] = (event["operator"], event["licence"], charge)
     book.products.add(event["table_sha256"])
     meter = book.meters.setdefault((event["operator"], event["licence"]), Meter())
     meter.releases, meter.rows, meter.bytes = meter.releases + 1, meter.rows + event["rows"], meter.bytes + event["bytes"]
@@ -30,12 +32,15 @@ def _published(book: Book, event: Event, _index: int) -> None:
 
 def _reused(book: Book, event: Event, _index: int) -> None:
     require(event["release"] in book.releases, f"release {event['release']} was never published")
+    book.unfrozen((event["by"],), None, book.origins[event["release"]][2])
     book.step(event["job"], ("submitted",), "published")
 
 
 def _delivered(book: Book, event: Event, _index: int) -> None:
     require(event["release"] in book.releases, f"release {event['release']} was never published")
     require(event["format"] != "arrow" or event["sha256"] == book.releases[event["release"]], "the table delivered is not the one published")
+    operator, licence, charge = book.origins[event["release"]]
+    book.unfrozen((operator, event["recipient"]), licence, charge)
     book.products.add(event["sha256"])
 
 

@@ -1,0 +1,55 @@
+"""Rules of replay: freezes and the policy."""
+
+from __future__ import annotations
+
+from yunei.replay.book import (
+    Book,
+    Event,
+    Rule,
+    proposed,
+    require,
+    second,
+)
+
+
+def _set(book: Book, event: Event, _index: int) -> None:
+    require(event["freeze"] not in book.freezes, f"freeze {event['freeze']} is set twice")
+    require((event["scope"] == "everything") == (event["subject"] == ""), f"freeze {event['freeze']} does not say what it stops")
+    book.freezes[event["freeze"]] = "set"
+    book.frozen[event["freeze"]] = f"{event['scope']}:{event['subject']}"
+
+
+def _thaw_proposed(book: Book, event: Event, index: int) -> None:
+    require(event["freeze"] in book.frozen, f"freeze {event['freeze']} is not in force")
+    proposed(book, event, index)
+
+
+def _thawed(book: Book, event: Event, _index: int) -> None:
+    second(book, event, {"kind": "thaw_proposed", "freeze": event["freeze"]})
+    require(book.frozen.pop(event["freeze"], None), f"freeze {event['freeze']} is not in force")
+    book.freezes[event["freeze"]] = "thawed"
+
+
+def _policy_proposed(book: Book, event: Event, index: int) -> None:
+    _follows(book, event)
+    proposed(book, event, index)
+
+
+def _changed(book: Book, event: Event, _index: int) -> None:
+    second(book, event, {"kind": "policy_proposed", **{name: event[name] for name in ("policy", "before", "document")}})
+    _follows(book, event)
+    book.policies.append(event["document"])
+
+
+def _follows(book: Book, event: Event) -> None:
+    now = book.policies[-1] if book.policies else None
+    require(event["before"] == now, f"policy {event['policy']} does not follow the one in force")
+
+
+RULES: dict[str, Rule] = {
+    "freeze_set": _set,
+    "freeze_thawed": _thawed,
+    "policy_changed": _changed,
+    "policy_proposed": _policy_proposed,
+    "thaw_proposed": _thaw_proposed,
+}

@@ -1,0 +1,114 @@
+"""How events change the tables: freezes, versions of the policy."""
+
+from __future__ import annotations
+
+from sqlalchemy import String, and_, bindparam, exists, literal_column, or_, select, update
+
+from infra.prepared import Prepared, Writer
+from infra.tables import charge_accounts, freezes, jobs, policy_versions, releases
+from jobs import events as ev
+from jobs.projections.table import projects
+from jobs.rows import DoesNotFit, add, move
+
+_key = bindparam("key_", type_=String)
+_PROPOSE = Prepared(
+    update(freezes)
+    .where(freezes.c.id == _key, freezes.c.state == literal_column("'set'"))
+    .values(proposal=bindparam("proposal_"), proposed_by=bindparam("by_"), changed_at=bindparam("at_"))
+)
+_PROPOSED = Prepared(
+    select(freezes.c.id).where(freezes.c.id == _key, freezes.c.proposal == bindparam("proposal_"), freezes.c.proposed_by != bindparam("by_"))
+)
+_CHANGE = Prepared(
+    update(policy_versions)
+    .where(
+        policy_versions.c.entry == bindparam("entry_"),
+        policy_versions.c.policy == bindparam("policy_"),
+        policy_versions.c.before == bindparam("before_"),
+        policy_versions.c.document == bindparam("document_"),
+        policy_versions.c.proposed_by != bindparam("by_"),
+        policy_versions.c.since.is_(None),
+    )
+    .values(changed_by=bindparam("by_"), since=bindparam("since_"), changed_at=bindparam("at_"))
+)
+
+
+@projects(ev.FreezeSet)
+def _freeze_set(writer: Writer, recorded: ev.Recorded, event: ev.FreezeSet) -> None:
+    row = {"id": event.freeze, "scope": event.scope, "subject": event.subject, "state": "set", "reason": event.reason}
+    add(writer, freezes, **row, set_by=event.by, set_at=recorded.at, changed_at=recorded.at)
+
+
+@projects(ev.ThawProposed)
+def _thaw_proposed(writer: Writer, recorded: ev.Recorded, event: ev.ThawProposed) -> None:
+    values = {"key_": event.freeze, "proposal_": recorded.index, "by_": event.by, "at_": recorded.at}
+    if writer.run(_PROPOSE, values) != 1:
+        raise DoesNotFit("freezes", event.freeze)
+
+
+@projects(ev.FreezeThawed)
+def _freeze_thawed(writer: Writer, recorded: ev.Recorded, event: ev.FreezeThawed) -> None:
+    if writer.row(_PROPOSED, {"key_": event.freeze, "proposal_": event.proposal, "by_": event.by}) is None:  # nobody thaws alone
+        raise DoesNotFit("freezes", event.freeze)
+    move(writer, freezes, event.freeze, ["set"], "thawed", recorded.at, thawed_by=event.by)
+
+
+@projects(ev.PolicyProposed)
+def _policy_proposed(writer: Writer, recorded: ev.Recorded, event: ev.PolicyProposed) -> None:
+    row = {"entry": recorded.index, "policy": event.policy, "before": event.before or "", "document": event.document, "reason": event.reason}
+    add(writer, policy_versions, **row, proposed_by=event.by, proposed_at=recorded.at)
+
+
+@projects(ev.PolicyChanged)
+def _policy_changed(writer: Writer, recorded: ev.Recorded, event: ev.PolicyChanged) -> None:
+    values = {"entry_": event.proposal, "policy_": event.policy, "before_": event.before or "", "document_": event.document}
+    if writer.run(_CHANGE, {**values, "by_": event.by, "since_": recorded.index, "at_": recorded.at}) != 1:
+        raise DoesNotFit("policy_versions", str(event.proposal))
+
+
+_HALTING = (
+    select(freezes.c.id)
+    .where(
+        freezes.c.state == literal_column("'set'"),
+        or_(
+            freezes.c.scope == literal_column("'everything'"),
+            and_(freezes.c.scope == literal_column("'operator'"), freezes.c.subject.in_([bindparam("who_"), bindparam("to_")])),
+            and_(freezes.c.scope == literal_column("'licence'"), freezes.c.subject == bindparam("licence_")),
+            and_(
+                freezes.c.scope == literal_column("'dataset'"),
+                exists().where(
+                    charge_accounts.c.charge == bindparam("charge_", type_=String),
+                    charge_accounts.c.account == literal_column("'dataset:'", String).concat(freezes.c.subject),
+                ),
+            ),
+        ),
+    )
+    .limit(literal_column("1"))
+)
+_HALT = Prepared(_HALTING)
+_ORIGIN = Prepared(
+    select(jobs.c.operator, jobs.c.licence, jobs.c.charge).join(releases, releases.c.job == jobs.c.id).where(releases.c.id == _key)
+)
+_ASKED = Prepared(select(jobs.c.operator, jobs.c.licence).where(jobs.c.id == _key))
+
+
+def unfrozen(writer: Writer, operator: str, licence: str, charge: str, recipient: str = "") -> None:
+    """Nothing leaves while its operator, its licence, a protected dataset it was computed from, or everything is frozen."""
+    found = writer.row(_HALT, {"who_": operator, "to_": recipient or operator, "licence_": licence, "charge_": charge})
+    if found is not None:
+        raise DoesNotFit("freezes", str(found[0]))
+
+
+def unfrozen_reuse(writer: Writer, job: str, release: str) -> None:
+    """Of a stored answer, what counts is who asks now, under which licence, and what the answer was computed from."""
+    asked, origin = writer.row(_ASKED, {"key_": job}), writer.row(_ORIGIN, {"key_": release})
+    if asked is None or origin is None:
+        raise DoesNotFit("releases", release)
+    unfrozen(writer, str(asked[0]), str(asked[1]), str(origin[2]))
+
+
+def unfrozen_delivery(writer: Writer, release: str, recipient: str) -> None:
+    origin = writer.row(_ORIGIN, {"key_": release})
+    if origin is None:
+        raise DoesNotFit("releases", release)
+    unfrozen(writer, str(origin[0]), str(origin[1]), str(origin[2]), recipient)
