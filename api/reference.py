@@ -98,6 +98,25 @@ def policy() -> str:
     return text + table(("rule", "中文", "English", "basis · 依据"), [(f"`{r.id}`", r.title_zh, r.title_en, r.basis) for r in rules()])
 
 
+def roles() -> str:
+    from policies.roles import ACTS, APPOINTED, APPOINTMENTS, KEPT_APART, MAY, ROLE_TITLES, ROLES
+
+    marks = {"all": "●", "own": "○", None: ""}
+    text = (
+        "# 角色与职责分离 · Roles and separation of duties\n\n● 全部 all; ○ 仅与本主体有关的 only what is the principal's own. Endpoints are "
+        "opened and refused from this table (`policies/roles.py`).\n\n"
+    )
+    head = ("act", *(f"{ROLE_TITLES[role].zh} {role}" for role in ROLES))
+    text += table(head, [(f"`{act}`", *(marks[MAY[act].get(role)] for role in ROLES)) for act in ACTS])
+    text += "\n## 不得由同一角色办理 · What no role does both of\n\n"
+    text += table(("", "", "为什么", "why"), [(f"`{row.one}`", f"`{row.other}`", row.why.zh, row.why.en) for row in KEPT_APART])
+    text += (
+        f"\n## 两人任命 · Appointed by two\n\nFor somebody in the roles {', '.join(role for role in ROLES if role in APPOINTED)}, the acts "
+        f"{', '.join(f'`{act}`' for act in ACTS if act in APPOINTMENTS)} are proposed by an administrator and confirmed by a supervisor.\n"
+    )
+    return text
+
+
 def http() -> str:
     from api.app import openapi_document
 
@@ -139,7 +158,15 @@ def sql() -> str:
     return text + table(("function", "中文", "English"), [(f"`{name}`", *words) for name, words in sorted(INSTEAD.items())])
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors": errors, "settings": settings, "events": events, "policy": policy, "http": http, "sql": sql}
+PAGES: dict[str, Callable[[], str]] = {
+    "errors": errors,
+    "settings": settings,
+    "events": events,
+    "policy": policy,
+    "roles": roles,
+    "http": http,
+    "sql": sql,
+}
 
 
 def main(arguments: list[str]) -> int:

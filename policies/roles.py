@@ -8,6 +8,7 @@ whoever registers data grants nothing, whoever grants submits nothing, whoever h
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from policies.catalogue import Title
@@ -42,19 +43,35 @@ Act = Literal[
     "licence_revoke",
     "account_list",
     "cap_raise",
+    "principal_list",
     "principal_register",
+    "principal_suspend",
+    "principal_resume",
+    "principal_close",
+    "subject_link",
+    "subject_unlink",
+    "appointment_propose",
+    "appointment_confirm",
+    "key_list",
     "key_issue",
+    "key_rotate",
     "key_revoke",
+    "token_issue",
+    "session_list",
+    "session_close",
+    "refusals_read",
     "events_read",
     "log_read",
     "audit_run",
+    "metrics_read",
     "me_show",
 ]
 ACTS: tuple[Act, ...] = get_args(Act)
 Reach = Literal["own", "all"]  # own: only what was made by or for the principal itself
 PrincipalStatus = Literal["active", "suspended", "closed"]
 
-_EVERYONE: Mapping[Role, Reach] = {role: "all" for role in ROLES}
+_EVERYONE: dict[Role, Reach] = {role: "all" for role in ROLES}
+_OWN: dict[Role, Reach] = {role: "own" for role in ROLES}
 MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "job_check": {"operator": "own"},
     "job_dummy": {"operator": "own"},
@@ -73,14 +90,83 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "licence_revoke": {"supervisor": "all"},
     "account_list": {"operator": "own", "steward": "all", "supervisor": "all", "auditor": "all"},
     "cap_raise": {"supervisor": "all"},
+    "principal_list": {"supervisor": "all", "auditor": "all", "admin": "all"},
     "principal_register": {"admin": "all"},
+    "principal_suspend": {"supervisor": "all", "admin": "all"},  # stopping somebody takes one person
+    "principal_resume": {"supervisor": "all"},  # letting back in whom a supervisor stopped is not the admin's to do
+    "principal_close": {"admin": "all"},
+    "subject_link": {"admin": "all"},
+    "subject_unlink": {"supervisor": "all", "admin": "all"},
+    "appointment_propose": {"admin": "all"},
+    "appointment_confirm": {"supervisor": "all"},
+    "key_list": _OWN | {"auditor": "all", "supervisor": "all", "admin": "all"},
     "key_issue": {"admin": "all"},
-    "key_revoke": {"admin": "all", "supervisor": "all"},
+    "key_rotate": _OWN,  # its holder alone: whoever rotates a key sees the new one
+    "key_revoke": _OWN | {"supervisor": "all", "admin": "all"},
+    "token_issue": _OWN,
+    "session_list": _OWN | {"supervisor": "all", "admin": "all"},
+    "session_close": _OWN | {"supervisor": "all", "admin": "all"},
+    "refusals_read": {"supervisor": "all", "auditor": "all", "admin": "all"},
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},
+    "metrics_read": {"supervisor": "all", "auditor": "all", "admin": "all"},
     "me_show": _EVERYONE,
 }
+
+
+# Roles that decide about others, or about data. Who holds one is appointed by two people: an administrator alone could otherwise make
+# themself a second, invented one, and do as two what takes two.
+APPOINTED: frozenset[Role] = frozenset({"steward", "reviewer", "supervisor", "auditor", "admin"})
+# What the administrator proposes and a supervisor confirms when it is for somebody in an appointed role.
+APPOINTMENTS: frozenset[Act] = frozenset({"principal_register", "key_issue", "subject_link"})
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Two acts that no role may both do, and why."""
+
+    one: Act
+    other: Act
+    why: Title
+
+
+def _apart(one: Act, others: tuple[Act, ...], zh: str, en: str) -> tuple[Apart, ...]:
+    return tuple(Apart(one, other, Title(zh=zh, en=en)) for other in others)
+
+
+KEPT_APART: tuple[Apart, ...] = (
+    *_apart(
+        "job_submit",
+        ("dataset_register", "version_ingest", "licence_grant", "cap_raise", "principal_register", "key_issue", "audit_run"),
+        "使用数据者不登记数据、不授权、不提高上限、不发密钥、不审计自己",
+        "whoever uses data does not register it, grant, raise caps, hand out keys or audit itself",
+    ),
+    *_apart(
+        "licence_grant",
+        ("dataset_register", "version_ingest", "principal_register", "key_issue", "subject_link"),
+        "授权者不登记数据，也不决定谁能登录",
+        "whoever grants does not register data, nor decide who may come in",
+    ),
+    *_apart(
+        "key_issue",
+        ("cap_raise", "release_show", "release_fetch", "version_ingest", "appointment_confirm", "principal_resume", "audit_run"),
+        "发放密钥者看不到数据和结果，不提高上限，不确认自己的任命提议",
+        "whoever hands out keys sees no data and no answer, raises no cap and confirms no appointment",
+    ),
+    *_apart(
+        "audit_run",
+        ("version_ingest", "dataset_register", "principal_register", "key_issue"),
+        "审计者不办理所审之事",
+        "whoever audits does none of what is audited",
+    ),
+    *_apart(
+        "appointment_propose",
+        ("appointment_confirm", "licence_grant", "cap_raise"),
+        "任命由两人、两种角色办理",
+        "an appointment takes two people in two roles",
+    ),
+)
 
 
 def reach(role: Role, act: Act) -> Reach | None:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from policies.roles import ACTS, MAY, ROLE_TITLES, ROLES, Reach, reach
+from policies.roles import ACTS, APPOINTED, APPOINTMENTS, KEPT_APART, MAY, ROLE_TITLES, ROLES, Reach, reach
 
 
 def doing(act: str) -> set[str]:
@@ -36,29 +36,53 @@ def test_only_an_operator_submits_and_sees_only_its_own() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("dataset_register", "licence_grant"),
-        ("version_ingest", "licence_grant"),
-        ("licence_grant", "job_submit"),
-        ("cap_raise", "job_submit"),
-        ("dataset_register", "job_submit"),
-        ("key_issue", "licence_grant"),
-        ("key_issue", "cap_raise"),
-        ("key_issue", "release_fetch"),
-        ("key_issue", "version_ingest"),
-        ("audit_run", "version_ingest"),
-        ("audit_run", "key_issue"),
-    ],
-)
+PAIRS = [
+    ("dataset_register", "licence_grant"),
+    ("version_ingest", "licence_grant"),
+    ("licence_grant", "job_submit"),
+    ("cap_raise", "job_submit"),
+    ("dataset_register", "job_submit"),
+    ("key_issue", "licence_grant"),
+    ("key_issue", "cap_raise"),
+    ("key_issue", "release_fetch"),
+    ("key_issue", "version_ingest"),
+    ("audit_run", "version_ingest"),
+    ("audit_run", "key_issue"),
+    ("appointment_propose", "appointment_confirm"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_duties_are_kept_apart(one: str, other: str) -> None:
     assert doing(one)
     assert doing(other)
     assert not doing(one) & doing(other)
+    assert any({apart.one, apart.other} == {one, other} for apart in KEPT_APART), "the table that the documentation shows has it too"
+
+
+def test_the_table_of_duties_kept_apart_is_kept() -> None:
+    for apart in KEPT_APART:
+        assert not doing(apart.one) & doing(apart.other), (apart.one, apart.other)
+
+
+def test_the_administrator_sees_no_data_and_decides_nothing_about_it() -> None:
+    assert {act for act in ACTS if reach("admin", act)} == {
+        "dataset_list", "principal_list", "principal_register", "principal_suspend", "principal_close", "subject_link", "subject_unlink",
+        "appointment_propose", "key_list", "key_issue", "key_rotate", "key_revoke", "token_issue", "session_list", "session_close",
+        "refusals_read", "metrics_read", "log_read", "me_show",
+    }  # fmt: skip
+
+
+def test_whoever_may_decide_about_others_is_appointed_by_two() -> None:
+    deciding = {"licence_grant", "cap_raise", "dataset_register", "key_issue", "principal_resume", "appointment_confirm", "audit_run"}
+    assert {role for role in ROLES if any(reach(role, act) for act in deciding)} <= APPOINTED
+    assert not APPOINTED & {"operator", "builder"}
+    assert not any(doing(act) & doing("appointment_confirm") for act in APPOINTMENTS)
 
 
 def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
     assert {act for act in ACTS if reach("auditor", act)} == {
-        "job_list", "release_show", "dataset_list", "licence_list", "account_list", "events_read", "log_read", "audit_run", "me_show"
+        "job_list", "release_show", "dataset_list", "licence_list", "account_list", "events_read", "log_read", "audit_run", "me_show",
+        "principal_list", "key_list", "key_rotate", "key_revoke", "token_issue", "session_list", "session_close", "refusals_read",
+        "metrics_read",
     }  # fmt: skip
