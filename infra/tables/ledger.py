@@ -21,6 +21,15 @@ accounts = Table(
     Column("subject", String(300), nullable=False),
     *(Column(f"{part}_{unit}", BigInteger, nullable=False) for part in ("cap", "reserved", "spent") for unit in ("pico_rho", "atto_delta")),
     Column("opened_at", Time, nullable=False),
+    *(  # pace: NULL where nothing but the lifetime total bounds it
+        column
+        for window, length in (("day", 10), ("month", 7))
+        for column in (
+            *(Column(f"{window}_cap_{unit}", BigInteger, nullable=True) for unit in ("pico_rho", "atto_delta")),
+            Column(f"{window}_period", String(length), nullable=True),  # the day or month that `used` is about; an earlier one counts as nothing
+            *(Column(f"{window}_used_{unit}", BigInteger, nullable=True) for unit in ("pico_rho", "atto_delta")),
+        )
+    ),
     *(
         CheckConstraint(f"reserved_{unit} >= 0 AND spent_{unit} >= 0 AND spent_{unit} + reserved_{unit} <= cap_{unit}", name=f"room_{unit}")
         for unit in ("pico_rho", "atto_delta")
@@ -36,6 +45,7 @@ charges = Table(
     Column("pico_rho", BigInteger, nullable=False),
     Column("atto_delta", BigInteger, nullable=False),
     Column("changed_at", Time, nullable=False),
+    Column("day", String(10), nullable=True),  # it was reserved on, in China: what a window is given back if no row was read
 )
 
 charge_accounts = Table(

@@ -25,13 +25,15 @@ jobs = Table(
     Column("request", Digest, nullable=False),  # commitment to the request, SQL included
     Column("idempotency", Digest, nullable=True, unique=True),
     Column("plan_digest", Digest, nullable=True),
-    Column("question", Digest, nullable=True),
+    Column("question", Digest, nullable=True, index=True),
+    Column("follows", Id, nullable=True),  # the job whose answer to the same question this one waits for
     Column("charge", Id, nullable=True),
     Column("release", Id, nullable=True),
     Column("slot_ms", BigInteger, nullable=True),
     Column("problem", Text, nullable=True),  # codes, comma-separated, of a refusal
     Column("submitted_at", Time, nullable=False),
     Column("changed_at", Time, nullable=False),
+    Index("ix_jobs_licence", "licence", "submitted_at"),
 )
 
 leases = Table(  # who works on a job, until when; the token grows with each holder, so a late one is told from the present one
