@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.auth import challenge
+from api.metrics import Metrics
 from api.problems import (
     INTERNAL,
     MEDIA_TYPE,
@@ -79,7 +80,9 @@ def create_app(services: Services | None) -> FastAPI:
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way of replacing it
     settings = services.settings if services is not None else Settings()
     random: Callable[[int], bytes] = services.random if services is not None else lambda size: bytes(size)
-    app.add_middleware(Shell, limit=settings.body_limit_bytes, default_language=settings.language, random=random)
+    app.state.metrics = Metrics(services) if services is not None else None
+    saw = app.state.metrics and app.state.metrics.saw
+    app.add_middleware(Shell, limit=settings.body_limit_bytes, default_language=settings.language, random=random, saw=saw)
     return app
 
 

@@ -21,6 +21,7 @@ from starlette.requests import HTTPConnection
 from infra.clock import Clock, system_clock
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
+from infra.tracing import Tracing
 from infra.workers import Workers
 from jobs.office import Office
 from jobs.order import Order
@@ -102,6 +103,7 @@ class Services:
         self.random = random
         self.watch = Watch()
         self.ready = threading.Event()
+        self.tracing = Tracing.to(settings.otlp_endpoint)
         self.vault = open_vault(settings.vault_dir, key_ring.master_key)
         place = hashlib.sha256(f"{socket.gethostname()}\n{settings.home}".encode()).hexdigest()[:16]
         self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
@@ -161,6 +163,7 @@ class Services:
                 staging=self.staging,
                 leases=self.leases,
                 crew=self.crew,
+                tracing=self.tracing,
                 done=self.watch.tell,
             )
         return self._office
@@ -184,6 +187,7 @@ class Services:
         if self._workers is not None:
             self._workers.close()
         self.crew.close()
+        self.tracing.close()
         self.register.close()
         if self._lock is not None:
             self._lock.close()

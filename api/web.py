@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import traceback
 from collections.abc import Callable
 
@@ -35,6 +36,9 @@ DRAIN_BYTES = 32 * 2**20  # what is read and thrown away of a body that was refu
 DRAIN_S = 5.0
 
 
+Saw = Callable[[str, str | None, int, float], None]  # method, route template, status, seconds
+
+
 class BodyTooLarge(HTTPException):
     """Raised inside `receive` once more than the limit has come in; passes through FastAPI's reading of the body untouched."""
 
@@ -43,13 +47,14 @@ class BodyTooLarge(HTTPException):
 
 
 class Shell:
-    """The outermost layer. `random` makes request ids; `limit` is the body limit in bytes."""
+    """The outermost layer. `random` makes request ids; `limit` is the body limit in bytes; `saw` is told of each answer."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, default_language: Language, random: Callable[[int], bytes]) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, default_language: Language, random: Callable[[int], bytes], saw: Saw | None = None) -> None:
         self._app = app
         self._limit = limit
         self._language = default_language
         self._random = random
+        self._saw = saw
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,6 +66,7 @@ class Shell:
         scope.setdefault("state", {}).update(instance=instance, language=language)
         started = False
         status = 0
+        began = time.monotonic()
 
         async def dressed(message: Message) -> None:
             nonlocal started, status
@@ -97,8 +103,10 @@ class Shell:
             if not started:
                 await answer(INTERNAL(id=instance), language, instance=instance)(scope, receive, dressed)
         finally:
-            route = scope.get("route")
-            log.info("request", request=instance, method=scope["method"], route=getattr(route, "path", "-"), status=status)
+            route = getattr(scope.get("route"), "path", None)
+            log.info("request", request=instance, method=scope["method"], route=route or "-", status=status)
+            if self._saw is not None:
+                self._saw(scope["method"], route, status, time.monotonic() - began)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, language: Language, instance: str) -> None:
         """Answer 413 at once, then throw away a bounded rest: a client that is still sending would otherwise see a reset, not the answer."""

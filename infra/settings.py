@@ -64,6 +64,11 @@ class Settings(BaseModel):
     )
     witness_interval_s: float = Field(default=10, gt=0, description="Seconds between checkpoints sent to the witnesses while the log grows.")
     witness_timeout_s: float = Field(default=5, gt=0, description="Seconds a witness has to answer; nothing else waits for it.")
+    otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]{1,500}$")] | None = Field(
+        default=None,
+        description="OTLP/HTTP address that takes spans (OpenTelemetry), such as http://127.0.0.1:4318/v1/traces; none: none are sent. "
+        "Who reads them learns when jobs ran and how long their public stretches took, never how long rows took.",
+    )
     lease_s: int = Field(default=30, ge=1, description="Seconds after which a job whose holder fell silent may be resumed by another process.")
     database_timeout_s: int = Field(
         default=30, ge=1, description="Seconds a writer waits for another process's transaction before it gives up."

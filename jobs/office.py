@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from infra.clock import Clock
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
+from infra.tracing import Tracing
 from jobs.queue import Crew, Leases
 from jobs.register import Register
 from jobs.staging import Staging
@@ -70,6 +71,7 @@ class Office:
     staging: Staging
     leases: Leases
     crew: Crew
+    tracing: Tracing
     done: Callable[[str], None]  # told the id of every job that comes to an end
 
     def new_id(self, kind: str) -> str:

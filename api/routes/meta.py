@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from api import docs_page
 from api.auth import Guarded, Visit, door
+from api.metrics import MEDIA_TYPE
 from api.problems import SERVER_STARTING
 from api.routes.common import Serving, Speaking, problems, roles
 from api.schemas import Health, Me
@@ -29,6 +30,17 @@ def me(services: Serving, visit: Annotated[Visit, door("me_show")]) -> Me:
         acts=[act for act in ACTS if reach(principal.role, act)],
         licences=[record.licence.id for record in services.register.licences(principal.id)],
     )
+
+
+@guarded.get(
+    "/metrics",
+    summary="运行指标（Prometheus 文本格式） · Numbers on the running of the service, in Prometheus's text format",
+    response_class=Response,
+    responses=problems(401, 403) | {200: {"content": {MEDIA_TYPE: {}}, "description": "指标 · numbers"}},
+    openapi_extra=roles("metrics_read"),
+)
+def metrics(request: Request, _visit: Annotated[Visit, door("metrics_read")]) -> Response:
+    return Response(request.app.state.metrics.expose(), media_type=MEDIA_TYPE)
 
 
 @router.get("/health", summary="进程存活 · The process is alive", responses=problems())
