@@ -18,7 +18,8 @@ from policies.degree import Degree as Degree
 from policies.degree import stated
 from policies.problem import declare
 from policies.quota import Quota
-from policies.reasons import Reason, explained, parse_toml, reasons_of, wrong
+from policies.reasons import Reason, all_wrong, explained, parse_toml, reasons_of, wrong
+from policies.tariff import Tariff
 
 licence_invalid = declare(
     "licence_invalid",
@@ -72,6 +73,7 @@ class Licence(Model):
     disposal: Literal["delete-results", "keep-results"] = "keep-results"
     results_owner: Literal["operator", "bureau", "shared"] = "operator"
     quota: Quota = Quota()
+    tariff: Tariff | None = Field(default=None, description="价目与收益分配；不写则不收费")
 
     @field_validator("per_job", mode="before")
     @classmethod
@@ -93,6 +95,9 @@ class Licence(Model):
         names = [grant.dataset.casefold() for grant in self.datasets]
         if len(set(names)) != len(names):
             raise wrong("同一数据集只授权一次", "a dataset is granted once")
+        faults = list(self.tariff.faults_in((grant.dataset for grant in self.datasets), self.scenarios)) if self.tariff else []
+        if faults:
+            raise all_wrong(faults)
         return self
 
     def grant_on(self, dataset: str) -> DatasetGrant | None:
@@ -123,5 +128,6 @@ def check_scope(licence: Licence, catalogue: Catalogue) -> None:
         for column in grant.columns or ():
             if dataset.get(column.name) is None:
                 faults.append(Reason(f"{path}.columns({column.name})", "数据集没有这一列", "the dataset has no such column"))
+    faults += licence.tariff.reasons_beside(catalogue, (grant.dataset for grant in licence.datasets)) if licence.tariff else ()
     if faults:
         raise explained(licence_invalid, faults)

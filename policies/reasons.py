@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from policies.problem import Kind, Problem, declare
 
@@ -38,6 +38,7 @@ CHINESE: Mapping[str, str] = {
     "decimal_type": "须为十进制数",
     "decimal_parsing": "须为十进制数",
     "decimal_max_digits": "至多 {max_digits} 位数字",
+    "decimal_max_places": "小数点后至多 {decimal_places} 位",
     "finite_number": "须为有限的数",
     "bool_type": "须为 true 或 false",
     "bool_parsing": "须为 true 或 false",
@@ -68,6 +69,21 @@ PATTERNS: dict[str, tuple[str, str]] = {}
 def wrong(zh: str, en: str) -> PydanticCustomError:
     """The error a validator raises when the reason is ours: the same sentence in both languages, without a full stop."""
     return PydanticCustomError("wrong", "{en}", {"zh": zh, "en": en})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault a validator found below the model it validates: where, and why in each language."""
+
+    place: tuple[str | int, ...]
+    zh: str
+    en: str
+
+
+def all_wrong(faults: Sequence[Fault]) -> ValidationError:
+    """The error of a validator that found several faults, each located on its own."""
+    lines = [InitErrorDetails(type=wrong(fault.zh, fault.en), loc=fault.place, input=None) for fault in faults]
+    return ValidationError.from_exception_data("faults", lines)
 
 
 @dataclass(frozen=True, slots=True)
