@@ -60,6 +60,16 @@ Act = Literal[
     "session_list",
     "session_close",
     "refusals_read",
+    "freeze_list",
+    "freeze_set",
+    "freeze_thaw",
+    "policy_show",
+    "policy_change",
+    "program_list",
+    "program_submit",
+    "program_review",
+    "program_withdraw",
+    "program_invalidate",
     "events_read",
     "log_read",
     "audit_run",
@@ -107,6 +117,16 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "session_list": _OWN | {"supervisor": "all", "admin": "all"},
     "session_close": _OWN | {"supervisor": "all", "admin": "all"},
     "refusals_read": {"supervisor": "all", "auditor": "all", "admin": "all"},
+    "freeze_list": {"steward": "all", "reviewer": "all", "supervisor": "all", "auditor": "all"},
+    "freeze_set": {"supervisor": "all"},  # at once, alone
+    "freeze_thaw": {"supervisor": "all"},  # two of them
+    "policy_show": _EVERYONE,  # rules are made to be read
+    "policy_change": {"supervisor": "all"},  # two of them
+    "program_list": {"operator": "own", "reviewer": "all", "supervisor": "all", "auditor": "all"},
+    "program_submit": {"operator": "own"},
+    "program_review": {"reviewer": "all"},  # two of them
+    "program_withdraw": {"operator": "own"},
+    "program_invalidate": {"supervisor": "all"},
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},
@@ -165,6 +185,18 @@ KEPT_APART: tuple[Apart, ...] = (
         ("appointment_confirm", "licence_grant", "cap_raise"),
         "任命由两人、两种角色办理",
         "an appointment takes two people in two roles",
+    ),
+    *_apart(
+        "program_review",
+        ("program_submit", "program_withdraw", "program_invalidate", "policy_change"),
+        "审查算法者不提交算法，也不改规则",
+        "whoever reviews programs submits none and changes no rule",
+    ),
+    *_apart(
+        "policy_change",
+        ("job_submit", "dataset_register", "key_issue", "appointment_propose"),
+        "改规则者不使用数据、不登记数据，也不决定谁能登录",
+        "whoever changes the rules uses no data, registers none and lets nobody in",
     ),
 )
 

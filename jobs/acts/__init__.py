@@ -9,6 +9,9 @@ from __future__ import annotations
 from jobs.acts.caps import propose_cap as propose_cap
 from jobs.acts.caps import raise_cap as raise_cap
 from jobs.acts.data import register_dataset as register_dataset
+from jobs.acts.freezes import propose_thaw as propose_thaw
+from jobs.acts.freezes import set_freeze as set_freeze
+from jobs.acts.freezes import thaw as thaw
 from jobs.acts.licences import grant_licence as grant_licence
 from jobs.acts.licences import propose_licence as propose_licence
 from jobs.acts.licences import resume_licence as resume_licence

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from jobs import directory
-from jobs.events import (
-    CapRaiseProposed,
-    LicenceProposed,
-)
+from jobs.events import Event
 from jobs.register import Act, Register
 from policies.problem import declare
 
@@ -25,7 +22,7 @@ SECOND_PERSON = declare(
 )
 
 
-def second_person(register: Register, act: Act, same: LicenceProposed | CapRaiseProposed, proposal: int | None) -> None:
+def second_person(register: Register, act: Act, same: Event, proposal: int | None) -> None:
     """The entry `proposal` must hold the same proposal as `same` says, by another registered, active person."""
     first = register.event(proposal).event if proposal is not None and 0 <= proposal < act.size else None
     people = {same.by, first.by} if first is not None else set()

@@ -49,6 +49,10 @@ PAIRS = [
     ("audit_run", "version_ingest"),
     ("audit_run", "key_issue"),
     ("appointment_propose", "appointment_confirm"),
+    ("program_review", "program_submit"),
+    ("program_review", "policy_change"),
+    ("policy_change", "job_submit"),
+    ("policy_change", "key_issue"),
 ]
 
 
@@ -69,7 +73,7 @@ def test_the_administrator_sees_no_data_and_decides_nothing_about_it() -> None:
     assert {act for act in ACTS if reach("admin", act)} == {
         "dataset_list", "principal_list", "principal_register", "principal_suspend", "principal_close", "subject_link", "subject_unlink",
         "appointment_propose", "key_list", "key_issue", "key_rotate", "key_revoke", "token_issue", "session_list", "session_close",
-        "refusals_read", "metrics_read", "log_read", "me_show",
+        "refusals_read", "metrics_read", "policy_show", "log_read", "me_show",
     }  # fmt: skip
 
 
@@ -80,9 +84,14 @@ def test_whoever_may_decide_about_others_is_appointed_by_two() -> None:
     assert not any(doing(act) & doing("appointment_confirm") for act in APPOINTMENTS)
 
 
+def test_the_switch_for_emergencies_is_the_supervisors_alone() -> None:
+    assert doing("freeze_set") == doing("freeze_thaw") == doing("policy_change") == {"supervisor"}
+    assert doing("program_review") == {"reviewer"}
+
+
 def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
     assert {act for act in ACTS if reach("auditor", act)} == {
         "job_list", "release_show", "dataset_list", "licence_list", "account_list", "events_read", "log_read", "audit_run", "me_show",
         "principal_list", "key_list", "key_rotate", "key_revoke", "token_issue", "session_list", "session_close", "refusals_read",
-        "metrics_read",
+        "metrics_read", "freeze_list", "policy_show", "program_list",
     }  # fmt: skip
