@@ -124,6 +124,7 @@ ROOMS: dict[str, int] = {
 }
 STATUS: dict[str, int] = {
     "server_register_unavailable": 503,
+    "plan_doubted": 500,
     "plan_price_disagrees": 500,
     "data_snapshot_refused": 500,
     "data_storage_failed": 500,

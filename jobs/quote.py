@@ -25,6 +25,7 @@ from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.compile import compile_job
 from sandbox.plan.explain import explain
 from sandbox.plan.model import Plan
+from sandbox.raw.verify import check_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def check(office: Office, order: Order) -> Quoted:
         raise refusals[0].with_parts(parts) if len(refusals) > 1 else refusals[0]
     check_price(plan)
     check_finish(plan)
+    check_plan(plan)
     slots = Slots(office.clock(), hops.slot_of(office.settings, plan, catalogue), office.settings.slots_ms)
     accounts = tuple(ledger.balances(office.register, names))
     return Quoted(plan, answered, 0 if answered else slots.rung_ms(slots.chosen), accounts, explain(plan))
@@ -99,6 +101,7 @@ def rehearse() -> None:
     plan = compile_job("SELECT k, COUNT(*) AS n FROM rehearsal GROUP BY k", catalogue, Ask(privacy=Privacy(epsilon=Decimal(1))))
     check_price(plan)
     check_finish(plan)
+    check_plan(plan)
     encode(dummy_answer(plan, catalogue).table, "parquet")
 
 

@@ -32,7 +32,7 @@ from sandbox.plan.model import Plan
 from sandbox.raw.faults import Faults
 from sandbox.raw.ingest import publish_keys, resolve_domains
 from sandbox.raw.rules import Rules, Tally
-from sandbox.raw.run import totals_of_tables
+from sandbox.raw.run import check_plan, totals_of_tables
 from sandbox.raw.sources import SUFFIXES, open_sources
 
 LINE_INVALID = declare(
@@ -106,6 +106,7 @@ class Desk:
             plan = compile_job(line.sql, self.catalogue, ask)
             check_price(plan)
             check_finish(plan)
+            check_plan(plan)
             said = self._exact(plan, seed) if exact else self._noised(plan, seed)
             said = {"status": "answer", **said, "price": _price(plan), "keys": "public" if plan.public_keys else "private"}
         except Problem as problem:

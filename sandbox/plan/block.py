@@ -173,13 +173,18 @@ def _distinct(tree: exp.Select, source: Source, items: Sequence[Item]) -> tuple[
     piece = fragment(tree, scope.text)
     if scope.owner is not None and not any(scope.is_unit(item.expr) for item in items):
         raise refusals.INNER_AGGREGATE(fragment=piece)
-    if tree.args.get("qualify") is not None or tree.find(exp.Window) is not None:
+    if tree.args.get("qualify") is not None or any(map(_windows, tree.expressions)):
         raise problems.NOT_SUPPORTED(fragment=piece, element="DISTINCT")
     made = [replace(item, expr=settled(item.expr)) for item in items]
     for item in made:
         if not scope.is_unit(item.expr):
             scope.note(item.bases, "distinct")
     return Group(source.relation(), tuple(item.expr for item in made if not isinstance(item.expr, Literal)), _numbered(made)), made
+
+
+def _windows(node: exp.Expr) -> bool:
+    """Whether the node has a window of its own query."""
+    return any(isinstance(part, exp.Window) for part in node.walk(prune=lambda part: isinstance(part, exp.Query)))
 
 
 def _group(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) -> tuple[Block, list[Item]]:

@@ -30,7 +30,7 @@ from sandbox.plan.price import asked_loss, price, score_error
 from sandbox.plan.prune import pruned, read_columns
 from sandbox.plan.ranges import all_taken, stored_ranges
 from sandbox.plan.relation import Source, read_from
-from sandbox.plan.scope import Scope, Shared
+from sandbox.plan.scope import Scope, Shared, stored_as
 from sandbox.plan.spread import Noise
 from sandbox.plan.subquery import condition, resolve
 from sandbox.plan.totals import Totals
@@ -331,7 +331,9 @@ def _scans(scope: Scope, project: Project) -> tuple[Scan, ...]:
         snapshot = scope.shared.scanned[alias]
         dataset = snapshot.dataset
         named = tuple(column.name for column in dataset.columns if column.name in read) or (dataset.columns[0].name,)
-        scans.append(Scan(dataset.name, snapshot.version, snapshot.digest, dataset.private, alias, named))
+        types = tuple(stored_as(column) for name in named for column in dataset.columns if column.name == name)
+        owned = ("", "") if dataset.unit is None else (dataset.unit.column, dataset.unit.space)
+        scans.append(Scan(dataset.name, snapshot.version, snapshot.digest, dataset.private, alias, named, types, *owned))
     return tuple(scans)
 
 

@@ -29,7 +29,8 @@ MOST_EDGES = 512
 @dataclass(frozen=True, slots=True)
 class Scan:
     """A table the shard query reads. `alias` is its name inside the emitted SQL; a private table is read one shard at a time, a public
-    one whole. `columns` are the only ones fetched."""
+    one whole. `columns` are the only ones fetched, `types` how they are stored, as DuckDB names it; of a private one, `unit` is the column
+    that says whose each row is, and `space` whose space that is."""
 
     dataset: str
     version: int
@@ -37,6 +38,9 @@ class Scan:
     private: bool
     alias: str
     columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    unit: str = ""
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,13 @@ def column_type(column: catalogue.Column) -> Type:
     return {"text": TEXT, "timestamp": TIMESTAMP, "boolean": BOOLEAN}[column.type]
 
 
+def stored_as(column: catalogue.Column) -> str:
+    """How DuckDB names the type a column is stored in."""
+    if column.type == "decimal":
+        return f"DECIMAL(18, {column.decimals})"
+    return {"integer": "BIGINT", "number": "DOUBLE", "text": "VARCHAR"}.get(column.type, column.type.upper())
+
+
 def _fraction(bound: object) -> Fraction | None:
     return None if bound is None else Fraction(bound.toordinal()) if isinstance(bound, date) else Fraction(str(bound))
 

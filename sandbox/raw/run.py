@@ -20,6 +20,7 @@ from sandbox.raw.cache import ColumnCache
 from sandbox.raw.engine import query
 from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
 from sandbox.raw.totals import ExactTotals, combine, shard_totals
+from sandbox.raw.verify import check_plan
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,7 +82,9 @@ def exact_totals(plan: Plan, vault: Vault, workers: Pool, seed: int) -> ExactTot
 
 
 def check_snapshots(plan: Plan, vault: Vault) -> None:
-    """Raise `data_snapshot_refused` when a version the plan scans cannot be opened as it was ingested. Reads manifests, no row."""
+    """What has to hold before rows are read. Raises `data_snapshot_refused` when a version the plan scans cannot be opened as it was
+    ingested, `plan_doubted` when DuckDB reads the plan's SQL otherwise than the plan says. Reads manifests, no row."""
+    check_plan(plan)
     for scan in plan.scans:
         _open(scan, vault)
 

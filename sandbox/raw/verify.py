@@ -1,0 +1,120 @@
+"""Holds a plan to DuckDB's own reading of its SQL, once, before any row is read.
+
+What DuckDB binds is followed by `bound_plan`, which knows nothing of the planner; what comes out has to be what the plan says: the price was
+computed from these numbers. A plan that fails is a fault of this program, never of the query or the data: it is refused as a whole.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+import duckdb
+
+from policies.problem import declare
+from sandbox.plan.model import Plan, Scan
+from sandbox.raw.bound_plan import rows_of
+from sandbox.raw.bound_rows import Declared, Rows
+from sandbox.raw.bound_values import Doubt
+from sandbox.raw.totals import shard_query
+
+PLAN_DOUBTED = declare(
+    "plan_doubted",
+    zh=(
+        "执行计划未通过复核",
+        "数据库对该作业查询的解读与计划不一致，因此没有读取任何数据。",
+        "这是程序缺陷，不是查询的问题；请将作业编号报告数据局，或换一种写法。",
+    ),
+    en=(
+        "The plan did not pass its second check",
+        "The database reads the job's query otherwise than the plan says, so no row was read.",
+        "This is a fault of the program, not of the query: report the job's number to the bureau, or write the query in another way.",
+    ),
+)
+_SEED = "CAST($seed AS UBIGINT)"
+_LOG = logging.getLogger(__name__)
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """A database of its own, with empty tables only."""
+    return duckdb.connect(":memory:", config={"threads": "1", "python_enable_replacements": "false", "enable_external_access": "false"})
+
+
+def check_plan(plan: Plan) -> None:
+    """Raises `plan_doubted`. A plan that passed is not looked at again."""
+    digest = plan.digest
+    if digest in _passed:
+        return
+    failed = True
+    try:
+        _check(plan)
+        failed = False
+    except Doubt as doubt:
+        _LOG.error("plan %s is doubted: %s", digest, doubt)  # public: it comes from the plan, and no row was read
+    except (duckdb.Error, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        _LOG.error("plan %s cannot be read: %s", digest, type(error).__name__)
+    if failed:
+        raise PLAN_DOUBTED()
+    if len(_passed) >= _MOST_KEPT:
+        _passed.clear()
+    _passed.add(digest)
+
+
+_MOST_KEPT = 10_000
+_passed: set[str] = set()
+
+
+def _check(plan: Plan) -> None:
+    spaces = {scan.unit for scan in plan.scans if scan.private}
+    if "" in spaces:
+        raise Doubt("a private table without a unit")
+    _check_totals(plan, bound(shard_query(plan), plan.scans))
+    if plan.rows is not None:
+        _check_rows(plan)
+
+
+def _check_totals(plan: Plan, rows: Rows) -> None:
+    """The shard query's rows: keys, then totals, that one unit moves no further than the price supposes."""
+    names = plan.shard_columns
+    if not rows.released or len(rows.columns) != len(names) or rows.keys > plan.groups_per_unit:
+        raise Doubt("totals of another shape")
+    if len({scan.space for scan in plan.scans if scan.private}) != 1:
+        raise Doubt("several unit spaces")
+    for name, fact in zip(names, rows.columns, strict=True):
+        if name.startswith("k"):
+            if not fact.key:
+                raise Doubt(f"{name} is no key")
+        elif name != "bin" and (fact.moves is None or fact.moves > plan.total(name).cap):
+            raise Doubt(f"{name} may move by {fact.moves}")
+
+
+def _check_rows(plan: Plan) -> None:
+    """What is handed to the dense kernel, which bounds each unit itself: rows of one unit each, the unit first."""
+    assert plan.rows is not None
+    if plan.rows.sql is not None:
+        rows = bound(plan.rows.sql, plan.scans)
+        if rows.released or not rows.space or not rows.columns[0].unit:
+            raise Doubt("rows without their unit")
+        return
+    private = [scan for scan in plan.scans if scan.private]
+    columns = dict(plan.rows.columns)
+    if len(private) != 1 or columns.get("u") != private[0].unit or not set(columns.values()) <= set(private[0].columns):
+        raise Doubt("stored columns without their unit")
+
+
+def bound(sql: str, scans: tuple[Scan, ...]) -> Rows:
+    """What DuckDB makes of a query over empty tables of the declared columns and types. Raises Doubt, duckdb.Error."""
+    connection = _database().cursor()
+    try:
+        for scan in scans:
+            columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in zip(scan.columns, scan.types, strict=True))
+            connection.execute(f"CREATE TEMP TABLE {_quoted(scan.alias)} ({columns})")
+        ((serialised,),) = connection.execute("SELECT json_serialize_plan(?)", [sql.replace(_SEED, "CAST(7 AS UBIGINT)")]).fetchall()
+        return rows_of(serialised, {scan.alias: Declared(scan.columns, scan.unit, scan.space) for scan in scans})
+    finally:
+        connection.close()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,157 @@
+"""The second check: every plan of the spec passes, every SQL that is not what the plan says is refused before rows are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+import duckdb
+import pytest
+
+from policies.problem import Problem
+from sandbox.plan import compile_job
+from sandbox.plan.model import Plan, Rows
+from sandbox.raw import bound_values
+from sandbox.raw.verify import check_plan
+from tests.questions import CATALOGUE, plan_for
+from tests.spec.cases import Case, cases
+
+CITY = "SELECT city, COUNT(*) AS n, SUM(fee) AS s FROM visits WHERE urgent GROUP BY city"
+NOTES = "SELECT note, COUNT(*) AS n, SUM(fee) AS s FROM visits GROUP BY note"
+MEANS = "SELECT hospital, AVG(fee) AS a FROM visits GROUP BY hospital"
+MEDIANS = "SELECT note, MEDIAN(fee) AS m FROM visits GROUP BY note"
+JOINED = "SELECT sex, COUNT(*) AS n FROM visits v JOIN persons p ON v.pid = p.pid GROUP BY sex"
+INNER = "SELECT x, COUNT(*) AS n FROM (SELECT pid, SUM(dept) AS x FROM visits GROUP BY pid) t GROUP BY x"
+RANKED = "SELECT x, COUNT(*) AS n FROM (SELECT pid, row_number() OVER (PARTITION BY pid ORDER BY day) AS x FROM visits) t GROUP BY x"
+CROWDED = "SELECT city, COUNT(*) AS n FROM visits GROUP BY city"
+
+Change = Callable[[str], str]
+
+
+def put(old: str, new: str) -> Change:
+    return lambda sql: sql.replace(old, new)
+
+
+def cut(pattern: str, new: str = "") -> Change:
+    return lambda sql: re.sub(pattern, new, sql)
+
+
+MUTATIONS: dict[str, tuple[str, Change]] = {
+    "another table": (CITY, put('FROM "s0"', 'FROM "s0" CROSS JOIN duckdb_settings()')),
+    "a catalogue of DuckDB": (CITY, put('FROM "s0"', "FROM duckdb_tables()")),
+    "a file": (CITY, put('FROM "s0"', "FROM read_csv('/etc/passwd')")),
+    "a table nobody declared": (CITY, put('FROM "s0"', 'FROM "s0" CROSS JOIN "s9"')),
+    "a sample": (CITY, put('FROM "s0" WHERE', 'FROM "s0" TABLESAMPLE 10% WHERE')),
+    "the number of the row": (CITY, put('"s0"."urgent" AS BOOLEAN)', '"s0"."urgent" AS BOOLEAN) AND "s0".rowid < 3')),
+    "a function on no list": (CITY, put('TRY_CAST("s0"."urgent" AS BOOLEAN)', 'md5("s0"."city") > \'7\'')),
+    "a volatile function": (CITY, put('TRY_CAST("s0"."urgent" AS BOOLEAN)', "random() < 0.5")),
+    "an error on some value": (CITY, put('TRY_CAST("s0"."urgent" AS BOOLEAN)', 'CAST("s0"."city" AS BIGINT) > 1')),
+    "a setting": (CITY, put('TRY_CAST("s0"."urgent" AS BOOLEAN)', "current_setting('threads') = '1'")),
+    "a limit": (CITY, put("AS BOOLEAN))", "AS BOOLEAN) LIMIT 3)")),
+    "a value of its own": (CITY, put("sum(t0)", "max(t0)")),
+    "a list of units": (CITY, put("sum(t0)", "list(u)")),
+    "the unit as the key": (
+        CITY,
+        lambda sql: sql.replace("SELECT k0, CAST(", "SELECT u, CAST(").replace("partial GROUP BY k0", "partial GROUP BY u"),
+    ),
+    "rows of units shown": (CITY, cut(r" SELECT k0, CAST.*$", " SELECT k0, t0::HUGEINT AS t0, t1::HUGEINT AS t1 FROM partial")),
+    "no grouping by unit": (CITY, put("GROUP BY u, k0", "GROUP BY k0, k0")),
+    "another unit": (CITY, put('TRY_CAST("s0"."pid" AS BIGINT) AS u', 'TRY_CAST("s0"."fee" AS BIGINT) AS u')),
+    "a unit made coarse": (CITY, put('TRY_CAST("s0"."pid" AS BIGINT) AS u', 'TRY_CAST("s0"."pid" AS BIGINT) // 2 AS u')),
+    "a unit cut short": (CITY, put('TRY_CAST("s0"."pid" AS BIGINT) AS u', 'TRY_CAST("s0"."pid" AS TINYINT) AS u')),
+    "rows not clamped": (CITY, cut(r"CAST\(CASE WHEN v1.*?END AS BIGINT\) AS v1", "v1 AS v1")),
+    "a partial not clamped": (CITY, cut(r"least\(greatest\(COALESCE\(sum\(v1\), 0\), 0::BIGINT\), 20000000::BIGINT\)", "COALESCE(sum(v1), 0)")),
+    "a partial clamped at one end": (
+        CITY,
+        put("least(greatest(COALESCE(sum(v1), 0), 0::BIGINT), 20000000::BIGINT)", "least(sum(v1), 20000000::BIGINT)"),
+    ),
+    "a cap that is too wide": (CITY, put("least(count(*), 4)", "least(count(*), 5)")),
+    "a count without a cap": (CITY, put("least(count(*), 4)", "count(*)")),
+    "keys outside the domain": (CITY, cut(r" AND k0 IN \(.*?\)\)", ")")),
+    "a key more": (CITY, put("'o''Brien')", "'o''Brien', 'x')")),
+    "a sum in DOUBLE": (CITY, put("sum(v1)", "sum(v1::DOUBLE)")),
+    "no choice of keys": (NOTES, cut(r"QUALIFY row_number.*?<= \d")),
+    "a choice of too many": (NOTES, put("<= 3", "<= 4")),
+    "a choice without a tie-break": (NOTES, put(", k0 ASC NULLS LAST", "")),
+    "a choice over several units": (NOTES, put("PARTITION BY u ", "PARTITION BY k0 ")),
+    "a choice within less than a unit": (NOTES, put("PARTITION BY u ", "PARTITION BY u, k0 ")),
+    "another rank": (NOTES, put("row_number()", "rank()")),
+    "a mean not weighed": (MEANS, cut(r"CASE WHEN count\(v1\) <= 4 THEN sum\(v1\) ELSE .*? END", "sum(v1)")),
+    "a mean weighed for more": (MEANS, put("sum(v1) * 4", "sum(v1) * 5")),
+    "a mean weighed too late": (MEANS, put("count(v1) <= 4", "count(v1) <= 5")),
+    "bins without a cap": (MEDIANS, put("least(len(t1), 4)", "len(t1)")),
+    "bins with a wider cap": (MEDIANS, put("least(len(t1), 4)", "least(len(t1), 5)")),
+    "bins in the order met": (MEDIANS, cut(r"list_sort\((list\(v1\) FILTER \(WHERE v1 IS NOT NULL\))\)", r"\1")),
+    "a join not on the unit": (JOINED, cut(r"\(TRY_CAST\(\"s0\"\.\"pid\" AS BIGINT\) = TRY_CAST\(\"s1\"\.\"pid\" AS BIGINT\)\)", "TRUE")),
+    "a join on something near": (JOINED, put('= TRY_CAST("s1"."pid" AS BIGINT)', '<= TRY_CAST("s1"."pid" AS BIGINT)')),
+    "an outer join": (JOINED, put('"s0" JOIN', '"s0" RIGHT JOIN')),
+    "an inner grouping without the unit": (
+        INNER,
+        cut(r"GROUP BY TRY_CAST\(\"s0\"\.\"pid\" AS BIGINT\)", 'GROUP BY TRY_CAST("s0"."pid" AS BIGINT) % 7'),
+    ),
+    "a window without the unit": (RANKED, cut(r"PARTITION BY TRY_CAST\(\"s0\"\.\"pid\" AS BIGINT\) ")),
+    "too many for the crowded": (CROWDED, put("HAVING count(*) > 2", "HAVING count(*) > 3")),
+    "the crowded not ranked": (CROWDED, cut(r"(USING \(u\)) QUALIFY row_number.*?<= 2", r"\1")),
+    "the crowded twice": (CROWDED, put("ANTI JOIN", "SEMI JOIN")),
+}
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if case.refused is None], ids=lambda case: case.id)
+def test_what_is_accepted_passes(case: Case) -> None:
+    check_plan(compile_job(case.sql, CATALOGUE, case.ask))
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_sql_that_is_not_the_plans_is_refused(name: str) -> None:
+    sql, change = MUTATIONS[name]
+    plan = plan_for(sql, **({"groups_per_unit": 2} if sql == CROWDED else {}))
+    check_plan(plan)
+    mutated = change(plan.shard_sql)
+    assert mutated != plan.shard_sql
+    refused(dataclasses.replace(plan, shard_sql=mutated))
+
+
+def refused(plan: Plan) -> None:
+    with pytest.raises(Problem) as caught:
+        check_plan(plan)
+    assert caught.value.code == "plan_doubted"
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert not caught.value.fields
+
+
+def test_the_bounds_of_the_plan_are_held_against_its_sql() -> None:
+    plan = plan_for(NOTES)
+    refused(dataclasses.replace(plan, groups_per_unit=plan.groups_per_unit - 1))
+    totals = tuple(dataclasses.replace(total, cap=total.cap - 1) if total.kind == "count" else total for total in plan.totals)
+    refused(dataclasses.replace(plan, totals=tuple(dataclasses.replace(total, high=min(total.high, total.cap)) for total in totals)))
+
+
+def test_rows_for_the_dense_kernel_come_with_their_unit() -> None:
+    plan = plan_for(CITY)
+    assert plan.rows is not None
+    assert plan.rows.sql is not None
+    for change in (
+        put('TRY_CAST("s0"."pid" AS BIGINT) AS u', 'TRY_CAST("s0"."fee" AS BIGINT) AS u'),
+        put("SELECT u, k0", "SELECT k0, u"),
+        put('FROM "s0"', "FROM duckdb_tables()"),
+    ):
+        refused(dataclasses.replace(plan, rows=Rows(change(plan.rows.sql), ())))
+    stored = plan_for("SELECT city, COUNT(*) AS n FROM visits GROUP BY city")
+    assert stored.rows is not None
+    assert stored.rows.columns
+    check_plan(stored)
+    refused(dataclasses.replace(stored, rows=Rows(None, tuple((name, "city") for name, _ in stored.rows.columns))))
+
+
+def test_every_function_on_the_list_is_consistent_and_called() -> None:
+    """DuckDB's own word on each, so that a new version cannot make one volatile unnoticed."""
+    found = dict(
+        duckdb.sql(
+            "SELECT function_name, list(DISTINCT stability) FROM duckdb_functions() WHERE function_type = 'scalar' GROUP BY ALL"
+        ).fetchall()
+    )
+    bound_only = {"__cast", "=", "!=", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"}
+    for name in bound_values.FUNCTIONS - bound_only:
+        assert found[name] == ["CONSISTENT"], name
