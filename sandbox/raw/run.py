@@ -20,7 +20,7 @@ from sandbox.raw.cache import ColumnCache
 from sandbox.raw.engine import query
 from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
 from sandbox.raw.totals import ExactTotals, combine, shard_totals
-from sandbox.raw.verify import check_plan
+from sandbox.raw.verify import check_plan as check_plan
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
