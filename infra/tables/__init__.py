@@ -21,6 +21,12 @@ from infra.tables.base import Time as Time
 from infra.tables.base import metadata as metadata
 from infra.tables.data import dataset_versions as dataset_versions
 from infra.tables.data import datasets as datasets
+from infra.tables.fees import fee_lines as fee_lines
+from infra.tables.fees import fee_shares as fee_shares
+from infra.tables.fees import fee_totals as fee_totals
+from infra.tables.fees import fees as fees
+from infra.tables.fees import settlement_shares as settlement_shares
+from infra.tables.fees import settlements as settlements
 from infra.tables.ledger import accounts as accounts
 from infra.tables.ledger import charge_accounts as charge_accounts
 from infra.tables.ledger import charges as charges
@@ -66,6 +72,12 @@ PROJECTIONS: tuple[Table, ...] = (
     answers,
     metering,
     deliveries,
+    fees,
+    fee_lines,
+    fee_shares,
+    fee_totals,
+    settlements,
+    settlement_shares,
     freezes,
     policy_versions,
     programs,

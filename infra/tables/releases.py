@@ -44,6 +44,8 @@ metering = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("pico_rho", BigInteger, nullable=False),
     Column("atto_delta", BigInteger, nullable=False),
+    Column("scenario", Id, nullable=True),
+    Column("compute_ms", BigInteger, nullable=True),  # the public slot: how long the job really took says something of the data
 )
 
 deliveries = Table(

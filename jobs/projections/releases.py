@@ -9,6 +9,7 @@ from infra.tables import (
     answers,
     charges,
     deliveries,
+    jobs,
     metering,
     releases,
 )
@@ -29,6 +30,7 @@ _PAID = Prepared(
         charges.c.atto_delta == DELTA,
     )
 )
+_JOB = Prepared(select(jobs.c.scenario, jobs.c.slot_ms).where(jobs.c.id == bindparam("job_", type_=String)))
 _question = bindparam("question_", type_=String)
 _FIRST_ANSWER = Prepared(
     insert(answers).from_select(
@@ -58,6 +60,7 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
         visible_at=event.visible_at,
     )
     writer.run(_FIRST_ANSWER, {"question_": event.question, "release_": event.release})
+    scenario, slot_ms = writer.rows(_JOB, {"job_": event.job})[0]
     add(
         writer,
         metering,
@@ -68,6 +71,8 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
         bytes=event.bytes,
         pico_rho=event.cost.pico_rho,
         atto_delta=event.cost.atto_delta,
+        scenario=scenario,
+        compute_ms=slot_ms,
     )
 
 
