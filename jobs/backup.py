@@ -1,12 +1,13 @@
 """Backup of a home in one file while its server runs, and restore that trusts nothing it cannot check.
 
     manifest.json      origin, size and root; SHA-256 of every other member; which vault versions there were
-    register.db        the database, as of one moment (SQLite's online backup: writers are not held up)
+    register.db        the database, as of one moment, as a SQLite file whatever database it came from: writers are not held up
     log/…              every tile, document and receipt of the checkpoint taken just before that moment
     staging/…          answers already fixed
     keys/…             only if asked for: who has them and the vault can read raw rows
 
 Raw data is not in it: the vault's files never change once written, so copy that folder by any means; the manifest says what belongs to it.
+A backup goes back into the database that the settings name, SQLite or PostgreSQL: restoring is also how a register moves from one to the other.
 
 A restored copy that is older than what was published would forget budgets already spent. So a restore asks for a witness: the configured
 witnesses, or a checkpoint kept elsewhere, must not have seen more than the copy has.
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import make_url, select
+from sqlalchemy import Engine, make_url, select
 
 from infra.database import migrate, open_engine, reading
 from infra.journal.checkpoint import Checkpoint
@@ -41,6 +42,7 @@ from infra.journal.witness import WitnessAddress
 from infra.keys import KeyRing, KeyRingError
 from infra.settings import Settings
 from infra.tables import log_head
+from infra.transfer import occupied, transfer
 from jobs.audit import audit
 from jobs.register import Register
 from jobs.sequencer import consistency_proof
@@ -51,15 +53,6 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 _MEMBER = re.compile(r"register\.db|(?:log|staging|keys)/[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
-BACKUP_DATABASE = declare(
-    "log_backup_database",
-    zh=("此数据库须用其自带工具备份", "登记册不在 SQLite 文件中。", "请用 pg_dump 备份数据库，并复制日志、暂存目录与密钥。"),
-    en=(
-        "This database has its own tool for backups",
-        "The register is not in a SQLite file.",
-        "Use pg_dump, and copy the log, staging and keys folders.",
-    ),
-)
 BACKUP_EXISTS = declare(
     "log_backup_exists",
     zh=("目标已存在", "{path} 已存在，不予覆盖。", "请换一个文件名，或先移走该文件。"),
@@ -139,18 +132,14 @@ class Restored:
 
 
 def backup(register: Register, target: Path, *, keys: bool = False) -> Backed:
-    """Write the home into `target` (mode 0600, complete or not there). OSError, BACKUP_EXISTS, BACKUP_DATABASE."""
+    """Write the home into `target` (mode 0600, complete or not there). OSError, BACKUP_EXISTS."""
     settings = register.settings
-    url = make_url(settings.database_url)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        raise BACKUP_DATABASE()
     if target.exists():
         raise BACKUP_EXISTS(path=target)
     note = register.publish()  # before the database is copied: the copy has all of it, and perhaps more
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
         copy = Path(folder) / "register.db"
-        with closing(sqlite3.connect(url.database)) as source, closing(sqlite3.connect(copy)) as into:
-            source.backup(into)  # in one step: one read transaction, which no writer waits for
+        _copy(register, copy)
         written = Path(folder) / "backup.tar"
         digests: dict[str, str] = {}
         with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -165,6 +154,20 @@ def backup(register: Register, target: Path, *, keys: bool = False) -> Backed:
         os.link(written, target)  # never over another file
         _sync(target.parent)
     return Backed(Checkpoint.peek(note).size, len(digests), target.stat().st_size)
+
+
+def _copy(register: Register, target: Path) -> None:
+    """The database as of one moment, in one read transaction, which no writer waits for."""
+    url = make_url(register.settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        with closing(sqlite3.connect(url.database)) as source, closing(sqlite3.connect(target)) as into:
+            source.backup(into)
+        return
+    engine = open_engine(f"sqlite:///{target}", scratch=True)
+    try:
+        transfer(register.engine, engine)
+    finally:
+        engine.dispose()
 
 
 def _small(register: Register, note: str, *, keys: bool) -> Iterator[tuple[str, bytes]]:
@@ -225,23 +228,59 @@ def restore(source: Path, settings: Settings, *, since: str | None = None, unwit
     for what in ("register.db", "log", "staging"):
         if (home / what).exists():
             raise RESTORE_OCCUPIED(home=home, what=what)
+    server = _elsewhere(settings)
+    if server is not None and occupied(server):
+        server.dispose()
+        raise RESTORE_OCCUPIED(home=make_url(settings.database_url).database, what="entries")
     home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
     try:
         told = _unpack(source, aside)
         restored = _checked(aside, home, settings, told, since, unwitnessed)
-        if not home.exists():
-            aside.rename(home)
-        else:
-            parts = ("keys", "staging", "log", "register.db")  # the database last: without it the home is not one
-            for part in parts:
-                if (aside / part).exists() and not (home / part).exists():
-                    (aside / part).rename(home / part)
-            _sync(home)
+        _put_in_place(aside, home, server)
         _sync(home.parent)
         return restored
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        if server is not None:
+            server.dispose()
+
+
+def _put_in_place(aside: Path, home: Path, server: Engine | None) -> None:
+    """The database last: without it the home is not one. When it cannot be filled, the home is as it was."""
+    if server is None and not home.exists():
+        aside.rename(home)
+        return
+    home.mkdir(mode=0o700, exist_ok=True)
+    placed: list[Path] = []
+    try:
+        for part in ("keys", "staging", "log", *(("register.db",) if server is None else ())):
+            if (aside / part).exists() and not (home / part).exists():
+                (aside / part).rename(home / part)
+                placed.append(home / part)
+        _sync(home)
+        if server is not None:
+            _into(server, aside / "register.db")
+    except BaseException:
+        for path in placed:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def _elsewhere(settings: Settings) -> Engine | None:
+    """The database the register belongs into, if that is not a file of the home."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and Path(url.database or "") == settings.home / "register.db":
+        return None
+    return open_engine(settings.database_url, timeout_s=settings.database_timeout_s)
+
+
+def _into(server: Engine, copy: Path) -> None:
+    source = open_engine(f"sqlite:///{copy}")
+    try:
+        transfer(source, server)
+    finally:
+        source.dispose()
 
 
 def _unpack(source: Path, aside: Path) -> dict[str, Any]:

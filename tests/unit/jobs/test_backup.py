@@ -23,6 +23,7 @@ from jobs.register import Register
 from jobs.rotation import announce_log_key
 from policies.loss import Loss
 from policies.problem import Problem
+from tests.postgres import Postgres
 from tests.small_register import Ticking, a_register, furnish, run, settings_in, title
 from tests.unit.api.test_witness import Asked, listening
 
@@ -75,6 +76,47 @@ def test_what_is_restored_is_what_was_backed_up(register: Register, tmp_path: Pa
         add(again, "after")
         assert audit(settings.log_dir, [again.vkey], again.engine).clean
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(("before", "after"), [("postgresql", "sqlite"), ("sqlite", "postgresql"), ("postgresql", "postgresql")])
+def test_a_backup_goes_back_into_either_database(postgres: Postgres, tmp_path: Path, before: str, after: str) -> None:
+    urls = {number: {"database_url": postgres.database()} if kind == "postgresql" else {} for number, kind in enumerate((before, after))}
+    with a_register(tmp_path / "home", **urls[0]) as register:
+        furnish(register)
+        run(register, "a", Loss(1_000, 1))
+        backup(register, tmp_path / "b.tar", keys=True)
+        settings = settings_in(tmp_path / "restored", **urls[1])
+        restore(tmp_path / "b.tar", settings, since=register.checkpoint())
+        assert (settings.home / "register.db").exists() == (after == "sqlite")
+        with a_register(settings.home, **urls[1]) as again:
+            assert ledger.balances(again) == ledger.balances(register)
+            assert again.checkpoint() == register.checkpoint()
+            add(again, "after")
+            assert audit(settings.log_dir, [again.vkey], again.engine).clean
+    for what in ("log", "staging", "keys"):
+        if (settings.home / what).exists():
+            shutil.rmtree(settings.home / what)
+    if after == "postgresql":
+        assert "entries" in str(refused("log_restore_occupied", tmp_path / "b.tar", settings, unwitnessed=True))
+        assert not (settings.home / "log").exists()
+
+
+def test_a_database_that_cannot_be_filled_leaves_the_home_as_it_was(
+    register: Register, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(register, tmp_path / "b.tar")
+    settings = elsewhere(register, tmp_path, database_url=postgres.database())
+    before = everything(settings.home)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("jobs.backup.transfer", full)
+    with pytest.raises(OSError, match="No space"):
+        restore(tmp_path / "b.tar", settings, since=register.checkpoint())
+    assert everything(settings.home) == before
+    monkeypatch.undo()
+    restore(tmp_path / "b.tar", settings, since=register.checkpoint())
 
 
 def test_a_backup_taken_under_load_is_one_moment(register: Register, tmp_path: Path) -> None:
