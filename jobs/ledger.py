@@ -1,4 +1,4 @@
-"""The ledger: lifetime caps on privacy loss that never reset, and charges that fit every account they name or touch none.
+"""The ledger: lifetime caps on privacy loss that never reset, windows that bound its pace, charges that fit every account or touch none.
 
 A charge goes reserved → reading → spent; reserved → released while no row has been read; reading → forfeited, which counts as spent.
 Losses are zCDP in whole pico-rho and atto-delta, so sums are exact in any order. Checks happen three times: here with words for people,
@@ -7,8 +7,9 @@ in the projection's conditional update, and in a CHECK constraint of the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection, Row, Select, bindparam, select
@@ -19,7 +20,8 @@ from infra.tables import CAP_LIMIT, accounts, charges
 from jobs.events import ChargeReleased, ChargeReserved, Cost, JobForfeited, JobReading, JobSpent
 from jobs.register import Act, Register
 from policies.loss import Loss
-from policies.problem import declare
+from policies.problem import Problem, declare
+from policies.quota import WINDOWS, Window, period, renewal
 
 SHOWN_AT_DELTA = Decimal("1e-6")  # the other delta: what is left is shown as an epsilon here, whatever an account's own
 
@@ -39,6 +41,21 @@ LEDGER_EXHAUSTED = declare(
         "people of the bureau.",
     ),
 )
+LEDGER_PACE = declare(
+    "ledger_pace",
+    zh=(
+        "超出{window_zh}隐私预算进度",
+        "账户 {account} {window_zh}还可支出 ρ={rho_left}、δ={delta_left}，本次需要 ρ={rho_needed}、δ={delta_needed}。",
+        "请于 {retry_at} 之后再提交，或减小本次的 ε（或 ρ）；进度上限见协议与数据目录。",
+    ),
+    en=(
+        "Too fast for this {window_en}",
+        "Account {account} may spend rho {rho_left}, delta {delta_left} more this {window_en}; this needs rho {rho_needed}, delta "
+        "{delta_needed}.",
+        "Submit it after {retry_at}, or ask for a smaller epsilon (or rho). The licence and the catalogue state the pace.",
+    ),
+)
+WINDOW_WORDS: dict[Window, tuple[str, str]] = {"day": ("本日", "day"), "month": ("本月", "month")}
 LEDGER_ACCOUNT_UNKNOWN = declare(
     "ledger_account_unknown",
     zh=("没有这个预算账户", "账户 {account} 未开立。", "数据集登记、协议授予时自动开户；请核对数据集和协议。"),
@@ -88,6 +105,22 @@ def accounts_of(*, space: str, datasets: Iterable[str], licence: str, operator: 
 
 
 @dataclass(frozen=True, slots=True)
+class Windowed:
+    """The pace of an account: at most `cap` in one day or month; `used` is of `period`, and nothing of it counts in another."""
+
+    window: Window
+    cap: Loss
+    period: str
+    used: Loss
+
+    def left(self, now: datetime) -> Loss:
+        """What may still be charged in the day or month of `now`; never below nothing, should the pace have been lowered since."""
+        if self.period != period(self.window, now):
+            return self.cap
+        return Loss(max(0, self.cap.pico_rho - self.used.pico_rho), max(0, self.cap.atto_delta - self.used.atto_delta))
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """One account. cap = spent + reserved + left, exactly."""
 
@@ -97,6 +130,7 @@ class Balance:
     cap: Loss
     reserved: Loss
     spent: Loss
+    windows: tuple[Windowed, ...] = ()
 
     @property
     def left(self) -> Loss:
@@ -106,7 +140,14 @@ class Balance:
 
 def _balance(row: Row[tuple[object, ...]]) -> Balance:
     cap, reserved, spent = (Loss(getattr(row, f"{part}_pico_rho"), getattr(row, f"{part}_atto_delta")) for part in ("cap", "reserved", "spent"))
-    return Balance(row.id, row.kind, row.subject, cap, reserved, spent)
+    return Balance(row.id, row.kind, row.subject, cap, reserved, spent, tuple(_windows(row)))
+
+
+def _windows(row: Row[tuple[object, ...]]) -> Iterator[Windowed]:
+    for window in WINDOWS:
+        values = [getattr(row, f"{window}_{part}") for part in ("cap_pico_rho", "cap_atto_delta", "used_pico_rho", "used_atto_delta")]
+        if values[0] is not None:
+            yield Windowed(window, Loss(*values[:2]), getattr(row, f"{window}_period"), Loss(*values[2:]))
 
 
 def balances(source: Register | Connection, names: Iterable[str] | None = None) -> list[Balance]:
@@ -120,8 +161,8 @@ def balances(source: Register | Connection, names: Iterable[str] | None = None) 
         return balances(connection, names)
 
 
-def require_room(source: Register | Connection, names: Iterable[str], loss: Loss) -> None:
-    """Raise what `reserve` would raise now, touching nothing: what a free check shows."""
+def require_room(source: Register | Connection, names: Iterable[str], loss: Loss, now: datetime) -> None:
+    """Raise what `reserve` would raise at `now`, touching nothing: what a free check shows."""
     wanted = sorted(set(names))
     found = {balance.account: balance for balance in balances(source, wanted)}
     for name in wanted:
@@ -140,18 +181,38 @@ def require_room(source: Register | Connection, names: Iterable[str], loss: Loss
         for name in wanted
         if not found[name].left.covers(loss)
     )
+    refusals += tuple(_too_fast(found[name], windowed, loss, now) for name in wanted for windowed in _exceeded(found[name], loss, now))
     if refusals:
         raise refusals[0].with_parts(refusals if len(refusals) > 1 else ())
 
 
+def _exceeded(balance: Balance, loss: Loss, now: datetime) -> list[Windowed]:
+    return [windowed for windowed in balance.windows if balance.left.covers(loss) and not windowed.left(now).covers(loss)]
+
+
+def _too_fast(balance: Balance, windowed: Windowed, loss: Loss, now: datetime) -> Problem:
+    window_zh, window_en = WINDOW_WORDS[windowed.window]
+    left = windowed.left(now)
+    return LEDGER_PACE(
+        account=balance.account,
+        window_zh=window_zh,
+        window_en=window_en,
+        rho_left=plain(left.rho),
+        delta_left=plain(left.delta),
+        rho_needed=plain(loss.rho),
+        delta_needed=plain(loss.delta),
+        retry_at=renewal(windowed.window, now).isoformat(),
+    )
+
+
 def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: Loss, by: str) -> int:
-    """Take `loss` from every account, or raise LEDGER_EXHAUSTED (a part per account without room) and touch none; returns the entry's
-    index. `charge` is the idempotency key: a second reservation under it raises LEDGER_CHARGE_EXISTS. After a refusal the transaction
-    may go on, for instance to append the refusal."""
+    """Take `loss` from every account, or raise LEDGER_EXHAUSTED or, where only a window is full, LEDGER_PACE (a part per account
+    without room) and touch none; returns the entry's index. `charge` is the idempotency key: a second reservation under it raises
+    LEDGER_CHARGE_EXISTS. After a refusal the transaction may go on, for instance to append the refusal."""
     names = tuple(sorted(set(accounts)))
     if act.writer.row(_CHARGE, {"charge_": charge}) is not None:
         raise LEDGER_CHARGE_EXISTS(charge=charge)
-    require_room(act.connection, names, loss)
+    require_room(act.connection, names, loss, datetime.fromisoformat(act.at))
     if loss.pico_rho > CAP_LIMIT:  # not reachable past the check above: no cap is higher
         raise ValueError("a loss beyond every cap")
     return act.append(ChargeReserved(by=by, charge=charge, job=job, accounts=names, cost=Cost.of(loss)))

@@ -68,7 +68,7 @@ def check(office: Office, order: Order) -> Quoted:
 def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) -> None:
     if not answered:
         with reading(office.register.engine) as connection:
-            ledger.require_room(connection, names, plan.loss)
+            ledger.require_room(connection, names, plan.loss, office.clock())
 
 
 def dummy(office: Office, order: Order) -> Released:

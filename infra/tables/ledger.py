@@ -26,7 +26,7 @@ accounts = Table(
         for window, length in (("day", 10), ("month", 7))
         for column in (
             *(Column(f"{window}_cap_{unit}", BigInteger, nullable=True) for unit in ("pico_rho", "atto_delta")),
-            Column(f"{window}_period", String(length), nullable=True),  # the day or month that `used` is about; an earlier one counts as nothing
+            Column(f"{window}_period", String(length), nullable=True),  # that `used` is about; of an earlier one nothing counts
             *(Column(f"{window}_used_{unit}", BigInteger, nullable=True) for unit in ("pico_rho", "atto_delta")),
         )
     ),

@@ -9,12 +9,14 @@ from jobs.events import (
     AccountOpened,
     Cost,
     DatasetRegistered,
+    PaceSet,
     VersionIngested,
 )
 from jobs.register import Act, Register
 from policies.catalogue import Snapshot
 from policies.loss import Loss
 from policies.problem import declare
+from policies.quota import Pace
 
 VERSION_CONFLICT = declare(
     "data_version_conflict",
@@ -50,7 +52,8 @@ def register_dataset(
     dataset_cap: Loss | None = None,
 ) -> None:
     """Put an ingested snapshot into the catalogue: the dataset's first, or a later version of it. A private dataset opens its account and,
-    if it is the first of its unit space, the population's; caps not given are the settings'. Caps of accounts already open do not move."""
+    if it is the first of its unit space, the population's; caps not given are the settings'. Caps of accounts already open do not move;
+    the pace of the dataset's is what this version states."""
     dataset, settings = snapshot.dataset, register.settings
     with register.transaction() as act:
         current = {row.name.casefold(): row for row in directory.registered(act.connection)}.get(dataset.name.casefold())
@@ -68,8 +71,18 @@ def register_dataset(
             open_account(act, ledger.population_account(space), "population", space, cap, by)
             cap = dataset_cap or Loss(settings.dataset_cap_pico_rho, settings.dataset_cap_atto_delta)
             open_account(act, ledger.dataset_account(dataset.name), "dataset", dataset.name, cap, by)
+            keep_pace(act, ledger.dataset_account(dataset.name), dataset.pace, by)
 
 
 def open_account(act: Act, account: str, kind: AccountKind, subject: str, cap: Loss, by: str) -> None:
     if not ledger.balances(act.connection, [account]):
         act.append(AccountOpened(by=by, account=account, account_kind=kind, subject=subject, cap=Cost.of(cap)))
+
+
+def keep_pace(act: Act, account: str, pace: Pace, by: str) -> None:
+    """Bring the windows of an account to what its licence or dataset states now."""
+    present = {windowed.window: windowed.cap for balance in ledger.balances(act.connection, [account]) for windowed in balance.windows}
+    for window, degree in pace.caps().items():
+        cap = None if degree is None else degree.loss
+        if cap != present.get(window):
+            act.append(PaceSet(by=by, account=account, window=window, cap=None if cap is None else Cost.of(cap)))

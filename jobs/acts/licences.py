@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs import directory, ledger
-from jobs.acts.data import open_account
+from jobs.acts.data import keep_pace, open_account
 from jobs.acts.people import PRINCIPAL_ROLE, known
 from jobs.acts.two import second_person
 from jobs.documents import licence_document
@@ -83,6 +83,7 @@ def grant_licence(
             second_person(register, act, LicenceProposed(by=by, licence=licence.id, document=document), proposal)
         act.append(LicenceGranted(by=by, licence=licence.id, operator=licence.operator, document=document, proposal=proposal))
         open_account(act, ledger.licence_account(licence.id), "licence", licence.id, licence.total.loss, by)
+        keep_pace(act, ledger.licence_account(licence.id), licence.quota.pace, by)
         cap = operator_cap or Loss(settings.operator_cap_pico_rho, settings.operator_cap_atto_delta)
         for name in private:
             open_account(act, ledger.operator_account(licence.operator, name), "operator", f"{licence.operator}@{name}", cap, by)

@@ -28,6 +28,7 @@ from jobs.events.ledger import CapRaised as CapRaised
 from jobs.events.ledger import CapRaiseProposed as CapRaiseProposed
 from jobs.events.ledger import ChargeReleased as ChargeReleased
 from jobs.events.ledger import ChargeReserved as ChargeReserved
+from jobs.events.ledger import PaceSet as PaceSet
 from jobs.events.licences import LicenceGranted as LicenceGranted
 from jobs.events.licences import LicenceProposed as LicenceProposed
 from jobs.events.licences import LicenceResumed as LicenceResumed

@@ -15,6 +15,7 @@ from jobs.events.parts import Digest as Digest
 from jobs.events.parts import Event as Event
 from jobs.events.parts import Text as Text
 from policies.licence import Identifier
+from policies.quota import Window
 
 
 class AccountOpened(Event):
@@ -39,6 +40,16 @@ class CapRaised(Event):
     account: AccountId
     cap: Cost
     proposal: int = Field(ge=0)
+
+
+class PaceSet(Event):
+    """From here on the account takes at most `cap` in one day or month of China (UTC+8), what was already charged in the present one included;
+    None: only its total bounds it. Follows from a licence's quota or a dataset's pace; it never adds to a total."""
+
+    kind = "pace_set"
+    account: AccountId
+    window: Window
+    cap: Cost | None
 
 
 class ChargeReserved(Event):

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import lru_cache
+
 from infra.prepared import Prepared, Writer
 from infra.tables import (
     accounts,
     charges,
 )
 from jobs import events as ev
-from jobs.lines import COST, GIVE_BACK, JOINED, RAISE, RESERVE, naming, take
+from jobs.lines import COST, GIVE_BACK, JOINED, RAISE, RESERVE, naming, set_pace, take
 from jobs.projections.table import nothing, projects
 from jobs.rows import DoesNotFit, add, move
+from policies.quota import Window, period
+
+
+def period_at(window: Window, at: str) -> str:
+    """The day or month of an event."""
+    return _period(window, at[:13])
+
+
+@lru_cache(maxsize=64)
+def _period(window: Window, hour: str) -> str:
+    return period(window, datetime.fromisoformat(f"{hour}:00:00+00:00"))  # China's midnight is a full hour of UTC
 
 
 @projects(ev.AccountOpened)
@@ -35,24 +49,31 @@ def _cap_raised(writer: Writer, _recorded: ev.Recorded, event: ev.CapRaised) -> 
         raise DoesNotFit("accounts", event.account)
 
 
+@projects(ev.PaceSet)
+def _pace_set(writer: Writer, recorded: ev.Recorded, event: ev.PaceSet) -> None:
+    cap = None if event.cap is None else (event.cap.pico_rho, event.cap.atto_delta)
+    set_pace(writer, event.account, event.window, cap, period_at(event.window, recorded.at))
+
+
 @projects(ev.ChargeReserved)
 def _charge_reserved(writer: Writer, recorded: ev.Recorded, event: ev.ChargeReserved) -> None:
     rho, delta = event.cost.pico_rho, event.cost.atto_delta
     names = sorted(set(event.accounts))
-    row = {"id": event.charge, "job": event.job, "state": "reserved", "pico_rho": rho, "atto_delta": delta}
+    day = period_at("day", recorded.at)
+    row = {"id": event.charge, "job": event.job, "state": "reserved", "pico_rho": rho, "atto_delta": delta, "day": day}
     add(writer, charges, **row, changed_at=recorded.at)
     named = {"charge_": event.charge, **{f"name_{at}": name for at, name in enumerate(names)}}
     if names and writer.run(naming(len(names)), named) != len(names):
         raise DoesNotFit("accounts", ",".join(names))
-    take(writer, RESERVE, event.charge, rho, delta, len(names))
+    take(writer, RESERVE, event.charge, rho, delta, day, len(names))
     writer.run(JOINED, {"key_": event.job, "charge_": event.charge})
 
 
 def settle(writer: Writer, charge: str, states: tuple[str, ...], to: str, at: str, statement: Prepared) -> None:
     """Move a charge to its end, and its loss on every account out of `reserved`."""
     move(writer, charges, charge, states, to, at)
-    pico_rho, atto_delta, count = writer.rows(COST, {"charge_": charge})[0]
-    take(writer, statement, charge, pico_rho, atto_delta, count)
+    pico_rho, atto_delta, day, count = writer.rows(COST, {"charge_": charge})[0]
+    take(writer, statement, charge, pico_rho, atto_delta, day, count)
 
 
 @projects(ev.ChargeReleased)

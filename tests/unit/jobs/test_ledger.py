@@ -192,8 +192,8 @@ def test_the_projection_refuses_what_the_words_above_it_let_through(register: Re
 
 
 def test_a_free_check_raises_what_reserving_would(register: Register) -> None:
-    ledger.require_room(register, ACCOUNTS, LOSS)
-    assert problem(lambda: ledger.require_room(register, ACCOUNTS, Loss(10**12))).code == "ledger_exhausted"
+    ledger.require_room(register, ACCOUNTS, LOSS, register.clock())
+    assert problem(lambda: ledger.require_room(register, ACCOUNTS, Loss(10**12), register.clock())).code == "ledger_exhausted"
 
 
 def test_a_cap_is_raised_by_two_people_and_never_lowered(register: Register) -> None:

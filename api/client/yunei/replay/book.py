@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from yunei.problem import problem
@@ -14,6 +15,18 @@ UNITS = ("pico_rho", "atto_delta")
 LIMIT = 10**18
 
 
+WINDOWS = {"day": 10, "month": 7}  # and how many characters of a date name one
+
+
+@dataclass(slots=True)
+class Pace:
+    """At most `cap` in one day or month; `used` is of `period`."""
+
+    cap: tuple[int, int]
+    period: str
+    used: tuple[int, int] = (0, 0)
+
+
 @dataclass(slots=True)
 class Account:
     """Amounts are pairs (pico-rho, atto-delta)."""
@@ -21,6 +34,15 @@ class Account:
     cap: tuple[int, int]
     reserved: tuple[int, int] = (0, 0)
     spent: tuple[int, int] = (0, 0)
+    paces: dict[str, Pace] = field(default_factory=dict)  # by window
+
+    def take(self, window: str, day: str, cost: tuple[int, int], sign: int = 1) -> None:
+        """Count a charge reserved on `day` in a window, if the window is still, or only now, about that day."""
+        pace, now = self.paces[window], day[: WINDOWS[window]]
+        if sign > 0 and now > pace.period:
+            pace.period, pace.used = now, (0, 0)
+        if now == pace.period:
+            pace.used = plus(pace.used, cost, sign)
 
 
 @dataclass(slots=True)
@@ -28,6 +50,7 @@ class Charge:
     job: str
     cost: tuple[int, int]
     accounts: tuple[str, ...]
+    day: str  # it was reserved on, in China
     state: str = "reserved"
 
 
@@ -55,6 +78,11 @@ class Contradiction(Exception):
 
 def plus(left: tuple[int, int], right: tuple[int, int], sign: int = 1) -> tuple[int, int]:
     return left[0] + sign * right[0], left[1] + sign * right[1]
+
+
+def period(window: str, at: str) -> str:
+    """The day or month of China (UTC+8) that an entry's time lies in."""
+    return (datetime.fromisoformat(at) + timedelta(hours=8)).date().isoformat()[: WINDOWS[window]]
 
 
 def require(holds: object, what: str) -> None:
@@ -141,6 +169,8 @@ class Book:
             account.reserved = plus(account.reserved, charge.cost, -1)
             if after in ("spent", "forfeited"):
                 account.spent = plus(account.spent, charge.cost)
+            for window in account.paces if after == "released" else ():
+                account.take(window, charge.day, charge.cost, -1)
         charge.state = after
         return charge
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from yunei.replay.book import (
+    WINDOWS,
     Account,
     Book,
     Charge,
     Contradiction,
     Event,
+    Pace,
     Rule,
     amount,
+    period,
     plus,
     proposed,
     require,
@@ -32,8 +35,21 @@ def _cap(book: Book, event: Event, _index: int) -> None:
     account.cap = cap
 
 
+def _pace(book: Book, event: Event, _index: int) -> None:
+    account, window = book.accounts.get(event["account"]), event["window"]
+    if account is None:
+        raise Contradiction(f"account {event['account']} was never opened")
+    require(window in WINDOWS, f"no such window: {window}")
+    account.paces.pop(window, None)
+    if event["cap"] is not None:
+        account.paces[window] = Pace(amount(event["cap"]), period(window, event["at"]))
+        for charge in book.charges.values():  # what the present period has taken already counts
+            if event["account"] in charge.accounts and charge.state != "released":
+                account.take(window, charge.day, charge.cost)
+
+
 def _reserved(book: Book, event: Event, _index: int) -> None:
-    charge = Charge(event["job"], amount(event["cost"]), tuple(event["accounts"]))
+    charge = Charge(event["job"], amount(event["cost"]), tuple(event["accounts"]), period("day", event["at"]))
     require(event["charge"] not in book.charges, f"charge {event['charge']} is made twice")
     require(charge.accounts and len(set(charge.accounts)) == len(charge.accounts), "a charge names each account once")
     for name in charge.accounts:
@@ -43,6 +59,9 @@ def _reserved(book: Book, event: Event, _index: int) -> None:
         account.reserved = plus(account.reserved, charge.cost)
         total = plus(account.spent, account.reserved)
         require(total[0] <= account.cap[0] and total[1] <= account.cap[1], f"account {name} is over its cap")
+        for window, pace in account.paces.items():
+            account.take(window, charge.day, charge.cost)
+            require(pace.used[0] <= pace.cap[0] and pace.used[1] <= pace.cap[1], f"account {name} is over its {window}'s pace")
     book.charges[event["charge"]] = charge
 
 
@@ -52,4 +71,5 @@ RULES: dict[str, Rule] = {
     "cap_raised": _cap,
     "charge_released": lambda book, event, _: (book.move(event["charge"], ("reserved",), "released"), None)[1],
     "charge_reserved": _reserved,
+    "pace_set": _pace,
 }
