@@ -66,24 +66,20 @@ def _policy_changed(writer: Writer, recorded: ev.Recorded, event: ev.PolicyChang
         raise DoesNotFit("policy_versions", str(event.proposal))
 
 
-_HALTING = (
-    select(freezes.c.id)
-    .where(
-        freezes.c.state == literal_column("'set'"),
-        or_(
-            freezes.c.scope == literal_column("'everything'"),
-            and_(freezes.c.scope == literal_column("'operator'"), freezes.c.subject.in_([bindparam("who_"), bindparam("to_")])),
-            and_(freezes.c.scope == literal_column("'licence'"), freezes.c.subject == bindparam("licence_")),
-            and_(
-                freezes.c.scope == literal_column("'dataset'"),
-                exists().where(
-                    charge_accounts.c.charge == bindparam("charge_", type_=String),
-                    charge_accounts.c.account == literal_column("'dataset:'", String).concat(freezes.c.subject),
-                ),
+_HALTING = select(freezes.c.id).where(
+    freezes.c.state == literal_column("'set'"),
+    or_(
+        freezes.c.scope == literal_column("'everything'"),
+        and_(freezes.c.scope == literal_column("'operator'"), freezes.c.subject.in_([bindparam("who_"), bindparam("to_")])),
+        and_(freezes.c.scope == literal_column("'licence'"), freezes.c.subject == bindparam("licence_")),
+        and_(
+            freezes.c.scope == literal_column("'dataset'"),
+            exists().where(
+                charge_accounts.c.charge == bindparam("charge_", type_=String),
+                charge_accounts.c.account == literal_column("'dataset:'", String).concat(freezes.c.subject),
             ),
         ),
-    )
-    .limit(literal_column("1"))
+    ),
 )
 _HALT = Prepared(_HALTING)
 _ORIGIN = Prepared(
