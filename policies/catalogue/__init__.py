@@ -26,6 +26,7 @@ from policies.catalogue.dataset import Dataset as Dataset
 from policies.catalogue.dataset import Share as Share
 from policies.catalogue.dataset import Snapshot as Snapshot
 from policies.catalogue.dataset import Unit as Unit
+from policies.catalogue.dataset import Via as Via
 from policies.catalogue.dataset import data_catalogue_invalid as data_catalogue_invalid
 from policies.catalogue.dataset import dataset_from_toml as dataset_from_toml
 from policies.catalogue.dataset import datasets_of as datasets_of

@@ -19,7 +19,8 @@ class Column(Model):
     `low`/`high` are inclusive and public; a numeric column can be summed only if it has both. `decimals` is how many digits after the
     point a value keeps: aggregates run on `round(value * 10**decimals)`. `domain` lists every key an answer may show (public keys);
     `domain_from` names a column of a public table (`table.column`) and is resolved into `domain` when the dataset is ingested. A
-    public table's own keys need neither: its rows are known to everyone.
+    public table's own keys need neither: its rows are known to everyone. `unique`: no value occurs twice, which ingest checks; other
+    datasets may then find their unit by it.
     """
 
     name: Name
@@ -35,6 +36,7 @@ class Column(Model):
     domain: tuple[KeyValue, ...] | None = None
     domain_from: Annotated[str, StringConstraints(pattern=r"^\w+\.\w+$")] | None = None
     max_length: int = Field(default=256, ge=1, le=4096)
+    unique: bool = False
 
     @field_validator("uses")
     @classmethod
@@ -74,6 +76,11 @@ class Column(Model):
             self._check_range(self.low, self.high)
         if self.type not in ("decimal", "number") and self.decimals:
             raise wrong(f"类型 {self.type} 没有小数位", f"decimals do not apply to {self.type}")
+        if self.unique and (self.type not in ("integer", "text") or self.out_of_range == "clamp"):
+            raise wrong(
+                "unique 只用于 integer 或 text 列，且 out_of_range 须为 refuse",
+                "unique is for integer and text columns whose out_of_range is refuse: mending would make two values one",
+            )
         if (self.domain is not None or self.domain_from is not None) and self.type not in KEYABLE:
             raise wrong(f"类型 {self.type} 不能作分组键，不能有 domain", f"a column of type {self.type} is never a key and has no domain")
         if self.domain is not None:

@@ -25,20 +25,50 @@ data_catalogue_invalid = declare(
 )
 
 
+class Via(Model):
+    """Where a row's unit is found: its `column` holds a value of `references`, a unique column (`table.column`) of a private dataset ingested
+    before, and the row belongs to whom that row does. So a path may go on from table to table. `on_missing`: what becomes of rows that
+    refer to no row there."""
+
+    column: Name
+    references: Annotated[str, StringConstraints(pattern=r"^\w+\.\w+$")]
+    on_missing: Literal["refuse", "drop"] = "refuse"
+
+    @property
+    def table(self) -> str:
+        return self.references.partition(".")[0]
+
+    @property
+    def key(self) -> str:
+        return self.references.partition(".")[2]
+
+
 class Unit(Model):
-    """Whose rows these are. Tables of one `space` share one population ledger and may be joined on the unit."""
+    """Whose rows these are. Tables of one `space` share one population ledger and may be joined on the unit.
+
+    With `via`, `column` is where ingest writes the unit it has found: one of the dataset's columns, which files then need not have, or none,
+    and then queries cannot name it. `type` is that of such a hidden column; ingest takes it from the table referred to.
+    """
 
     column: Name
     space: Name
     title: Title
     on_null: Literal["refuse", "drop"] = "refuse"
+    via: Via | None = None
+    type: Literal["integer", "text"] | None = None
 
 
 class Bounds(Model):
-    """Contribution bounds a job gets when it does not narrow them: the most keys of one answer, and rows within a key, a unit may touch."""
+    """Contribution bounds a job gets when it does not narrow them: the most keys of one answer, and rows within a key, a unit may touch.
+
+    `rows_per_unit` is how many rows one unit has in the whole table, at most: ingest holds it (`over_rows`: refuses the data, or cuts what is
+    over and counts it), so that joins of protected tables have a public worst case.
+    """
 
     groups_per_unit: int = Field(ge=1, le=10_000)
     rows_per_group: int = Field(ge=1, le=1_000_000)
+    rows_per_unit: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    over_rows: Literal["refuse", "cut"] = "refuse"
 
 
 class Share(Model):
@@ -74,23 +104,45 @@ class Dataset(Model):
         if (self.unit is None) != (self.bounds is None):
             raise wrong("unit 与 bounds 须同时给出", "unit and bounds are given together")
         if self.unit is not None:
-            unit = self.get(self.unit.column)
-            if unit is None or unit.type not in ("integer", "text"):
-                raise wrong(
-                    f"单元列 {self.unit.column} 须为 integer 或 text 列", f"unit column {self.unit.column} must be an integer or text column"
-                )
-            if {"key", "aggregate"} & set(unit.uses):
-                raise wrong(
-                    f"单元列 {unit.name} 可识别个体，用途不能含 key 或 aggregate",
-                    f"unit column {unit.name} identifies; it is never a key nor aggregated",
-                )
-            if unit.domain is not None or unit.domain_from is not None:
-                raise wrong(
-                    f"单元列 {unit.name} 不能公开取值", f"unit column {unit.name} identifies; its values are not made public as a domain"
-                )
+            self._check_unit(self.unit)
         if self.updated_on < self.acquired_on:
             raise wrong("更新日期早于获取日期", "updated before acquired")
         return self
+
+    def _check_unit(self, owner: Unit) -> None:
+        unit = self.get(owner.column)
+        if (unit is None and owner.via is None) or (unit is not None and unit.type not in ("integer", "text")):
+            raise wrong(f"单元列 {owner.column} 须为 integer 或 text 列", f"unit column {owner.column} must be an integer or text column")
+        if unit is not None and {"key", "aggregate"} & set(unit.uses):
+            raise wrong(
+                f"单元列 {unit.name} 可识别个体，用途不能含 key 或 aggregate",
+                f"unit column {unit.name} identifies; it is never a key nor aggregated",
+            )
+        if unit is not None and (unit.domain is not None or unit.domain_from is not None):
+            raise wrong(f"单元列 {unit.name} 不能公开取值", f"unit column {unit.name} identifies; its values are not made public as a domain")
+        if owner.via is not None:
+            reference = self.get(owner.via.column)
+            if reference is None or reference.type not in ("integer", "text") or reference.out_of_range == "clamp" or reference is unit:
+                raise wrong(
+                    f"引用列 {owner.via.column} 须为另一 integer 或 text 列，且 out_of_range 须为 refuse",
+                    f"referring column {owner.via.column} must be another integer or text column whose out_of_range is refuse",
+                )
+            if owner.via.table.casefold() == self.name.casefold():
+                raise wrong("不能引用数据集自身", "a dataset does not find its unit in itself")
+
+    @property
+    def unit_column(self) -> Column | None:
+        """The column that holds the unit, declared or hidden; None of a public dataset."""
+        if self.unit is None:
+            return None
+        hidden = Column(name=self.unit.column, type=self.unit.type or "integer", title=self.unit.title, uses=("filter", "join", "distinct"))
+        return self.get(self.unit.column) or hidden
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns as the vault has them: a hidden unit column comes last."""
+        unit = self.unit_column
+        return self.columns if unit is None or unit in self.columns else (*self.columns, unit)
 
     @property
     def private(self) -> bool:
