@@ -1,7 +1,7 @@
 """May this be done? Every verdict with its reasons, a function of the facts alone.
 
-The rules are Cedar policies a regulator can read (`authority.cedar` over `schema.cedarschema`); this module only states the facts to them and
-collects what they say. Whatever cannot be evaluated is refused. A refusal lists every rule broken, with one exception: of a licence
+The rules are Cedar policies a regulator can read (`floor.cedar`, and `authority.cedar` on top of it, over `schema.cedarschema`); this module
+only states the facts to them and collects what they say. Whatever cannot be evaluated is refused. A refusal lists every rule broken, with one exception: of a licence
 that the requester does not hold it says nothing but that.
 """
 
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from policies.authority import Answer, Authority, Json, Rule, read_authority
-from policies.catalogue import Catalogue, Use
+from policies.catalogue import Catalogue, Column, Dataset, Use
 from policies.licence import Licence, LicenceState
 from policies.loss import Loss
 from policies.problem import Problem, declare
@@ -141,7 +141,7 @@ class BrokenRule:
 
     def problem(self) -> Problem:
         wanted = self.rule.kind.zh.fields() | self.rule.kind.en.fields()
-        return self.rule.kind(**{name: self.facts[name] for name in sorted(wanted)})
+        return self.rule.kind(**{name: self.facts.get(name, "—") for name in sorted(wanted)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +156,11 @@ class Decision:
         """The refusal as one problem, a part per broken rule. ValueError when nothing was refused."""
         if self.allowed:
             raise ValueError("nothing was refused")
-        return licence_refused(count=len(self.rules)).with_parts(tuple(rule.problem() for rule in self.rules))
+        return licence_refused(count=len(self.rules), policy=self.policy_digest).with_parts(tuple(rule.problem() for rule in self.rules))
 
 
 def rules() -> tuple[Rule, ...]:
-    """Every rule a decision can name, in the order of the policy text."""
+    """Every rule a decision can name under the policy that comes with this package, the floor first, in the order of the text."""
     return (*AUTHORITY.rules.values(), _UNDECIDED)
 
 
@@ -171,8 +171,7 @@ def decide_request(facts: RequestFacts, now: datetime, authority: Authority = AU
 
 def decide_plan(facts: PlanFacts, now: datetime, authority: Authority = AUTHORITY) -> Decision:
     """On everything: the request again (it may have lost its licence since), the price, and each dataset the plan reads."""
-    names = dict.fromkeys([read.dataset.casefold() for read in facts.reads] + [used.dataset.casefold() for used in facts.uses])
-    computes = [_compute(facts, name) for name in names]
+    computes = [_compute(facts, name) for name in _names(facts)]
     entities = [_requester(facts.request), _licence(facts.request), *(entity for _, entity in computes)]
     return _decide([_submit(facts.request, now), _spend(facts), *(question for question, _ in computes)], entities, authority)
 
@@ -228,9 +227,32 @@ def _submit(facts: RequestFacts, now: datetime) -> _Question:
 
 def _spend(facts: PlanFacts) -> _Question:
     # Cedar's integers have 64 bits; every cap is at most 10**18, so a price past the end is still over it
-    context = {"pico_rho": min(facts.price.pico_rho, INT64_MAX), "atto_delta": facts.price.atto_delta}
+    # the strictest rule of all tables wins: one table or column of a grade is enough
+    grades = sorted({grade for name in _names(facts) for grade in _grades(facts, name)})
+    context = {"pico_rho": min(facts.price.pico_rho, INT64_MAX), "atto_delta": facts.price.atto_delta, "grades": grades}
     price = {"price_rho": str(facts.price.rho), "price_delta": str(facts.price.delta)}
     return _question(facts.request, "spend", _ref("Licence", _licence_id(facts.request)), context, **price)
+
+
+def _names(facts: PlanFacts) -> list[str]:
+    """Every dataset the plan reads or uses, by casefolded name."""
+    return list(dict.fromkeys([read.dataset.casefold() for read in facts.reads] + [used.dataset.casefold() for used in facts.uses]))
+
+
+def _touched(facts: PlanFacts, name: str) -> tuple[Dataset | None, list[Column]]:
+    """A dataset by casefolded name, and those of its columns that the plan fetches or uses."""
+    names = {column.casefold() for read in facts.reads if read.dataset.casefold() == name for column in read.columns}
+    names |= {used.column.casefold() for used in facts.uses if used.dataset.casefold() == name}
+    snapshot = facts.catalogue.get(name)
+    if snapshot is None:
+        return None, []
+    return snapshot.dataset, [column for column in map(snapshot.dataset.get, sorted(names)) if column]
+
+
+def _grades(facts: PlanFacts, name: str) -> set[str]:
+    """Of the dataset and of its columns touched; each counts by itself."""
+    dataset, columns = _touched(facts, name)
+    return {dataset.grade, *(dataset.grade_of(column) for column in columns)} if dataset else set()
 
 
 def _compute(facts: PlanFacts, name: str) -> tuple[_Question, Json]:
@@ -240,8 +262,7 @@ def _compute(facts: PlanFacts, name: str) -> tuple[_Question, Json]:
     uses = {_use(used.column, used.use) for used in used}
     touched = {used.column.casefold() for used in used} | {column.casefold() for read in reads for column in read.columns}
     snapshot = facts.catalogue.get(name)
-    dataset = snapshot.dataset if snapshot else None
-    columns = [column for column in map(dataset.get, sorted(touched)) if column] if dataset else []
+    dataset, columns = _touched(facts, name)
     declared = {_use(column.name, use) for column in columns for use in column.uses}
     grant = facts.request.licence.grant_on(name) if facts.request.licence else None
     granted: set[str] = set()

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from importlib import resources
-
 import pytest
+
+from policies.authority import shipped
 
 
 @pytest.fixture
 def policy_text() -> str:
-    return resources.files("policies").joinpath("authority.cedar").read_text(encoding="utf-8")
+    """Floor and policy as one text, without a floor beneath it."""
+    return shipped("floor.cedar") + "\n" + shipped("authority.cedar")
 
 
 @pytest.fixture
 def schema_text() -> str:
-    return resources.files("policies").joinpath("schema.cedarschema").read_text(encoding="utf-8")
+    return shipped("schema.cedarschema")

@@ -11,7 +11,7 @@ import cedarpy
 import pytest
 
 from policies import decide
-from policies.authority import ANNOTATIONS, Authority, Json
+from policies.authority import ANNOTATIONS, Authority, Json, shipped
 from policies.decide import AUTHORITY
 from tests.unit.policies.worlds import NOW, World
 
@@ -43,8 +43,9 @@ def test_a_policy_that_does_not_validate_is_not_taken(policy: str, said: str, sc
         Authority(policy, schema_text)
 
 
-def test_the_file_is_laid_out_as_cedar_formats_it(policy_text: str) -> None:
-    assert cedarpy.format_policies(policy_text) == policy_text
+@pytest.mark.parametrize("name", ["floor.cedar", "authority.cedar"])
+def test_the_files_are_laid_out_as_cedar_formats_them(name: str) -> None:
+    assert cedarpy.format_policies(shipped(name)) == shipped(name)
 
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS)
@@ -98,10 +99,11 @@ def test_one_bad_question_does_not_carry_the_others() -> None:
     assert [answer.allowed for answer in AUTHORITY.ask([question, bad], entities)] == [True, False]
 
 
-def test_the_digest_names_policies_and_schema(policy_text: str, schema_text: str) -> None:
-    assert Authority(policy_text, schema_text).digest == AUTHORITY.digest
-    assert Authority(policy_text + "\n// c", schema_text).digest != AUTHORITY.digest
-    assert Authority(policy_text, schema_text + "\n// c").digest != AUTHORITY.digest
+def test_the_digest_names_floor_policies_and_schema() -> None:
+    above, schema, floor = shipped("authority.cedar"), shipped("schema.cedarschema"), shipped("floor.cedar")
+    assert Authority(above, schema, floor).digest == AUTHORITY.digest
+    changed = (above + "\n// c", schema, floor), (above, schema + "\n// c", floor), (above, schema, floor + "\n// c")
+    assert len({AUTHORITY.digest, *(Authority(*texts).digest for texts in changed)}) == 4
 
 
 def test_the_policies_are_found_from_anywhere(tmp_path: Path) -> None:
@@ -114,5 +116,6 @@ def test_the_policies_travel_in_the_wheel(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, capture_output=True, check=True)
     (wheel,) = tmp_path.glob("yunei-*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        for name in ("policies/authority.cedar", "policies/schema.cedarschema"):
+        for name in ("authority.cedar", "authority.toml", "floor.cedar", "floor.toml", "schema.cedarschema"):
+            name = f"policies/{name}"
             assert archive.read(name) == (ROOT / name).read_bytes()

@@ -19,7 +19,13 @@ from policies.problem import KINDS
 from tests.unit.policies.worlds import CAP, NOW, REQUEST_RULES, SPOIL, Person, Reading, Using, World, changed
 
 RULES = sorted(SPOIL)
-EXCLUSIVE = ({"licence_share_none", "licence_share_conditional"}, {"licence_dataset", "licence_column_use"})
+EXCLUSIVE = (
+    {"licence_share_none", "licence_share_conditional"},
+    {"licence_dataset", "licence_column_use"},
+    {"licence_important_grade", "licence_price"},
+    {"licence_important_grade", "licence_important_price"},
+    {"licence_dataset", "licence_important_price"},
+)
 SILENCING = {"licence_not_held", "licence_data_unregistered"}
 
 
@@ -147,8 +153,10 @@ def test_a_price_at_the_cap_is_allowed() -> None:
 
 @pytest.mark.parametrize("grade", GRADES)
 def test_the_strictest_grade_of_dataset_and_columns_counts(grade: str) -> None:
-    expected = {"core": {"licence_core_grade"}, "important": {"licence_important_grade"}}.get(grade, set())
-    by_dataset, by_column, unused = World(), World(), World()
+    expected = {"core": {"licence_core_grade"}, "important": {"licence_important_grade", "licence_important_price"}}.get(grade, set())
+    by_dataset, by_column, by_other, unused = World(), World(), World(), World()
+    by_other.cities = changed(by_other.cities, grade=grade)  # the strictest rule of all tables wins
+    assert broken(by_other) == expected
     by_dataset.visits = changed(by_dataset.visits, grade=grade)
     by_column.column("person", grade=grade)  # read for the unit, used for nothing else
     assert broken(by_dataset) == broken(by_column) == expected
@@ -167,6 +175,19 @@ def test_the_licence_may_carry_consent_and_a_second_approval() -> None:
     assert broken(world) == {"licence_important_grade"}
     world.grant(second_approval="晋数决〔2026〕8号")
     assert broken(world) == set()
+
+
+@pytest.mark.parametrize(
+    ("price", "allowed"), [(Loss(5_000_000_000, 10_000_000_000), True), (Loss(5_000_000_001), False), (Loss(1, 10**10 + 1), False)]
+)
+def test_important_data_has_a_tighter_cap(price: Loss, allowed: bool) -> None:
+    world = World(price=price)
+    world.column("fee", grade="important")
+    world.licence = changed(
+        world.licence, per_job=changed(world.licence.per_job, pico_rho=10**12, atto_delta=10**12), total={"rho": "2", "delta": "1e-5"}
+    )  # type: ignore[type-var]
+    world.grant(second_approval="晋数决〔2026〕8号")
+    assert broken(world) == (set() if allowed else {"licence_important_price"})
 
 
 def test_columns_granted_one_by_one() -> None:

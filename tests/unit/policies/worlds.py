@@ -173,6 +173,17 @@ def _only(uses: dict[str, tuple[str, ...]]) -> Callable[[World], None]:
     return lambda world: world.grant(columns=[{"name": name, "uses": list(given)} for name, given in uses.items()])
 
 
+def _important_at_full_price(world: World) -> None:
+    """Approved twice, yet at the price of any other data."""
+    world.visits = changed(world.visits, grade="important")
+    world.grant(second_approval="晋数决〔2026〕8号")
+
+
+def _important_at_a_low_price(world: World) -> None:
+    world.visits = changed(world.visits, grade="important")
+    world.price = Loss(5_000_000_000, 10_000_000_000)
+
+
 # rule → how to break it and nothing else
 SPOIL: dict[str, Callable[[World], None]] = {
     "licence_role": _person(role="builder"),
@@ -186,12 +197,13 @@ SPOIL: dict[str, Callable[[World], None]] = {
     "licence_scenario": _set(scenario="advertising"),
     "licence_job_kind": _set(job_kind="program"),
     "licence_price": _set(price=Loss(20_000_000_001, 0)),
+    "licence_important_price": _important_at_full_price,
     "licence_data_unregistered": _set(version=2),
     "licence_dataset": lambda world: world.grant(dataset="other"),
     "licence_column_use": _only({"CITY": ("filter",), "fee": ("aggregate",)}),
     "licence_catalogue_use": lambda world: setattr(world, "uses", (*world.uses, Using("visits", "person", "key"))),
     "licence_core_grade": lambda world: world.column("fee", grade="core"),
-    "licence_important_grade": lambda world: setattr(world, "visits", changed(world.visits, grade="important")),
+    "licence_important_grade": _important_at_a_low_price,
     "licence_share_none": _share("none"),
     "licence_share_conditional": _share("conditional"),
     "licence_dataset_frozen": _freeze("dataset:VISITS"),
