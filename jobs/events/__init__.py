@@ -23,6 +23,11 @@ from jobs.events.entry import commitment as commitment
 from jobs.events.entry import question_digest as question_digest
 from jobs.events.entry import read_entry as read_entry
 from jobs.events.entry import rfc3339 as rfc3339
+from jobs.events.fees import FeeLine as FeeLine
+from jobs.events.fees import FeePosted as FeePosted
+from jobs.events.fees import FeeShare as FeeShare
+from jobs.events.fees import PeriodClosed as PeriodClosed
+from jobs.events.fees import SettledShare as SettledShare
 from jobs.events.ledger import AccountOpened as AccountOpened
 from jobs.events.ledger import CapRaised as CapRaised
 from jobs.events.ledger import CapRaiseProposed as CapRaiseProposed
