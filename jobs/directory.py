@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 from sqlalchemy import Connection, Row, select
 
-from infra.tables import answers, api_keys, dataset_versions, datasets, documents, licences, principals
+from infra.tables import answers, dataset_versions, datasets, documents, licences, principals
 from jobs.documents import read_licence, read_snapshot
 from policies.catalogue import Catalogue, Snapshot, Title
 from policies.licence import Licence, LicenceState
 from policies.roles import PrincipalStatus, Role
-
-KEY_SCHEME = "yk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +23,6 @@ class Principal:
     title: Title
     status: PrincipalStatus
     registered_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """An API key without its secret."""
-
-    prefix: str
-    principal: str
-    status: str  # active, revoked
-    issued_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,44 +99,17 @@ def all_licences(connection: Connection, operator: str | None = None) -> list[Li
     return [_licence_record(row) for row in connection.execute(query)]
 
 
-def _principal(row: Row[tuple[object, ...]]) -> Principal:
+def principal_of(row: Row[tuple[object, ...]]) -> Principal:
     return Principal(row.id, row.role, Title(zh=row.title_zh, en=row.title_en), row.status, row.registered_at)
 
 
 def principal(connection: Connection, principal_id: str) -> Principal | None:
     row = connection.execute(select(principals).where(principals.c.id == principal_id)).one_or_none()
-    return None if row is None else _principal(row)
+    return None if row is None else principal_of(row)
 
 
 def all_principals(connection: Connection) -> list[Principal]:
-    return [_principal(row) for row in connection.execute(select(principals).order_by(principals.c.id))]
-
-
-def all_keys(connection: Connection) -> list[KeyRecord]:
-    query = select(api_keys).order_by(api_keys.c.prefix)
-    return [KeyRecord(row.prefix, row.principal, row.status, row.issued_at) for row in connection.execute(query)]
-
-
-def secret_digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def holder_of(connection: Connection, secret: str) -> Principal | None:
-    """Whose key this is, when the secret is right and the key not revoked; else None, whatever was wrong. The holder may be suspended:
-    look at `status`."""
-    scheme, _, rest = secret.partition("_")
-    prefix, separator, _ = rest.partition("_")
-    if scheme != KEY_SCHEME or not separator or not secret.isascii() or len(secret) > 200:
-        return None
-    query = (
-        select(principals, api_keys.c.secret_sha256)
-        .join(api_keys, api_keys.c.principal == principals.c.id)
-        .where(api_keys.c.prefix == prefix, api_keys.c.status == "active")
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None or not hmac.compare_digest(cast(str, row.secret_sha256), secret_digest(secret)):
-        return None
-    return _principal(row)
+    return [principal_of(row) for row in connection.execute(select(principals).order_by(principals.c.id))]
 
 
 def answer_to(connection: Connection, question: str) -> str | None:

@@ -35,8 +35,9 @@ from infra.prepared import Prepared, Writer
 from infra.settings import Settings
 from infra.tables import documents, entries, log_hashes, log_head, openings
 from infra.turns import Turns
-from jobs import directory
-from jobs.directory import KeyRecord, LicenceRecord, Principal
+from jobs import credentials, directory
+from jobs.credentials import KeyRecord
+from jobs.directory import LicenceRecord, Principal
 from jobs.events import Event, Recorded, canonical, commitment, read_entry, rfc3339
 from jobs.projections import project
 from jobs.sequencer import LogForked, Sequencer, tile_reader
@@ -328,12 +329,13 @@ class Register:
 
     def api_keys(self) -> list[KeyRecord]:
         with reading(self.engine) as connection:
-            return directory.all_keys(connection)
+            return credentials.keys(connection, self.clock())
 
     def holder_of(self, secret: str) -> Principal | None:
-        """Whose API key this is; None for anything but the right secret of a key not revoked."""
+        """Whose API key or session this is; None for anything but the right secret of one that is still good."""
         with reading(self.engine) as connection:
-            return directory.holder_of(connection, secret)
+            found = credentials.credential_of(connection, secret, self.clock())
+        return None if found is None else found.principal
 
     def answer_to(self, question: str) -> str | None:
         """The release that answered this question (see `events.question_digest`) first, or None."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ForeignKey,
     Integer,
@@ -39,6 +40,7 @@ api_keys = Table(
     Column("expires_at", Time, nullable=True),
     Column("certificate", Digest, nullable=True),  # SHA-256 of the one client certificate it may be used with
     Column("replaces", String(32), nullable=True),
+    Column("proposal", BigInteger, nullable=True, unique=True, index=True),  # the entry that proposed it: good for one key
 )
 
 subjects = Table(  # who signs in at the identity provider as whom

@@ -1,22 +1,18 @@
-"""People and their keys."""
+"""People: registered, appointed, suspended, resumed, closed."""
 
 from __future__ import annotations
 
-import base64
-
 from jobs import directory
-from jobs.directory import KEY_SCHEME, Principal, secret_digest
-from jobs.events import (
-    KeyIssued,
-    KeyRevoked,
-    PrincipalRegistered,
-    PrincipalResumed,
-    PrincipalSuspended,
-)
+from jobs.acts.two import second_person
+from jobs.directory import Principal
+from jobs.events import AppointmentProposed, PrincipalClosed, PrincipalRegistered, PrincipalResumed, PrincipalSuspended
 from jobs.register import Act, Register
 from policies.catalogue import Title
 from policies.problem import declare
-from policies.roles import Role
+from policies.roles import APPOINTED, APPOINTMENTS, Role
+from policies.roles import Act as Doing
+
+SYSTEM = "system"  # whoever runs the server's own command line: the owner of the machine
 
 PRINCIPAL_EXISTS = declare(
     "auth_principal_exists",
@@ -40,63 +36,103 @@ PRINCIPAL_ROLE = declare(
     en=("Wrong role", "Principal {principal} is {role}; this needs {needed}.", "Name a principal in that role; each has one."),
 )
 
-KEY_UNKNOWN = declare(
-    "auth_key_unknown",
-    zh=("没有可撤销的密钥", "没有前缀为 {prefix} 的有效密钥。", "请核对前缀：即密钥中间一段。"),
-    en=("No such key", "There is no active key with prefix {prefix}.", "Check the prefix: the middle part of the key."),
+OWN_ACT = declare(
+    "auth_own_act",
+    zh=("不得办理涉及本人的事项", "{act} 不得由 {principal} 本人办理。", "请由另一位有此权限的人员办理。"),
+    en=("Not in one's own affairs", "{principal} may not do {act} for or to itself.", "Have another person with that right do it."),
+)
+
+APPOINTED_BY_TWO = declare(
+    "auth_appointed_by_two",
+    zh=(
+        "任命须两人办理",
+        "{principal} 的角色是 {role}，{act} 须由管理员提出、监管员确认。",
+        "请提出任命（POST /v1/appointments 或 yunei appointment propose），再由监管员确认。",
+    ),
+    en=(
+        "An appointment takes two people",
+        "{principal} is {role}: {act} is proposed by an administrator and confirmed by a supervisor.",
+        "Propose it (POST /v1/appointments, or yunei appointment propose) and have a supervisor confirm it.",
+    ),
 )
 
 
-def register_principal(register: Register, principal: str, *, role: Role, title: Title, by: str = "system") -> None:
+def register_principal(register: Register, principal: str, *, role: Role, title: Title, by: str = SYSTEM) -> None:
+    """APPOINTED_BY_TWO for a role that decides about others, unless the machine's owner does it."""
     with register.transaction() as act:
-        _register_principal(act, principal, role, title, by)
+        alone(by, principal, role, "principal_register")
+        enter(act, principal, role, title, by)
 
 
-def _register_principal(act: Act, principal: str, role: Role, title: Title, by: str) -> None:
-    if principal == "system" or directory.principal(act.connection, principal) is not None:
+def enter(act: Act, principal: str, role: Role, title: Title, by: str, proposal: int | None = None) -> None:
+    """Append the registration of somebody new."""
+    if principal == SYSTEM or directory.principal(act.connection, principal) is not None:
         raise PRINCIPAL_EXISTS(principal=principal)
-    act.append(PrincipalRegistered(by=by, principal=principal, role=role, title=title))
+    act.append(PrincipalRegistered(by=by, principal=principal, role=role, title=title, proposal=proposal))
 
 
-def suspend_principal(register: Register, principal: str, *, reason: str, by: str = "system") -> None:
+def suspend_principal(register: Register, principal: str, *, reason: str, by: str = SYSTEM) -> None:
+    """From this transaction on the principal may do nothing, with whatever key, token or session."""
     with register.transaction() as act:
+        other(by, principal, "principal_suspend")
         known(act, principal, "active")
         act.append(PrincipalSuspended(by=by, principal=principal, reason=reason))
 
 
-def resume_principal(register: Register, principal: str, *, reason: str, by: str = "system") -> None:
+def resume_principal(register: Register, principal: str, *, reason: str, by: str = SYSTEM) -> None:
     with register.transaction() as act:
+        other(by, principal, "principal_resume")
         known(act, principal, "suspended")
         act.append(PrincipalResumed(by=by, principal=principal, reason=reason))
 
 
-def known(act: Act, principal: str, status: str) -> Principal:
+def close_principal(register: Register, principal: str, *, reason: str, by: str = SYSTEM) -> None:
+    """For good: nothing of it opens anything, and its id is not given out again."""
+    with register.transaction() as act:
+        other(by, principal, "principal_close")
+        known(act, principal, "active", "suspended")
+        act.append(PrincipalClosed(by=by, principal=principal, reason=reason))
+
+
+def known(act: Act, principal: str, *statuses: str) -> Principal:
     found = directory.principal(act.connection, principal)
-    if found is None or found.status != status:
+    if found is None or found.status not in statuses:
         raise PRINCIPAL_UNKNOWN(principal=principal)
     return found
 
 
-def issue_key(register: Register, principal: str, role: Role | None = None, *, title: Title | None = None, by: str = "system") -> str:
-    """A new API key, shown this once: `yk_<prefix>_<secret>`, 160 random bits; the register keeps its SHA-256. With `role`, a principal that
-    is not registered yet is registered with it; one that is must have it."""
-    prefix, random = (base64.b32encode(register.random(size)).decode().lower() for size in (5, 20))
-    secret = f"{KEY_SCHEME}_{prefix}_{random}"
-    with register.transaction() as act:
-        if role is not None and directory.principal(act.connection, principal) is None:
-            _register_principal(act, principal, role, title or Title(zh=principal, en=principal), by)
-        holder = known(act, principal, "active")
-        if role is not None and holder.role != role:
-            raise PRINCIPAL_ROLE(principal=principal, role=holder.role, needed=role)
-        act.append(KeyIssued(by=by, principal=principal, prefix=prefix, secret_sha256=secret_digest(secret)))
-    return secret
+def other(by: str, principal: str, act: Doing) -> None:
+    """Nobody decides in their own affairs."""
+    if by == principal:
+        raise OWN_ACT(principal=principal, act=act)
 
 
-def revoke_key(register: Register, prefix: str, *, reason: str, by: str = "system") -> None:
-    """From this transaction on the key opens nothing. `prefix` may also be the whole key."""
-    if prefix.startswith(f"{KEY_SCHEME}_"):
-        prefix = prefix.split("_")[1]
-    with register.transaction() as act:
-        if not any(key.prefix == prefix and key.status == "active" for key in directory.all_keys(act.connection)):
-            raise KEY_UNKNOWN(prefix=prefix)
-        act.append(KeyRevoked(by=by, prefix=prefix, reason=reason))
+def alone(by: str, principal: str, role: Role, act: Doing) -> None:
+    """What one person may do without a second: everything for operators and builders, nothing of APPOINTMENTS for other roles."""
+    if by != SYSTEM and act in APPOINTMENTS and role in APPOINTED:
+        raise APPOINTED_BY_TWO(principal=principal, role=role, act=act)
+
+
+def propose(act: Act, appointment: AppointmentProposed) -> int:
+    """The first of two people. What could never be done is refused now: PRINCIPAL_EXISTS, PRINCIPAL_UNKNOWN, OWN_ACT."""
+    other(appointment.by, appointment.principal, appointment.act)
+    if appointment.act == "principal_register":
+        if appointment.principal == SYSTEM or directory.principal(act.connection, appointment.principal) is not None:
+            raise PRINCIPAL_EXISTS(principal=appointment.principal)
+    else:
+        known(act, appointment.principal, "active")
+    return act.append(appointment)
+
+
+def proposed(register: Register, act: Act, proposal: int, by: str) -> AppointmentProposed:
+    """What another registered, active person proposed; SECOND_PERSON when the entry is none of that kind, or one's own; OWN_ACT when it is
+    about the one who confirms."""
+    first = register.event(proposal).event if 0 <= proposal < act.size else None
+    same = (
+        first.model_copy(update={"by": by})
+        if isinstance(first, AppointmentProposed)
+        else AppointmentProposed(by=by, act="principal_register", principal=by)
+    )
+    second_person(register, act, same, proposal)
+    other(by, same.principal, "appointment_confirm")
+    return same

@@ -16,6 +16,8 @@ def upgrade() -> None:
     op.add_column("api_keys", sa.Column("expires_at", sa.String(length=27), nullable=True))
     op.add_column("api_keys", sa.Column("certificate", sa.String(length=64), nullable=True))
     op.add_column("api_keys", sa.Column("replaces", sa.String(length=32), nullable=True))
+    op.add_column("api_keys", sa.Column("proposal", sa.BigInteger(), nullable=True))
+    op.create_index(op.f("ix_api_keys_proposal"), "api_keys", ["proposal"], unique=True)
     op.create_table(
         "subjects",
         sa.Column("digest", sa.String(length=64), nullable=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tracemalloc
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,8 @@ def fill(register: Register) -> None:
         run(register, job, Loss(1_000_000, 10))
     submit(register, "d", Loss(500))
     stage(register, "e", Loss(700))
+    acts.link_subject(register, "op-1", "https://id.example", "cd" * 32)
+    acts.open_session(register, "op-1", "browser", lifetime=timedelta(hours=8))
     with register.transaction() as act:
         for number in range(600 - act.size):
             act.append(PrincipalRegistered(by="system", principal=f"p{number}", role="builder", title=title("p")))

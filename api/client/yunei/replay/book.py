@@ -120,6 +120,9 @@ class Book:
     products: set[str] = field(default_factory=set)  # SHA-256 of everything published or delivered
     origins: dict[str, tuple[str, str, Charge]] = field(default_factory=dict)  # release → operator, licence, what paid for it
     freezes: dict[str, str] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)  # principal by key
+    subjects: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)  # in force: freeze → what it stops
     policies: list[str] = field(default_factory=list)  # documents, in the order they came into force
     programs: dict[str, Program] = field(default_factory=dict)
