@@ -114,6 +114,7 @@ class Book:
     jobs: dict[str, str] = field(default_factory=dict)
     licences: dict[str, str] = field(default_factory=dict)
     people: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)  # by principal
     keys: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)  # newest version by case-folded name
     releases: dict[str, str] = field(default_factory=dict)  # release → SHA-256 of its table
