@@ -17,12 +17,14 @@ Values = Mapping[str, Any]
 
 
 class Prepared:
-    """`names`: the columns an INSERT or UPDATE sets from values; bound parameters of the statement are named by themselves."""
+    """`names`: the columns an INSERT or UPDATE sets from values; bound parameters of the statement are named by themselves. Plain values in
+    the statement stay what they are."""
 
     def __init__(self, statement: Statement, names: Sequence[str] | None = None) -> None:
         self._statement = statement
         self._names = None if names is None else list(names)
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+        self._constants: dict[str, Any] = {}
 
     def on(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
         """The SQL, and for a driver that wants positions the order of the values."""
@@ -30,8 +32,14 @@ class Prepared:
         if found is None:
             assert isinstance(self._statement, Executable)
             compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)
+            self._constants |= {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
             found = self._compiled[dialect.name] = (str(compiled), tuple(compiled.positiontup) if compiled.positional else None)
         return found
+
+    def values(self, order: tuple[str, ...] | None, given: Values) -> Any:
+        """What the driver is handed for the SQL that `on` gave."""
+        whole = {**self._constants, **given} if self._constants else given
+        return whole if order is None else [whole[name] for name in order]
 
 
 class Writer:
@@ -46,7 +54,7 @@ class Writer:
         """How many rows it changed."""
         sql, order = statement.on(self._dialect)
         try:
-            self._cursor.execute(sql, values if order is None else [values[name] for name in order])
+            self._cursor.execute(sql, statement.values(order, values))
         except Exception as error:
             self._raise(sql, error)
         return int(self._cursor.rowcount)
@@ -57,7 +65,7 @@ class Writer:
             return self.run(statement, rows[0])
         sql, order = statement.on(self._dialect)
         try:
-            self._cursor.executemany(sql, rows if order is None else [[row[name] for name in order] for row in rows])
+            self._cursor.executemany(sql, [statement.values(order, row) for row in rows])
         except Exception as error:
             self._raise(sql, error)
         return int(self._cursor.rowcount)
@@ -66,7 +74,7 @@ class Writer:
         """All rows of a query."""
         sql, order = statement.on(self._dialect)
         try:
-            self._cursor.execute(sql, values if order is None else [values[name] for name in order])
+            self._cursor.execute(sql, statement.values(order, values))
             return list(self._cursor.fetchall())
         except Exception as error:
             self._raise(sql, error)

@@ -20,7 +20,7 @@ from policies.loss import Loss
 from policies.problem import LANGUAGES, Problem
 from policies.quota import Pace, Quota
 from tests.small_register import ACCOUNTS, Ticking, a_licence, a_register, a_snapshot, submit
-from yunei.problem import Problem as ClientProblem
+from yunei.problem import NotVerified
 from yunei.replay import Book
 
 LOSS = Loss(1_000, 10)
@@ -175,9 +175,8 @@ def test_the_auditors_own_rules_find_a_charge_past_a_window(register: Register) 
         "accounts": list(ACCOUNTS), "cost": {"pico_rho": "1000", "atto_delta": "10"},
     }  # fmt: skip
     body = json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
-    with pytest.raises(ClientProblem) as caught:
+    with pytest.raises(NotVerified, match="verify_replay") as caught:
         book.apply(register.size, body)
-    assert caught.value.code == "verify_replay"
     assert "licence:L-1 is over its day's pace" in str(caught.value)
 
 
