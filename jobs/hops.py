@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from infra.database import reading
 from infra.settings import Settings
 from infra.tables import answers, jobs, releases
-from jobs import directory, ledger
+from jobs import directory, fees, ledger
 from jobs import events as ev
 from jobs.office import JOB_OUTDATED, SYSTEM, GivenUp, Office
 from jobs.order import Admitted, Asker, Order
@@ -27,9 +29,10 @@ from policies.problem import Problem
 from sandbox.finish.finish import Released
 from sandbox.finish.formats import FORMATS, Format, encode
 from sandbox.plan.compile import compile_job
-from sandbox.plan.model import Plan, Scan
-from sandbox.raw.run import check_snapshots, exact_totals
+from sandbox.plan.model import Part, Plan, Scan
+from sandbox.raw.run import check_snapshots, exact_totals, public_tables
 from sandbox.raw.totals import ExactTotals
+from sandbox.steps import Compute, at_once, released
 
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -55,7 +58,8 @@ def log_refusal(office: Office, by: Asker, problem: Problem) -> None:
 def may_ask(office: Office, order: Order) -> None:
     """Raise the refusal of the request as such."""
     with reading(office.register.engine) as connection:
-        _require(decide_request(_facts(connection, order), office.clock()))
+        now = office.clock()
+        _require(decide_request(_facts(connection, order, now), now))
 
 
 def may_compute(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> str:
@@ -72,17 +76,18 @@ def _require(decision: Decision) -> None:
 
 
 def _decided(connection: Connection, office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Decision:
-    facts = PlanFacts(_facts(connection, order), catalogue, reads=plan.scans, uses=plan.uses, price=plan.loss)
-    return decide_plan(facts, office.clock())
+    now = office.clock()
+    facts = PlanFacts(_facts(connection, order, now), catalogue, reads=plan.scans, uses=plan.uses, price=plan.loss)
+    return decide_plan(facts, now)
 
 
-def _facts(connection: Connection, order: Order) -> RequestFacts:
-    """Requester and licence as they are now."""
+def _facts(connection: Connection, order: Order, now: datetime) -> RequestFacts:
+    """Requester and licence as they are now, by the register and by the clock."""
     held = directory.licence(connection, order.licence)
     return RequestFacts(
         principal=directory.principal(connection, order.by.id) or order.by,
         licence=held.licence if held else None,
-        licence_state=held.state if held else None,
+        licence_state=held.state_at(now) if held else None,
         scenario=order.scenario,
         licence_id=order.licence,
     )
@@ -138,11 +143,16 @@ def accounts_of(plan: Plan, order: Order) -> tuple[str, ...]:
 def slot_of(settings: Settings, plan: Plan, catalogue: Catalogue) -> int:
     """The index of the job's public slot, from declared sizes and the plan: nothing here was learnt from rows."""
     rows = sum(catalogue[scan.dataset].dataset.approximate_rows for scan in plan.scans)
+    drawn = sum(len(part.draws) * min(_keys_of(part, rows), rows) for part in plan.parts)
+    return choose(settings.slots_ms, estimate_ms(approximate_rows=rows, drawn=drawn, cores=settings.workers))
+
+
+def _keys_of(part: Part, rows: int) -> int:
+    """How many keys are answered, as far as public facts say."""
     keys = 1
-    for key in plan.keys:
-        keys *= len(key.domain) if key.domain is not None else max(1, rows // max(1, plan.expected_rows))
-    estimated = estimate_ms(approximate_rows=rows, draws=len(plan.draws), keys=min(keys, rows), cores=settings.workers)
-    return choose(settings.slots_ms, estimated)
+    for key in part.keys:
+        keys *= len(key.domain) if key.domain is not None else max(1, rows // max(1, part.expected_rows))
+    return keys
 
 
 def reserve(office: Office, order: Order, plan: Plan, catalogue: Catalogue, policy: str) -> Admitted:
@@ -215,11 +225,21 @@ def _refuse_admitted(act: Act, job: str, charge: str, problem: Problem) -> None:
     act.append(ev.JobRefused(by=SYSTEM, job=job, codes=(problem.code, *parts), charge=charge))
 
 
-def totals(office: Office, job: Admitted) -> ExactTotals:
-    """Exact totals of all shards. The seed that chooses each unit's groups is secret and the job's own, so a second run gives the same."""
+def totals(office: Office, job: Admitted) -> dict[int, ExactTotals]:
+    """Exact totals, over all shards, of every part that waits for nothing drawn."""
+    return at_once(job.plan, computing(office, job))
+
+
+def computing(office: Office, job: Admitted) -> Compute:
+    """Computes exact totals of a part over all shards. The seed that chooses each unit's groups is secret and the job's own, so a second run
+    gives the same."""
     seed = int.from_bytes(office.key_ring.derive("groups", job.id.encode())[:8], "big")
-    with office.crew.reading:
-        return exact_totals(job.plan, office.vault, office.workers, seed)
+
+    def compute(part: Part, read: Mapping[str, pa.Table]) -> ExactTotals:
+        with office.crew.reading:
+            return exact_totals(part, office.vault, office.workers, seed, read)
+
+    return compute
 
 
 @contextmanager
@@ -252,6 +272,11 @@ def spend(office: Office, job: Admitted) -> None:
             ledger.spend(act, job.charge, by=SYSTEM)
 
 
+def drawn(office: Office, job: Admitted, ready: Mapping[int, ExactTotals]) -> Released:
+    """Draw part by part; a later part is computed over what earlier ones released. Nothing drawn is kept until the answer is staged."""
+    return released(job.plan, ready, computing(office, job), public_tables(job.plan, office.vault))
+
+
 def stage(office: Office, job: Admitted, answer: Released) -> Staged:
     """Fix the answer in every format, with the record of what it is."""
     release = f"rel-{job.id.removeprefix('job-')}"
@@ -273,7 +298,7 @@ def stage(office: Office, job: Admitted, answer: Released) -> Staged:
         "columns": columns,
         "rows": answer.table.num_rows,
         "thresholded": not job.plan.public_keys,
-        "bounds": {"groups_per_unit": job.plan.groups_per_unit, "rows_per_group": job.plan.rows_per_group},
+        "bounds": {name: max(getattr(part, name) for part in job.plan.parts) for name in ("groups_per_unit", "rows_per_group")},
         "pico_rho": str(job.plan.loss.pico_rho),
         "atto_delta": str(job.plan.loss.atto_delta),
         "delta": job.plan.delta,
@@ -331,6 +356,7 @@ def _publish(office: Office, act: Act, job: Admitted, staged: Staged) -> None:
             visible_at=ev.rfc3339(job.slots.visible_at(max(parse_time(act.at), office.clock()))),
         )
     )
+    fees.post(act, staged.record["release"])
 
 
 def _end(office: Office, job: Admitted) -> None:
@@ -386,6 +412,7 @@ def cancel(office: Office, job_id: str, by: str) -> None:
 
 
 def deliver(office: Office, release: str, recipient: str, form: Format, sha256: str) -> None:
-    """A builder takes the table: in the log before the first byte leaves."""
+    """A builder takes the table: in the log, with its fee, before the first byte leaves."""
     with office.register.transaction() as act:
-        act.append(ev.ProductDelivered(by=recipient, release=release, recipient=recipient, format=form, sha256=sha256))
+        entry = act.append(ev.ProductDelivered(by=recipient, release=release, recipient=recipient, format=form, sha256=sha256))
+        fees.post(act, release, delivery=entry)

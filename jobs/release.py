@@ -17,9 +17,7 @@ from jobs.order import Admitted, Order
 from jobs.queue import LeaseLost, Stopping
 from policies.problem import Problem
 from sandbox.finish.finish import check as check_finish
-from sandbox.finish.finish import finish
 from sandbox.noise.chain import check as check_price
-from sandbox.noise.draw import draw
 from sandbox.plan.compile import compile_job
 
 log = structlog.get_logger("yunei.release")
@@ -51,9 +49,9 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted | None =
         hops.begin_reading(office, job)  # 7: from here on giving up costs the budget
         with hops.constant_failure(office, job):
             totals = hops.totals(office, job)  # 7, 8: shards on workers, partials added exactly
-        hops.spend(office, job)  # 9: at a public instant
+        hops.spend(office, job)  # 9: at a public instant, before the first draw
         with hops.constant_failure(office, job):
-            answer = finish(job.plan, draw(job.plan, totals))  # 9: one draw; from here on only noisy rows
+            answer = hops.drawn(office, job, totals)  # 9: part by part, one draw each; then only noisy rows
             staged = hops.stage(office, job, answer)  # 10: fixed for ever
     hops.publish(office, job, staged)  # 11, 11b: licence asked again, log, projections and metering in one transaction; visible at the slot
 

@@ -87,13 +87,13 @@ class Slots:
         return self._first(100, ready)
 
 
-def estimate_ms(*, approximate_rows: int, draws: int, keys: int, cores: int) -> float:
-    """Run time a job should not exceed, from the catalogue's declared sizes alone: rows scanned, keys answered, totals noised per key.
+def estimate_ms(*, approximate_rows: int, drawn: int, cores: int) -> float:
+    """Run time a job should not exceed, from the catalogue's declared sizes alone: rows scanned, and numbers noised (totals times keys).
 
-    >>> estimate_ms(approximate_rows=400_000, draws=2, keys=5, cores=2) < 150
+    >>> estimate_ms(approximate_rows=400_000, drawn=10, cores=2) < 150
     True
     """
-    return FIXED_MS + approximate_rows * MS_PER_ROW / max(1, cores) + draws * keys * MS_PER_DRAW
+    return FIXED_MS + approximate_rows * MS_PER_ROW / max(1, cores) + drawn * MS_PER_DRAW
 
 
 def choose(ladder_ms: tuple[int, ...], estimated_ms: float) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,18 +22,21 @@ from pydantic import ConfigDict, Field, ValidationError
 from policies.catalogue import Catalogue, Dataset, Model, Snapshot
 from policies.problem import Problem, declare
 from policies.reasons import explained, reasons_of
-from sandbox.finish.finish import Released, finish
+from sandbox.finish.finish import Released, view_tables
 from sandbox.finish.finish import check as check_finish
 from sandbox.noise.chain import check as check_price
-from sandbox.noise.draw import draw
+from sandbox.noise.draw import unnoised
+from sandbox.noisy import NoisyTable
 from sandbox.plan.ask import Ask
 from sandbox.plan.compile import compile_job
-from sandbox.plan.model import Plan
+from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.faults import Faults
 from sandbox.raw.ingest import publish_keys, resolve_domains
 from sandbox.raw.rules import Rules, Tally
 from sandbox.raw.run import check_plan, totals_of_tables
 from sandbox.raw.sources import SUFFIXES, open_sources
+from sandbox.raw.totals import ExactTotals
+from sandbox.steps import Compute, at_once, released
 
 LINE_INVALID = declare(
     "request_line_invalid",
@@ -113,27 +116,41 @@ class Desk:
             said = {"status": "refused", "code": problem.code, "message": str(problem), "problem": problem.as_data()}
         return {"id": name, **said, "seconds": round(time.perf_counter() - started, 6)}
 
-    def _totals(self, plan: Plan, seed: int) -> pa.Table:
-        return totals_of_tables(plan, self._scanned(plan), seed).table
+    def _scanned(self, scans: Sequence[Scan]) -> dict[str, pa.Table]:
+        return {scan.alias: self.tables[self.catalogue[scan.dataset].dataset.name].select(list(scan.columns)) for scan in scans}
 
-    def _scanned(self, plan: Plan) -> dict[str, pa.Table]:
-        return {scan.alias: self.tables[self.catalogue[scan.dataset].dataset.name].select(list(scan.columns)) for scan in plan.scans}
+    def _computed(self, seed: int) -> Compute:
+        return lambda part, read: totals_of_tables(part, {**self._scanned(part.scans), **read}, seed)
 
     def _noised(self, plan: Plan, seed: int) -> dict[str, Any]:
-        return shown(finish(plan, draw(plan, totals_of_tables(plan, self._scanned(plan), seed))))
+        compute = self._computed(seed)
+        return shown(released(plan, at_once(plan, compute), compute, self._scanned(plan.tables)))
 
     def _exact(self, plan: Plan, seed: int) -> dict[str, Any]:
-        table = self._totals(plan, seed)
-        sensitivities = [
-            {"name": total.name, "kind": total.kind, "cap": total.cap, "decimals": total.decimals, "centre": total.centre}
-            for total in plan.totals
-        ]
-        return {
-            "columns": table.column_names,
-            "rows": [[plain(value) for value in row.values()] for row in table.to_pylist()],
-            "groups_per_unit": plan.groups_per_unit,
-            "totals": sensitivities,
-        }
+        """Of a plan with one part, its totals; of several, those of each in turn."""
+        parts = [_exactly(part, totals.table) for part, totals in zip(plan.parts, self._in_turn(plan, seed), strict=True)]
+        return parts[0] if len(parts) == 1 else {"parts": parts}
+
+    def _in_turn(self, plan: Plan, seed: int) -> Iterator[ExactTotals]:
+        """Each part's exact totals; a part that reads what earlier ones release reads it finished from their exact totals."""
+        compute, public, so_far = self._computed(seed), self._scanned(plan.tables), list[NoisyTable]()
+        for part in plan.parts:
+            views = view_tables(plan, so_far, public) if part.reads else {}
+            totals = compute(part, {name: views[name] for name in part.reads})
+            so_far.append(unnoised(part, totals))
+            yield totals
+
+
+def _exactly(part: Part, table: pa.Table) -> dict[str, Any]:
+    sensitivities = [
+        {"name": total.name, "kind": total.kind, "cap": total.cap, "decimals": total.decimals, "centre": total.centre} for total in part.totals
+    ]
+    return {
+        "columns": table.column_names,
+        "rows": [[plain(value) for value in row.values()] for row in table.to_pylist()],
+        "groups_per_unit": part.groups_per_unit,
+        "totals": sensitivities,
+    }
 
 
 def read_table(dataset: Dataset, path: Path, encoding: str) -> pa.Table:

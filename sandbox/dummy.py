@@ -7,7 +7,7 @@ few values, some more often than others, so that an answer has something to show
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -16,11 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from policies.catalogue import Catalogue, Column, Dataset
-from sandbox.finish.finish import Released, finish
-from sandbox.noise.draw import draw
-from sandbox.plan.model import Plan, Scan
+from sandbox.finish.finish import Released
+from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.rules import stored_type
 from sandbox.raw.run import totals_of_tables
+from sandbox.raw.totals import ExactTotals
+from sandbox.steps import at_once, released
 
 ROWS = 2_000
 MOST_ROWS = 200_000
@@ -40,14 +41,19 @@ def dummy_tables(plan: Plan, catalogue: Catalogue, *, rows: int | None = None, s
     of their columns' domains. The same plan, catalogue, size and seed give the same rows.
     """
     if rows is None:
-        threshold = plan.draws[0].threshold or 0
+        threshold = max(part.draws[0].threshold or 0 for part in plan.parts)
         rows = min(MOST_ROWS, max(ROWS, 10 * FEW * threshold))
     return {scan.alias: _table(plan, scan, catalogue, rows, seed) for scan in plan.scans}
 
 
 def dummy_answer(plan: Plan, catalogue: Catalogue, *, seed: int = 0) -> Released:
     """What the job would look like: the same shard query, the same noise and the same last query, over invented rows."""
-    return finish(plan, draw(plan, totals_of_tables(plan, dummy_tables(plan, catalogue, seed=seed), seed)))
+    tables = dummy_tables(plan, catalogue, seed=seed)
+
+    def compute(part: Part, read: Mapping[str, pa.Table]) -> ExactTotals:
+        return totals_of_tables(part, {**{scan.alias: tables[scan.alias] for scan in part.scans}, **read}, seed)
+
+    return released(plan, at_once(plan, compute), compute, {scan.alias: tables[scan.alias] for scan in plan.tables})
 
 
 def _table(plan: Plan, scan: Scan, catalogue: Catalogue, rows: int, seed: int) -> pa.Table:

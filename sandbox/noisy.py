@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from sandbox.plan.model import Plan
+from sandbox.plan.model import Part
 
 
 @dataclass(frozen=True, slots=True)
 class NoisyTable:
-    """Keys `k*` and noisy totals `t*` (int64), in the plan's order. Already paid for, so it may be printed, logged and sent.
+    """Keys `k*` and noisy totals `t*` (int64) of one part, in its order. Already paid for, so it may be printed, logged and sent.
 
     With public keys the rows are the product of the keys' domains in catalogue order, the last key fastest; with private keys they are
     the released keys in ascending order, NULL last. Neither order carries anything the keys themselves do not.
@@ -20,7 +20,7 @@ class NoisyTable:
     table: pa.Table
 
     @classmethod
-    def of(cls, plan: Plan, keys: pa.Table, totals: dict[str, list[int]]) -> NoisyTable:
-        columns = {key.name: keys.column(key.name) for key in plan.keys}
-        columns |= {total.name: pa.array(totals[total.name], pa.int64()) for total in plan.totals}
+    def of(cls, part: Part, keys: pa.Table, totals: dict[str, list[int]]) -> NoisyTable:
+        columns = {key.name: keys.column(key.name) for key in part.keys}
+        columns |= {total.name: pa.array(totals[total.name], pa.int64()) for total in part.totals}
         return cls(pa.table(columns))

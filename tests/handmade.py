@@ -1,4 +1,4 @@
-"""Plans made by hand, so that a test of noise does not depend on the compiler, and the exact totals to go with them."""
+"""Parts of plans made by hand, so that a test of noise does not depend on the compiler, and the exact totals to go with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fractions import Fraction
 import pyarrow as pa
 
 from policies.loss import ATTO, PICO, Loss
-from sandbox.plan.model import Draw, Key, Output, Plan, Scan, Total
+from sandbox.plan.model import Draw, Key, Output, Part, Plan, Scan, Total
 
 REGION = Key("k0", "text", ("北", "南", "east"))
 YEAR = Key("k1", "integer", (2020, 2021))
@@ -65,22 +65,30 @@ def thresholded(total: Total, groups: int, pico_rho: int, delta: float) -> Draw:
     return Draw(total.name, scale, Loss(pico_rho, math.ceil(Fraction(delta) * (1 + Fraction(1, 10**6)) * ATTO)), threshold)
 
 
-def plan_of(keys: Sequence[Key], totals: Sequence[Total], draws: Sequence[Draw], groups: int = 1, **changes: object) -> Plan:
-    names = [key.name for key in keys] + [total.name for total in totals]
-    outputs = [Output(key.name, "key", "", None, None, None) for key in keys]
-    outputs += [Output(total.name, "value", "discrete Gaussian", 1.0, float(total.low), float(total.high)) for total in totals]
-    widths = ", ".join(f"1.96::DOUBLE * {draw.scale!r}::DOUBLE" for total in totals for draw in draws if draw.total == total.name)
-    plan = Plan(
-        query="SELECT …",
+def part_of(keys: Sequence[Key], totals: Sequence[Total], draws: Sequence[Draw], groups: int = 1, **changes: object) -> Part:
+    part = Part(
         space="person",
         scans=(Scan("visits", 1, "0" * 64, True, "v", ("person_id", "region")),),
         keys=tuple(keys),
         totals=tuple(totals),
         draws=tuple(draws),
-        outputs=tuple(outputs),
         groups_per_unit=groups,
         rows_per_group=1,
-        shard_sql="SELECT " + ", ".join(names),
+        shard_sql="SELECT " + ", ".join([key.name for key in keys] + [total.name for total in totals]),
+    )
+    return dataclasses.replace(part, **changes)  # type: ignore[arg-type]  # fields of Part by name
+
+
+def whole(part: Part, **changes: object) -> Plan:
+    """The plan that has this part alone, and answers its keys and totals."""
+    names = [key.name for key in part.keys] + [total.name for total in part.totals]
+    outputs = [Output(key.name, "key", "", None, None, None) for key in part.keys]
+    outputs += [Output(total.name, "value", "discrete Gaussian", 1.0, float(total.low), float(total.high)) for total in part.totals]
+    widths = ", ".join(f"1.96::DOUBLE * {draw.scale!r}::DOUBLE" for total in part.totals for draw in part.draws if draw.total == total.name)
+    plan = Plan(
+        query="SELECT …",
+        parts=(part,),
+        outputs=tuple(outputs),
         finish_sql=f"SELECT {', '.join(names)}, {widths} FROM noisy",
         uses=(),
         delta="1e-8",
@@ -88,25 +96,25 @@ def plan_of(keys: Sequence[Key], totals: Sequence[Total], draws: Sequence[Draw],
     return dataclasses.replace(plan, **changes)  # type: ignore[arg-type]  # fields of Plan by name
 
 
-def public_plan(groups: int = 2, pico_rho: int = PICO // 100) -> Plan:
+def public_part(groups: int = 2, pico_rho: int = PICO // 100) -> Part:
     """Two public keys, persons and fees."""
-    return plan_of((REGION, YEAR), (PERSONS, FEES), (gaussian(PERSONS, groups, pico_rho), gaussian(FEES, groups, pico_rho)), groups)
+    return part_of((REGION, YEAR), (PERSONS, FEES), (gaussian(PERSONS, groups, pico_rho), gaussian(FEES, groups, pico_rho)), groups)
 
 
-def private_plan(groups: int = 2, pico_rho: int = PICO // 100, delta: float = 1e-9) -> Plan:
+def private_part(groups: int = 2, pico_rho: int = PICO // 100, delta: float = 1e-9) -> Part:
     """One private text key, persons (threshold) and fees."""
     draws = (thresholded(PERSONS, groups, pico_rho, delta), gaussian(FEES, groups, pico_rho))
-    return plan_of((Key("k0", "text", None),), (PERSONS, FEES), draws, groups)
+    return part_of((Key("k0", "text", None),), (PERSONS, FEES), draws, groups)
 
 
-def one_count(scale: float) -> Plan:
+def one_count(scale: float) -> Part:
     """One total without keys, at a given scale; the price is what that scale costs."""
-    return plan_of((), (PERSONS,), (Draw("t0", scale, price_of(scale)),))
+    return part_of((), (PERSONS,), (Draw("t0", scale, price_of(scale)),))
 
 
-def exact_for(plan: Plan, rows: Sequence[Sequence[object]]) -> Exact:
-    """Exact totals from rows in plan order."""
+def exact_for(part: Part, rows: Sequence[Sequence[object]]) -> Exact:
+    """Exact totals from rows in the part's order."""
     types = {"integer": pa.int64(), "text": pa.string(), "date": pa.date32(), "boolean": pa.bool_()}
-    fields = [(key.name, types[key.type]) for key in plan.keys] + [(total.name, pa.int64()) for total in plan.totals]
+    fields = [(key.name, types[key.type]) for key in part.keys] + [(total.name, pa.int64()) for total in part.totals]
     columns = list(zip(*rows, strict=True)) or [()] * len(fields)
     return Exact(pa.table({name: pa.array(list(column), kind) for (name, kind), column in zip(fields, columns, strict=True)}))

@@ -5,6 +5,7 @@ Nothing here goes through the raw, noise or finish rooms, so that a test of plan
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from collections import Counter
@@ -171,9 +172,9 @@ def scanned(plan: Plan, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
 
 
 def by_key(plan: Plan, table: pa.Table) -> Totals:
-    if "bin" in plan.shard_columns:
+    if "bin" in plan.only.shard_columns:
         return folded(plan, table)
-    width = len(plan.keys)
+    width = len(plan.only.keys)
     rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
     found = {row[:width]: tuple(int(value) for value in row[width:]) for row in rows}
     assert len(found) == len(rows)
@@ -184,9 +185,9 @@ def folded(plan: Plan, table: pa.Table) -> Totals:
     """The same of totals with bins."""
     found: Totals = {}
     seen = set()
-    binned = [total.kind in BINNED for total in plan.totals]
+    binned = [total.kind in BINNED for total in plan.only.totals]
     for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        width = len(plan.keys)
+        width = len(plan.only.keys)
         key, place, values = row[:width], row[width], row[width + 1 :]
         assert row[: width + 1] not in seen or place is not None
         seen.add(row[: width + 1])
@@ -225,6 +226,11 @@ def without_noise(total: Total, value: Any) -> int:
     return total.low
 
 
+def with_part(plan: Plan, **changes: Any) -> Plan:
+    """The plan of one part, that part changed."""
+    return dataclasses.replace(plan, parts=(dataclasses.replace(plan.only, **changes),))
+
+
 class Engine:
     """One DuckDB connection for many small queries."""
 
@@ -242,16 +248,16 @@ class Engine:
 
     def totals(self, plan: Plan, tables: Mapping[str, pa.Table], seed: int = 7) -> Totals:
         """The exact totals of a plan by key, by its shard query in plain DuckDB."""
-        return by_key(plan, self.query(plan.shard_sql, scanned(plan, tables), {"seed": seed}))
+        return by_key(plan, self.query(plan.only.shard_sql, scanned(plan, tables), {"seed": seed}))
 
     def finish(self, plan: Plan, totals: Mapping[tuple[Any, ...], tuple[Any, ...]], *, empty: bool = True) -> list[dict[str, Any]]:
         """The answer the plan's finish query makes of totals as they are. `empty`: public keys without rows too."""
-        rows = {key: tuple(map(without_noise, plan.totals, values)) for key, values in totals.items()}
+        rows = {key: tuple(map(without_noise, plan.only.totals, values)) for key, values in totals.items()}
         if plan.public_keys and empty:
-            for key in itertools.product(*(key.domain or () for key in plan.keys)):
-                rows.setdefault(key, (0,) * len(plan.totals))
-        types = [ARROW[key.type] for key in plan.keys] + [pa.int64()] * len(plan.totals)
-        names = [key.name for key in plan.keys] + [total.name for total in plan.totals]
+            for key in itertools.product(*(key.domain or () for key in plan.only.keys)):
+                rows.setdefault(key, (0,) * len(plan.only.totals))
+        types = [ARROW[key.type] for key in plan.only.keys] + [pa.int64()] * len(plan.only.totals)
+        names = [key.name for key in plan.only.keys] + [total.name for total in plan.only.totals]
         columns = list(zip(*(key + values for key, values in rows.items()), strict=True)) or [()] * len(names)
         noisy = pa.table({name: pa.array(list(values), kind) for name, values, kind in zip(names, columns, types, strict=True)})
         return self.query(plan.finish_sql, {"noisy": noisy}).to_pylist()

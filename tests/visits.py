@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from infra.vault import Vault
 from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit
 from policies.loss import Loss
-from sandbox.plan.model import Draw, Key, Output, Plan, Scan, Total
+from sandbox.plan.model import Draw, Key, Part, Scan, Total
 from sandbox.raw.ingest import IngestReport, ingest
 
 WORDS = Title(zh="示例", en="example")
@@ -95,11 +95,9 @@ def scan(snapshot: Snapshot, columns: Sequence[str], alias: str = "v") -> Scan:
     return Scan(snapshot.dataset.name, snapshot.version, snapshot.digest, snapshot.dataset.private, alias, tuple(columns))
 
 
-def plan(scans: Sequence[Scan], keys: Sequence[Key], totals: Sequence[Total], shard_sql: str) -> Plan:
-    outputs = [Output(item.name, "key", "", None, None, None) for item in keys]
-    outputs += [Output(item.name, "value", "discrete Gaussian", 1.0, 0.0, 1.0) for item in totals]
+def plan(scans: Sequence[Scan], keys: Sequence[Key], totals: Sequence[Total], shard_sql: str) -> Part:
     draws = tuple(Draw(total.name, 1.0, Loss(1)) for total in totals)
-    return Plan("SELECT …", "person", tuple(scans), tuple(keys), tuple(totals), draws, tuple(outputs), 2, 3, shard_sql, "SELECT 1", (), "1e-8")
+    return Part("person", tuple(scans), tuple(keys), tuple(totals), draws, 2, 3, shard_sql)
 
 
 BY_CITY = (
@@ -110,7 +108,7 @@ BY_CITY = (
 )
 
 
-def by_city(snapshot: Snapshot, shard_sql: str = BY_CITY) -> Plan:
+def by_city(snapshot: Snapshot, shard_sql: str = BY_CITY) -> Part:
     """Count and sum of fee by city: at most 2 cities a person, chosen by the seeded hash."""
     return plan(
         [scan(snapshot, ("person_id", "city", "fee"))],

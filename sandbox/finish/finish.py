@@ -5,6 +5,7 @@ Whatever happens here is a function of a table that has been paid for, so it cos
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,9 +16,10 @@ import pyarrow as pa
 
 from policies.problem import declare
 from sandbox.noisy import NoisyTable
-from sandbox.plan.model import Plan
+from sandbox.plan.model import Part, Plan, Scan, noisy_name
 from sandbox.raw.engine import locked_database
 from sandbox.raw.failure import JOB_FAILED
+from sandbox.sql.expr import quoted
 
 ANSWER_UNDEFINED = declare(
     "plan_answer_undefined",
@@ -60,29 +62,62 @@ class Released:
     columns: tuple[ReleasedColumn, ...]
 
 
-def finish(plan: Plan, noisy: NoisyTable) -> Released:
-    """Run `plan.finish_sql` over the table `noisy` and name the columns. Raises `job_failed`, constant: rows have been read by now."""
+def finish(plan: Plan, drawn: Sequence[NoisyTable], public: Mapping[str, pa.Table] | None = None) -> Released:
+    """Run `plan.finish_sql` over the noisy tables of all parts, in order, and name the columns. `public`: the plan's public tables by alias.
+
+    Raises `job_failed`, constant: rows have been read by now."""
     with suppress(Exception):
-        return _finish(plan, noisy.table)
+        return _finish(plan, [table.table for table in drawn], public)
+    raise JOB_FAILED()
+
+
+def view_tables(plan: Plan, drawn: Sequence[NoisyTable], public: Mapping[str, pa.Table] | None = None) -> dict[str, pa.Table]:
+    """The views that need no more than the parts drawn so far. Raises `job_failed`."""
+    with suppress(Exception):
+        return _views(plan, [table.table for table in drawn], public)
     raise JOB_FAILED()
 
 
 def check(plan: Plan) -> None:
     """Run the same over no rows, before any charge. Raises `plan_answer_undefined` when it fails or gives other columns than planned."""
-    fields = [(key.name, _KEYS[key.type]) for key in plan.keys] + [(total.name, pa.int64()) for total in plan.totals]
     with suppress(Exception):
-        _finish(plan, pa.table({name: pa.array([], kind) for name, kind in fields}))
+        _finish(plan, [_empty(part) for part in plan.parts], {scan.alias: _unread(scan) for scan in plan.tables})
         return
     raise ANSWER_UNDEFINED()
 
 
+def _empty(part: Part) -> pa.Table:
+    fields = [(key.name, _KEYS[key.type]) for key in part.keys] + [(total.name, pa.int64()) for total in part.totals]
+    return pa.table({name: pa.array([], kind) for name, kind in fields})
+
+
+def _unread(scan: Scan) -> pa.Table:
+    """No rows of a public table."""
+    return _query(
+        "SELECT "
+        + ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in zip(scan.columns, scan.types, strict=True))
+        + " LIMIT 0",
+        {},
+    )
+
+
 def warm() -> None:
     """Open the database and load what reading Arrow needs, about a second the first time, before the first job waits for it."""
-    _query("SELECT t0 FROM noisy", pa.table({"t0": pa.array([0], pa.int64())}))
+    _query("SELECT t0 FROM noisy", {"noisy": pa.table({"t0": pa.array([0], pa.int64())})})
 
 
-def _finish(plan: Plan, noisy: pa.Table) -> Released:
-    answer = _query(plan.finish_sql, noisy)
+def _views(plan: Plan, noisy: Sequence[pa.Table], public: Mapping[str, pa.Table] | None) -> dict[str, pa.Table]:
+    tables = {**(public or {}), **{noisy_name(place): table for place, table in enumerate(noisy)}}
+    made: dict[str, pa.Table] = {}
+    for view in plan.views:
+        if view.after <= len(noisy):
+            made[view.name] = _query(view.sql, {**tables, **made})
+    return made
+
+
+def _finish(plan: Plan, noisy: Sequence[pa.Table], public: Mapping[str, pa.Table] | None) -> Released:
+    tables = {noisy_name(place): table for place, table in enumerate(noisy)}
+    answer = _query(plan.finish_sql, {**(public or {}), **tables, **_views(plan, noisy, public)})
     values = [place for place, output in enumerate(plan.outputs) if output.kind == "value"]
     if answer.num_columns != len(plan.outputs) + len(values):
         raise ValueError("the answer's columns are not the plan's")
@@ -132,13 +167,14 @@ def _database() -> duckdb.DuckDBPyConnection:
     return locked_database(MEMORY_BYTES)
 
 
-def _query(sql: str, noisy: pa.Table) -> pa.Table:
+def _query(sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
     connection = _database().cursor()
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ValueError("one SELECT")
-        connection.register("noisy", noisy)
+        for name, table in tables.items():
+            connection.register(name, table)
         return connection.sql(sql).to_arrow_table()
     finally:
         connection.close()

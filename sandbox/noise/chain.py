@@ -1,4 +1,4 @@
-"""A plan as one OpenDP measurement, its privacy read off OpenDP's own map, and the refusal to go on when that is not the price.
+"""A part as one OpenDP measurement, its privacy read off OpenDP's own map, and the refusal to go on when that is not the price.
 
 Public keys:   bounding ▸ composition of (vector ▸ discrete Gaussian), all in zCDP.
 Private keys:  bounding ▸ adaptive composition in approximate zCDP of a first draw (map ▸ discrete Gaussian ▸ threshold), which chooses the
@@ -29,8 +29,8 @@ from sandbox.noise import keys as wire
 from sandbox.noise.choose import selection
 from sandbox.noise.keys import Index
 from sandbox.noise.rounding import float_above, root_above
-from sandbox.noise.space import Bounded, Place, bounded_space, bounding, quiet, units
-from sandbox.plan.model import Draw, Plan
+from sandbox.noise.space import Bounded, Place, bounded_space, bounding, database_space, quiet, units
+from sandbox.plan.model import Draw, Part, Plan
 
 PRICE_DISAGREES = declare(
     "plan_price_disagrees",
@@ -71,7 +71,7 @@ def keyed_map(groups_per_unit: int, cap: int) -> Callable[[int], tuple[int, floa
     return lambda d_in: (units(d_in) * groups_per_unit, in_l2(d_in), float_above(units(d_in) * cap))
 
 
-def vector(plan: Plan, total: str, size: int, place: Place, *, absolute: bool = False) -> Any:
+def vector(part: Part, total: str, size: int, place: Place, *, absolute: bool = False) -> Any:
     """BOUNDED → (vector of int64, L2 or, `absolute`, L1): one element per answered key, 0 where the key has no rows."""
 
     def step(bounded: Bounded) -> Index:
@@ -82,24 +82,24 @@ def vector(plan: Plan, total: str, size: int, place: Place, *, absolute: bool = 
         dense[at] = bounded.totals[total][rows]
         return dense
 
-    stability = (absolute_map if absolute else vector_map)(plan.groups_per_unit, plan.total(total).cap)
-    return dp.t.make_user_transformation(*bounded_space(plan), _VECTOR, _L1 if absolute else _L2, quiet(step), stability)
+    stability = (absolute_map if absolute else vector_map)(part.groups_per_unit, part.total(total).cap)
+    return dp.t.make_user_transformation(*bounded_space(part), _VECTOR, _L1 if absolute else _L2, quiet(step), stability)
 
 
-def keyed(plan: Plan, total: str) -> Any:
+def keyed(part: Part, total: str) -> Any:
     """BOUNDED → (map from written key to int64, L02inf). A key whose total is 0 is left out: it must look like one that has no rows."""
 
     def step(bounded: Bounded) -> dict[str, int]:
         values = bounded.totals[total].tolist()
         return {text: values[row] for text, row in bounded.row_of.items() if values[row] != 0}
 
-    stability = keyed_map(plan.groups_per_unit, plan.total(total).cap)
-    return dp.t.make_user_transformation(*bounded_space(plan), _MAP, _L02INF, quiet(step), stability)
+    stability = keyed_map(part.groups_per_unit, part.total(total).cap)
+    return dp.t.make_user_transformation(*bounded_space(part), _MAP, _L02INF, quiet(step), stability)
 
 
-def by_product(plan: Plan) -> tuple[int, Place]:
+def by_product(part: Part) -> tuple[int, Place]:
     """Where rows stand among public keys."""
-    return wire.product_size(plan.keys), lambda bounded: wire.places(plan.keys, bounded.keys, bounded.rows)
+    return wire.product_size(part.keys), lambda bounded: wire.places(part.keys, bounded.keys, bounded.rows)
 
 
 def by_released(released: Sequence[str]) -> tuple[int, Place]:
@@ -113,21 +113,21 @@ def by_released(released: Sequence[str]) -> tuple[int, Place]:
     return len(released), place
 
 
-def values(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
+def values(part: Part, draw: Draw, size: int, place: Place) -> Any:
     """One total over known keys with its noise: a zCDP measurement on BOUNDED. Raises ValueError for a pure draw whose epsilon OpenDP's map
     does not confirm."""
     if draw.pure:
-        return dp.c.make_pureDP_to_zCDP(confirmed(draw, pure_values(plan, draw, size, place)))
-    if plan.total(draw.total).kind == "quantile":
-        return selection(plan, draw, size, place)
-    return vector(plan, draw.total, size, place) >> dp.m.then_gaussian(scale=draw.scale)
+        return dp.c.make_pureDP_to_zCDP(confirmed(draw, pure_values(part, draw, size, place)))
+    if part.total(draw.total).kind == "quantile":
+        return selection(part, draw, size, place)
+    return vector(part, draw.total, size, place) >> dp.m.then_gaussian(scale=draw.scale)
 
 
-def pure_values(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
+def pure_values(part: Part, draw: Draw, size: int, place: Place) -> Any:
     """One total over known keys with its noise: a pure-DP measurement on BOUNDED."""
-    if plan.total(draw.total).kind == "quantile":
-        return selection(plan, draw, size, place)
-    return vector(plan, draw.total, size, place, absolute=True) >> dp.m.then_laplace(scale=draw.scale)
+    if part.total(draw.total).kind == "quantile":
+        return selection(part, draw, size, place)
+    return vector(part, draw.total, size, place, absolute=True) >> dp.m.then_laplace(scale=draw.scale)
 
 
 def confirmed(draw: Draw, measurement: Any) -> Any:
@@ -139,7 +139,7 @@ def confirmed(draw: Draw, measurement: Any) -> Any:
     return measurement
 
 
-def chosen_keys(plan: Plan, draw: Draw) -> Any:
+def chosen_keys(part: Part, draw: Draw) -> Any:
     """The keys whose noisy total exceeds the threshold, with it: an approximate-zCDP measurement on BOUNDED.
 
     OpenDP 0.16 keeps values *equal* to the threshold too, yet its map charges only for those above it (opendp#2922). The strict comparison
@@ -148,55 +148,69 @@ def chosen_keys(plan: Plan, draw: Draw) -> Any:
     threshold = draw.threshold
     assert threshold is not None
     strict = dp.new_function(quiet(lambda noisy: {text: value for text, value in noisy.items() if value > threshold}), TO="ExtrinsicObject")
-    return (keyed(plan, draw.total) >> dp.m.then_gaussian_threshold(scale=draw.scale, threshold=threshold)) >> strict
+    return (keyed(part, draw.total) >> dp.m.then_gaussian_threshold(scale=draw.scale, threshold=threshold)) >> strict
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
     """A checked measurement over DB. `first` is the draw that chooses the keys (None: keys are public and one invocation does all)."""
 
-    plan: Plan
+    part: Part
     measurement: Any
     first: Any | None
 
     def rest(self, draw: Draw, released: Sequence[str]) -> Any:
         """The measurement of another total over the released keys; its map is the one that was fixed when the chain was built."""
-        return dp.c.make_approximate(values(self.plan, draw, *by_released(released)))
+        return dp.c.make_approximate(values(self.part, draw, *by_released(released)))
 
 
-def build(plan: Plan) -> tuple[Chain, Mapping[str, tuple[float, float]]]:
+def build(part: Part) -> tuple[Chain, Mapping[str, tuple[float, float]]]:
     """The chain and, per drawn total, the (rho, delta) that OpenDP's map gives for one unit of its space BOUNDED."""
-    if plan.public_keys:
-        size, place = by_product(plan)
-        parts = [values(plan, draw, size, place) for draw in plan.draws]
-        losses = {draw.total: (part.map(1), 0.0) for draw, part in zip(plan.draws, parts, strict=True)}
-        return Chain(plan, bounding(plan) >> dp.c.make_composition(parts), None), losses
-    first = chosen_keys(plan, plan.draws[0])
+    if part.public_keys:
+        size, place = by_product(part)
+        made = [values(part, draw, size, place) for draw in part.draws]
+        losses = {draw.total: (one.map(1), 0.0) for draw, one in zip(part.draws, made, strict=True)}
+        return Chain(part, bounding(part) >> dp.c.make_composition(made), None), losses
+    first = chosen_keys(part, part.draws[0])
     none_yet = by_released(())  # the map of a draw does not depend on which keys it covers
-    losses = {plan.draws[0].total: first.map(1)}
-    losses |= {draw.total: dp.c.make_approximate(values(plan, draw, *none_yet)).map(1) for draw in plan.draws[1:]}
-    together = dp.c.make_adaptive_composition(*bounded_space(plan), _APPROXIMATE_ZCDP, d_in=1, d_mids=list(losses.values()))
-    return Chain(plan, bounding(plan) >> together, first), losses
+    losses = {part.draws[0].total: first.map(1)}
+    losses |= {draw.total: dp.c.make_approximate(values(part, draw, *none_yet)).map(1) for draw in part.draws[1:]}
+    together = dp.c.make_adaptive_composition(*bounded_space(part), _APPROXIMATE_ZCDP, d_in=1, d_mids=list(losses.values()))
+    return Chain(part, bounding(part) >> together, first), losses
 
 
-def checked(plan: Plan) -> Chain:
-    """The chain, after OpenDP's map for one unit has agreed with the price of every draw and of the whole. Raises `plan_price_disagrees`."""
+def checked(part: Part) -> Chain:
+    """The chain, after OpenDP's map for one unit has agreed with the price of every draw and of the part. Raises `plan_price_disagrees`."""
     try:
-        chain, losses = build(plan)
+        chain, losses = build(part)
         whole = chain.measurement.map(1)
     except (dp.OpenDPException, ValueError, OverflowError, TypeError):
         chain, losses, whole = None, {}, None
-    if chain is None:  # OpenDP gives the plan no finite loss at all, e.g. a threshold below the cap
-        raise _disagreement(plan.loss, "—", "—")
-    for draw in plan.draws:
+    if chain is None:  # OpenDP gives the part no finite loss at all, e.g. a threshold below the cap
+        raise _disagreement(part.loss, "—", "—")
+    for draw in part.draws:
         _agree(draw.loss, losses[draw.total], grains=1)
-    _agree(plan.loss, whole if isinstance(whole, tuple) else (whole, 0.0), grains=len(plan.draws))
+    _agree(part.loss, _in_full(whole), grains=len(part.draws))
     return chain
 
 
 def check(plan: Plan) -> None:
-    """Raise `plan_price_disagrees` unless the price is what OpenDP proves: never below, and rho above by at most 1e-9. Reads no row."""
-    checked(plan)
+    """Raise `plan_price_disagrees` unless the price is what OpenDP proves, draw by draw, part by part and in total: never below, and rho
+    above by at most 1e-9. Reads no row.
+
+    Parts compose adaptively: which measurement a later one is may depend on what earlier ones released, its loss does not.
+    """
+    losses = [_in_full(checked(part).measurement.map(1)) for part in plan.parts]
+    try:
+        together = dp.c.make_adaptive_composition(*database_space(plan.space, plan.scans), _APPROXIMATE_ZCDP, d_in=1, d_mids=losses)
+        whole = _in_full(together.map(1))
+    except (dp.OpenDPException, ValueError, OverflowError, TypeError):
+        whole = (float("inf"), 1.0)
+    _agree(plan.loss, whole, grains=len(plan.draws))
+
+
+def _in_full(loss: Any) -> tuple[float, float]:
+    return loss if isinstance(loss, tuple) else (loss, 0.0)
 
 
 def _agree(price: Loss, mapped: tuple[float, float], grains: int) -> None:

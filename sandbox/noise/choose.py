@@ -16,7 +16,7 @@ import opendp.prelude as dp
 from sandbox.noise.keys import Index
 from sandbox.noise.rounding import product_above
 from sandbox.noise.space import Bounded, Place, bounded_space, quiet, units
-from sandbox.plan.model import Draw, Plan, Total
+from sandbox.plan.model import Draw, Part, Total
 
 MOST_ROWS = 2**40  # of one bin: keeps scores within 64 bits; cutting moves no two counts apart
 _SCORES = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
@@ -48,6 +48,11 @@ def candidate(total: Total, place: int) -> int:
     return min(total.low + place * total.step, total.high)
 
 
+def best(total: Total, bins: Index, counts: Index) -> int:
+    """The candidate of the best score, without noise."""
+    return candidate(total, int(np.argmax(scores(total, 1 if total.extreme else None, bins, counts))))
+
+
 def one_key(draw: Draw) -> Any:
     """OpenDP's noisy max over one key's scores: with Gumbel noise in zCDP; pure, with exponential noise, which is permute-and-flip (McKenna &
     Sheldon 2020; Ding et al. 2021), in pure DP."""
@@ -61,9 +66,9 @@ def selection_map(groups: int, sensitivity: int, one: Any) -> Callable[[int], fl
     return lambda d_in: product_above(groups, one.map(units(d_in) * sensitivity))
 
 
-def selection(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
+def selection(part: Part, draw: Draw, size: int, place: Place) -> Any:
     """One quantile over known keys, one candidate's value per answered key: a measurement on BOUNDED in zCDP or, pure, in pure DP."""
-    total, one = plan.total(draw.total), one_key(draw)
+    total, one = part.total(draw.total), one_key(draw)
 
     def choose(bounded: Bounded) -> list[int]:
         rows, at = place(bounded)
@@ -78,6 +83,6 @@ def selection(plan: Plan, draw: Draw, size: int, place: Place) -> Any:
             answers.append(candidate(total, int(one(scores(total, draw.rank, bins, counts)))))
         return answers
 
-    stability = selection_map(plan.groups_per_unit, total.sensitivity, one)
+    stability = selection_map(part.groups_per_unit, total.sensitivity, one)
     measure = dp.max_divergence() if draw.pure else dp.zero_concentrated_divergence()
-    return dp.m.make_user_measurement(*bounded_space(plan), measure, quiet(choose), stability, TO="Vec<i64>")
+    return dp.m.make_user_measurement(*bounded_space(part), measure, quiet(choose), stability, TO="Vec<i64>")

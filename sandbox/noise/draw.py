@@ -5,29 +5,47 @@ from __future__ import annotations
 from contextlib import suppress
 
 from sandbox.noise import keys as wire
-from sandbox.noise.chain import checked
-from sandbox.noise.space import Database, Totals
+from sandbox.noise.chain import by_product, by_released, checked
+from sandbox.noise.choose import best
+from sandbox.noise.space import Bounded, Database, Totals
 from sandbox.noisy import NoisyTable
-from sandbox.plan.model import Plan
+from sandbox.plan.model import Part
 from sandbox.raw.failure import JOB_FAILED
 
 
-def draw(plan: Plan, totals: Totals) -> NoisyTable:
-    """Draw the noise that the plan prices, once.
+def draw(part: Part, totals: Totals) -> NoisyTable:
+    """Draw the noise that a part of a plan prices, once.
 
     The measurement invoked is the object whose map has just been compared with the price (`plan_price_disagrees` otherwise, before the
     totals are touched). Whatever goes wrong after that is `job_failed`, constant, without cause or context.
     """
-    chain = checked(plan)
+    chain = checked(part)
     with suppress(Exception):
         answer = chain.measurement(Database(totals))
         if chain.first is None:
-            drawn = {draw.total: list(column) for draw, column in zip(plan.draws, answer, strict=True)}
-            return NoisyTable.of(plan, wire.product(plan.keys), drawn)
+            drawn = {draw.total: list(column) for draw, column in zip(part.draws, answer, strict=True)}
+            return NoisyTable.of(part, wire.product(part.keys), drawn)
         chosen = answer(chain.first)
-        released, keys = wire.read_sorted(plan.keys, list(chosen))
-        drawn = {plan.draws[0].total: [chosen[text] for text in released]}
-        for later in plan.draws[1:]:
+        released, keys = wire.read_sorted(part.keys, list(chosen))
+        drawn = {part.draws[0].total: [chosen[text] for text in released]}
+        for later in part.draws[1:]:
             drawn[later.total] = list(answer(chain.rest(later, released)))
-        return NoisyTable.of(plan, keys, drawn)
+        return NoisyTable.of(part, keys, drawn)
     raise JOB_FAILED()  # outside any handler: no traceback keeps what was in hand
+
+
+def unnoised(part: Part, totals: Totals) -> NoisyTable:
+    """What would be drawn if nothing were added and no key left out: for the desk, on files one already holds, alone."""
+    bounded = Bounded.of(part, totals.table)
+    names = wire.product(part.keys) if part.public_keys else totals.table.select([key.name for key in part.keys])
+    size, place = by_product(part) if part.public_keys else by_released(bounded.written)
+    rows, at = place(bounded)
+    drawn: dict[str, list[int]] = {}
+    for total in part.totals:
+        values = [0] * size if total.kind != "quantile" else [total.low] * size
+        for row, position in zip(rows.tolist(), at.tolist(), strict=True):
+            values[position] = (
+                int(bounded.totals[total.name][row]) if total.kind != "quantile" else best(total, *bounded.bins[total.name].row(row))
+            )
+        drawn[total.name] = values
+    return NoisyTable.of(part, names, drawn)

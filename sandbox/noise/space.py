@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from sandbox.noise import keys as wire
 from sandbox.noise.keys import Index
-from sandbox.plan.model import Plan
+from sandbox.plan.model import Part, Scan
 
 # User-defined domains and transformations need "honest-but-curious": the proofs of ours are in docs/proofs/. Nothing else is enabled;
 # in particular no arithmetic on idealised real numbers.
@@ -91,19 +91,19 @@ class Bins:
 class Bounded:
     """A member of BOUNDED: exact totals per key after clamping and selection."""
 
-    plan: Plan
+    part: Part
     keys: list[pa.ChunkedArray] = field()
     totals: dict[str, Index]
     bins: dict[str, Bins]
     rows: int
 
     @classmethod
-    def of(cls, plan: Plan, table: pa.Table) -> Bounded:
-        """Check the table's schema against the plan (public facts both) and take it apart. A NULL total counts as 0, NULL bins as none."""
-        if table.column_names != [key.name for key in plan.keys] + [total.name for total in plan.totals]:
-            raise TypeError("the totals' columns are not the plan's")
+    def of(cls, part: Part, table: pa.Table) -> Bounded:
+        """Check the table's schema against the part (public facts both) and take it apart. A NULL total counts as 0, NULL bins as none."""
+        if table.column_names != [key.name for key in part.keys] + [total.name for total in part.totals]:
+            raise TypeError("the totals' columns are not the part's")
         totals, bins = {}, {}
-        for total in plan.totals:
+        for total in part.totals:
             column = table.column(total.name)
             if total.kind == "quantile":
                 bins[total.name] = Bins.of(column)
@@ -111,11 +111,11 @@ class Bounded:
             if column.type != pa.int64():
                 raise TypeError("totals are int64")
             totals[total.name] = pc.fill_null(column, 0).to_numpy().astype(np.int64, copy=False)
-        return cls(plan, wire.key_columns(plan.keys, table), totals, bins, table.num_rows)
+        return cls(part, wire.key_columns(part.keys, table), totals, bins, table.num_rows)
 
     @cached_property
     def written(self) -> list[str]:
-        return wire.write(self.plan.keys, self.keys, self.rows)
+        return wire.write(self.part.keys, self.keys, self.rows)
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -134,30 +134,30 @@ def units(d_in: object) -> int:
     return d_in
 
 
-def database_space(plan: Plan) -> tuple[Any, Any]:
+def database_space(space: str, scans: Sequence[Scan]) -> tuple[Any, Any]:
     """DB: all databases behind these snapshots; distance: how many units of the plan's space were added or removed, with all their rows."""
-    scans = [[scan.dataset, scan.version, scan.digest, scan.private] for scan in plan.scans]
-    name = f"databases {json.dumps([plan.space, scans])}"
-    return dp.user_domain(name, lambda member: isinstance(member, Database)), dp.user_distance(f"units of {plan.space} added or removed")
+    read = [[scan.dataset, scan.version, scan.digest, scan.private] for scan in scans]
+    name = f"databases {json.dumps([space, read])}"
+    return dp.user_domain(name, lambda member: isinstance(member, Database)), dp.user_distance(f"units of {space} added or removed")
 
 
-def bounded_space(plan: Plan) -> tuple[Any, Any]:
-    """BOUNDED: what `plan.shard_sql` yields; distance: units whose bounded contribution was added or removed. The bounds are in the name."""
+def bounded_space(part: Part) -> tuple[Any, Any]:
+    """BOUNDED: what `part.shard_sql` yields; distance: units whose bounded contribution was added or removed. The bounds are in the name."""
     bounds = {
-        "groups_per_unit": plan.groups_per_unit,
-        "caps": {total.name: total.cap for total in plan.totals},
-        "keys": [[key.name, key.type] for key in plan.keys],
-        "sql": hashlib.sha256(plan.shard_sql.encode()).hexdigest(),
+        "groups_per_unit": part.groups_per_unit,
+        "caps": {total.name: total.cap for total in part.totals},
+        "keys": [[key.name, key.type] for key in part.keys],
+        "sql": hashlib.sha256(part.shard_sql.encode()).hexdigest(),
     }
     name = f"bounded totals {json.dumps(bounds, sort_keys=True)}"
     domain = dp.user_domain(name, lambda member: isinstance(member, Bounded), descriptor=bounds)
-    return domain, dp.user_distance(f"bounded contributions of units of {plan.space}")
+    return domain, dp.user_distance(f"bounded contributions of units of {part.space}")
 
 
-def bounding(plan: Plan) -> Any:
+def bounding(part: Part) -> Any:
     """DB → BOUNDED, stability d ↦ d: the raw room's step is a function that treats every unit alone (docs/proofs/bounding.md)."""
 
     def step(database: Database) -> Bounded:
-        return Bounded.of(plan, database.totals.table)
+        return Bounded.of(part, database.totals.table)
 
-    return dp.t.make_user_transformation(*database_space(plan), *bounded_space(plan), quiet(step), lambda d_in: d_in)
+    return dp.t.make_user_transformation(*database_space(part.space, part.scans), *bounded_space(part), quiet(step), lambda d_in: d_in)

@@ -23,7 +23,7 @@ from sandbox.plan.dense import rows_for
 from sandbox.plan.domains import allowed
 from sandbox.plan.emit import finish_sql, shard_sql
 from sandbox.plan.ir import Frontier, Project
-from sandbox.plan.model import MOST_EDGES, Bound, Key, Output, Plan, Scan
+from sandbox.plan.model import MOST_EDGES, Bound, Key, Output, Part, Plan, Scan
 from sandbox.plan.naming import aliases_of, position
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
 from sandbox.plan.price import asked_loss, price, score_error
@@ -111,24 +111,27 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         choose,
         seldom=public and bounds.groups_per_unit >= 2 and _product(made) <= 4 * bounds.groups_per_unit,
     )
-    return Plan(
-        query=canonical(tree),
+    part = Part(
         space=scope.owner.space,
         scans=_scans(scope, frontier.of),
         keys=tuple(made),
         totals=tuple(totals.totals),
         draws=draws,
-        outputs=tuple(item.output(totals, noise, expected) for item in select),
         groups_per_unit=bounds.groups_per_unit,
         rows_per_group=bounds.rows_per_group,
         shard_sql=shard_sql(frontier),
+        rows=rows_for(frontier),
+        expected_rows=expected,
+    )
+    return Plan(
+        query=canonical(tree),
+        parts=(part,),
+        outputs=tuple(item.output(totals, noise, expected) for item in select),
         finish_sql=finish_sql(_finished(select, noise), kept, order, _number(tree, "limit", scope), _number(tree, "offset", scope)),
         uses=tuple(scope.uses),
-        rows=rows_for(frontier),
         delta=format(ask.privacy.delta.normalize(), "f"),
         bounds=(*notes, *totals.bounds),
         accuracy=ask.privacy.accuracy or "",
-        expected_rows=expected,
     )
 
 

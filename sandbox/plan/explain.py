@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from policies.loss import PICO
-from sandbox.plan.model import Bound, Draw, Key, Output, Plan, Scan, Total
+from sandbox.plan.model import Bound, Draw, Key, Output, Part, Plan, Total
 
 KINDS = {
     "units": ("隐私单元个数", "number of privacy units"),
@@ -48,6 +48,10 @@ ACCURACY_NOTE = (
     "The price was found for the accuracy asked, {accuracy} at 95 %, from public facts: some {rows} rows a group, values about the middle of "
     "their range. What was really met stands beside each answer.",
 )
+PARTS_NOTE = (
+    "查询分 {parts} 部分依次加噪，价格为各部分之和；后面的部分可以使用前面已加噪的结果。",
+    "The query is noised in {parts} parts, one after another, and the price is their sum; later parts may use what earlier ones released.",
+)
 PURE_NOTE = (
     "噪声为离散拉普拉斯（分位数：置换翻转法），因为作业要求 δ = 0：答案满足 ε = {epsilon} 的纯差分隐私。账户按每项 ε²/2 计 ρ；"
     "同样的 ρ 用离散高斯噪声方差只有一半，可改给大于 0 的 δ 比较。",
@@ -73,13 +77,11 @@ def explain(plan: Plan) -> dict[str, object]:
         "tables": [
             {"dataset": scan.dataset, "version": scan.version, "private": scan.private, "columns": list(scan.columns)} for scan in plan.scans
         ],
-        "keys": [
-            {"name": key.name, "type": key.type, "public": key.domain is not None, "values": len(key.domain or ()) or None} for key in plan.keys
-        ],
+        "keys": [_key(key, place) for place, part in enumerate(plan.parts) for key in part.keys],
         "bounds": [_bound(bound) for bound in plan.bounds],
-        "totals": [_total(plan.total(draw.total), draw, plan.groups_per_unit) for draw in plan.draws],
+        "totals": [_total(part, draw, place) for place, part in enumerate(plan.parts) for draw in part.draws],
         "outputs": [_output(output) for output in plan.outputs],
-        "expected_rows": plan.expected_rows,
+        "expected_rows": max(part.expected_rows for part in plan.parts),
         "accuracy": plan.accuracy or None,
         "price": {
             "rho": str(plan.loss.rho),
@@ -88,18 +90,20 @@ def explain(plan: Plan) -> dict[str, object]:
             "delta": plan.delta,
             "pure": plan.pure,
         },
-        "sql": {"shard": plan.shard_sql, "finish": plan.finish_sql},
+        "sql": {
+            "shard": plan.parts[0].shard_sql,
+            "shards": [part.shard_sql for part in plan.parts],
+            "views": {view.name: view.sql for view in plan.views},
+            "finish": plan.finish_sql,
+        },
         "zh": _sentences(plan, 0),
         "en": _sentences(plan, 1),
     }
 
 
-def _table(scan: Scan) -> dict[str, object]:
-    return {"dataset": scan.dataset, "version": scan.version, "private": scan.private, "columns": list(scan.columns)}
-
-
-def _key(key: Key) -> dict[str, object]:
-    return {"name": key.name, "type": key.type, "public": key.domain is not None, "values": None if key.domain is None else len(key.domain)}
+def _key(key: Key, part: int) -> dict[str, object]:
+    public = key.domain is not None
+    return {"part": part, "name": key.name, "type": key.type, "public": public, "values": len(key.domain or ()) or None}
 
 
 def _bound(bound: Bound) -> dict[str, object]:
@@ -107,10 +111,12 @@ def _bound(bound: Bound) -> dict[str, object]:
     return {"what": bound.what, "of": bound.of, "low": bound.low, "high": bound.high, "source": bound.source, "zh": zh, "en": en}
 
 
-def _total(total: Total, draw: Draw, groups: int) -> dict[str, object]:
+def _total(part: Part, draw: Draw, place: int) -> dict[str, object]:
+    total, groups = part.total(draw.total), part.groups_per_unit
     zh, en = KINDS[total.kind]
     unit = 10**total.decimals
     return {
+        "part": place,
         "name": total.name,
         "kind": total.kind,
         "zh": zh,
@@ -150,16 +156,22 @@ def _output(output: Output) -> dict[str, object]:
 
 
 def _sentences(plan: Plan, language: int) -> list[str]:
-    threshold = plan.draws[0].threshold
-    notes = [note[language].format(groups=plan.groups_per_unit, rows=plan.rows_per_group) for note in NOTES]
-    if plan.keys:
-        notes.append((PUBLIC_NOTE if threshold is None else THRESHOLD_NOTE)[language].format(threshold=threshold))
+    notes: list[str] = []
+    if len(plan.parts) > 1:
+        notes.append(PARTS_NOTE[language].format(parts=len(plan.parts)))
+    expected = max(part.expected_rows for part in plan.parts)
+    for part in plan.parts:
+        threshold = part.draws[0].threshold
+        notes += [note[language].format(groups=part.groups_per_unit, rows=part.rows_per_group) for note in NOTES]
+        if part.keys:
+            notes.append((PUBLIC_NOTE if threshold is None else THRESHOLD_NOTE)[language].format(threshold=threshold))
+    notes = list(dict.fromkeys(notes))
     notes.append(PURE_NOTE[language].format(epsilon=plan.epsilon) if plan.pure else GAUSSIAN_NOTE[language])
     for output in plan.outputs:
         if output.kind == "value":
-            notes.append(_error(output, plan.expected_rows, language))
+            notes.append(_error(output, expected, language))
     if plan.accuracy:
-        notes.append(ACCURACY_NOTE[language].format(accuracy=plan.accuracy, rows=plan.expected_rows))
+        notes.append(ACCURACY_NOTE[language].format(accuracy=plan.accuracy, rows=expected))
     price = ("价格：ρ = {rho}，即 δ = {delta} 时 ε = {epsilon}。", "Price: rho = {rho}, which is epsilon = {epsilon} at delta = {delta}.")
     return [*notes, price[language].format(rho=plan.loss.rho, delta=plan.delta, epsilon=plan.epsilon)]
 

@@ -146,7 +146,7 @@ class Output:
     low: float | None  # bounds used, in the output's own unit, of one row
     high: float | None
     half_width: float | None = None  # 95 %, in the output's own unit, where it is the same in every row
-    expected_half_width: float | None = None  # for a row drawn from `Plan.expected_rows` rows of data, where that can be said
+    expected_half_width: float | None = None  # for a row drawn from `Part.expected_rows` rows of data, where that can be said
     spacing: float | None = None  # of a quantile: how far apart its candidates are, in the output's own unit
     rank_error: int | None = None  # of a quantile: within how many rows of the wanted one it is in 95 % of cases
 
@@ -179,32 +179,25 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A job, compiled.
+class Part:
+    """One frontier: exact totals per key over all units, and the noise each gets.
 
-    `shard_sql` reads the scans by alias and yields k*, t* of one shard, at most `groups_per_unit` keys a unit, chosen by a hash keyed
-    with the parameter `$seed`. `finish_sql` reads the table `noisy` (k*, t* after noise) and yields one column per output, then one
-    half-width column (95 %) per output of kind value, in order. With `public_keys` every element of the product of the keys' domains is
-    answered, empty ones too; otherwise the first draw is the threshold on kind "units".
+    `shard_sql` reads the scans by alias, and tables released by earlier parts by name, and yields k*, t* of one shard, at most
+    `groups_per_unit` keys a unit, chosen by a hash keyed with the parameter `$seed`. With `public_keys` every element of the product of the
+    keys' domains is answered, empty ones too; otherwise the first draw is the threshold on kind "units".
     """
 
-    query: str  # the operator's query in canonical form
     space: str  # the unit space: whose loss this is
     scans: tuple[Scan, ...]
     keys: tuple[Key, ...]
     totals: tuple[Total, ...]
     draws: tuple[Draw, ...]
-    outputs: tuple[Output, ...]
     groups_per_unit: int
     rows_per_group: int
     shard_sql: str
-    finish_sql: str
-    uses: tuple[ColumnUse, ...]
-    delta: str  # decimal text: the total delta at which the job's epsilon is stated
     rows: Rows | None = None  # not None: the dense kernel computes what `shard_sql` says, on these rows
-    bounds: tuple[Bound, ...] = ()
-    accuracy: str = ""  # as asked, where the price was found for it
     expected_rows: int = 1000  # rows of data behind one row of the answer that expected half-widths suppose, from public facts alone
+    reads: tuple[str, ...] = ()  # views that the shard query reads as public tables
 
     def __post_init__(self) -> None:
         if not self.draws or {draw.total for draw in self.draws} != {total.name for total in self.totals}:
@@ -221,10 +214,107 @@ class Plan:
 
     @property
     def loss(self) -> Loss:
-        """The price: what the ledger charges."""
         total = Loss(0, 0)
         for draw in self.draws:
             total = total + draw.loss
+        return total
+
+    @property
+    def shard_columns(self) -> list[str]:
+        """The columns of a shard's totals: keys, `bin` where a total needs it (NULL in the row of all other totals), totals."""
+        binned = ["bin"] if any(total.kind in BINNED for total in self.totals) else []
+        return [*(key.name for key in self.keys), *binned, *(total.name for total in self.totals)]
+
+    def total(self, name: str) -> Total:
+        return next(total for total in self.totals if total.name == name)
+
+
+def noisy_name(place: int) -> str:
+    """What views and the last query call the noisy table of the part at that place."""
+    return f"noisy{place or ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A table computed from the noisy tables of the first `after` parts, earlier views and public tables: public from then on. `columns`
+    are its names and DuckDB types."""
+
+    name: str
+    sql: str
+    after: int
+    columns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job, compiled.
+
+    Parts are drawn in order; each may read views over what the parts before it released, as public tables. `finish_sql` reads the noisy tables of
+    all parts (`noisy`, `noisy1`, …: k*, t* after noise), views and public tables, and yields one column per output, then one half-width
+    column (95 %) per output of kind value, in order.
+    """
+
+    query: str  # the operator's query in canonical form
+    parts: tuple[Part, ...]
+    outputs: tuple[Output, ...]
+    finish_sql: str
+    uses: tuple[ColumnUse, ...]
+    delta: str  # decimal text: the total delta at which the job's epsilon is stated
+    bounds: tuple[Bound, ...] = ()
+    accuracy: str = ""  # as asked, where the price was found for it
+    views: tuple[View, ...] = ()
+    tables: tuple[Scan, ...] = ()  # public tables that views and the last query read
+
+    def __post_init__(self) -> None:
+        after = {view.name: view.after for view in self.views}
+        if not self.parts or any(part.space != self.parts[0].space for part in self.parts):
+            raise ValueError("a plan is about units of one space")
+        if any(after.get(name, place + 1) > place for place, part in enumerate(self.parts) for name in part.reads):
+            raise ValueError("a part reads what earlier parts released")
+        if any(scan.private for scan in self.tables):
+            raise ValueError("the last query reads public tables")
+
+    @property
+    def only(self) -> Part:
+        """The part of a plan that has one."""
+        (part,) = self.parts
+        return part
+
+    @property
+    def space(self) -> str:
+        return self.parts[0].space
+
+    @property
+    def scans(self) -> tuple[Scan, ...]:
+        """Everything read, part by part."""
+        return tuple(dict.fromkeys([*(scan for part in self.parts for scan in part.scans), *self.tables]))
+
+    def read_by(self, part: Part) -> tuple[Scan, ...]:
+        """What the part's shard query reads: its scans, and views as the public tables that they are by then."""
+        return (
+            *part.scans,
+            *(
+                Scan(view.name, 0, "", False, view.name, tuple(name for name, _ in view.columns), tuple(kind for _, kind in view.columns))
+                for view in self.views
+                if view.name in part.reads
+            ),
+        )
+
+    @property
+    def draws(self) -> tuple[Draw, ...]:
+        """Every draw, in the order drawn. Names of totals are unique within a part only."""
+        return tuple(draw for part in self.parts for draw in part.draws)
+
+    @property
+    def public_keys(self) -> bool:
+        return all(part.public_keys for part in self.parts)
+
+    @property
+    def loss(self) -> Loss:
+        """The price: what the ledger charges. Parts compose: rho and delta add up (docs/proofs/released.md)."""
+        total = Loss(0, 0)
+        for part in self.parts:
+            total = total + part.loss
         return total
 
     @property
@@ -239,15 +329,6 @@ class Plan:
             return (Decimal(sum(draw.pico_epsilon or 0 for draw in self.draws)) / PICO).quantize(Decimal("0.000001"), ROUND_CEILING)
         return self.loss.epsilon(Decimal(self.delta))
 
-    @property
-    def shard_columns(self) -> list[str]:
-        """The columns of a shard's totals: keys, `bin` where a total needs it (NULL in the row of all other totals), totals."""
-        binned = ["bin"] if any(total.kind in BINNED for total in self.totals) else []
-        return [*(key.name for key in self.keys), *binned, *(total.name for total in self.totals)]
-
-    def total(self, name: str) -> Total:
-        return next(total for total in self.totals if total.name == name)
-
     def as_data(self) -> dict[str, object]:
         """The whole plan as JSON-ready data; floats as hex so that nothing is rounded."""
         return _plain(dataclasses.asdict(self))  # type: ignore[return-value]  # a dict in, a dict out
@@ -255,8 +336,13 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 over the canonical form: equal digests mean equal answers in distribution. `bounds` and `accuracy` are left out:
-        they explain, in the operator's own spelling, what totals and draws already say."""
+        they explain, in the operator's own spelling, what totals and draws already say. What is empty is left out, and a single part is
+        written among the plan's own fields, so that digests outlive the fields that several parts brought."""
         data = {name: value for name, value in self.as_data().items() if name not in ("bounds", "accuracy")}
+        parts: list[dict[str, object]] = data.pop("parts")  # type: ignore[assignment]  # of dataclasses
+        data = {name: value for name, value in data.items() if name not in ("views", "tables") or value}
+        parts = [{name: value for name, value in part.items() if name != "reads" or value} for part in parts]
+        data |= parts[0] if len(parts) == 1 else {"parts": parts}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from policies.catalogue import KeyValue
-from sandbox.plan.model import Plan, Total
+from sandbox.plan.model import Part, Total
 
 Ints = npt.NDArray[np.int64]
 BLOCK_ROWS = 2**16  # a block's matrices stay in the second-level cache
@@ -41,14 +41,14 @@ class Values:
     there: npt.NDArray[np.bool_] | None
 
 
-def dense_totals(plan: Plan, rows: pa.Table, seed: int) -> pa.Table:
+def dense_totals(part: Part, rows: pa.Table, seed: int) -> pa.Table:
     """Partial totals of one shard from its rows.
 
     `rows` has `u` (unit: integer or text, no NULL), `h` (uint64, a hash of the unit, only where units are text), k*, and v<i> for every total
     i that looks at a value: int64, or a decimal with the total's decimals, not yet clamped. The result has one row per key that occurs,
     k* in their types and t* as wide integers.
     """
-    codes, size = key_codes(plan, rows)
+    codes, size = key_codes(part, rows)
     if codes is not None and (outside := codes < 0).any():
         rows, codes = rows.filter(pa.array(~outside)), codes[~outside]
     unit = rows.column("u").combine_chunks()
@@ -58,22 +58,22 @@ def dense_totals(plan: Plan, rows: pa.Table, seed: int) -> pa.Table:
         rows, unit = rows.take(order), unit.take(order)
         codes = None if codes is None else codes[order.to_numpy()]
         starts = run_starts(unit)
-    hashes = unit_hashes(rows, unit, starts) if plan.groups_per_unit < size else None
-    values = [values_of(rows, f"v{place}", total) for place, total in enumerate(plan.totals)]
-    sums = [[0] * size for _ in plan.totals]
-    bins = {place: np.zeros((size, total.candidates), dtype=np.int64) for place, total in enumerate(plan.totals) if total.kind == "quantile"}
+    hashes = unit_hashes(rows, unit, starts) if part.groups_per_unit < size else None
+    values = [values_of(rows, f"v{place}", total) for place, total in enumerate(part.totals)]
+    sums = [[0] * size for _ in part.totals]
+    bins = {place: np.zeros((size, total.candidates), dtype=np.int64) for place, total in enumerate(part.totals) if total.kind == "quantile"}
     seen = np.zeros(size, dtype=bool)
     for low, high, first, last in blocks(starts, rows.num_rows, min(BLOCK_ROWS, BLOCK_CELLS // size)):
-        block = Block(plan, size, codes, starts[first:last] - low, high - low, low)
+        block = Block(part, size, codes, starts[first:last] - low, high - low, low)
         chosen = block.chosen(None if hashes is None else hashes[first:last], seed)
         seen |= chosen.any(axis=1)
-        for place, total in enumerate(plan.totals):
+        for place, total in enumerate(part.totals):
             if place in bins:
                 bins[place] += block.histogram(total, values[place], chosen)
                 continue
-            part = (block.bounded(total, values[place]) * chosen).sum(axis=1)
-            sums[place] = [before + int(more) for before, more in zip(sums[place], part, strict=True)]
-    return as_table(plan, sums, bins, seen)
+            added = (block.bounded(total, values[place]) * chosen).sum(axis=1)
+            sums[place] = [before + int(more) for before, more in zip(sums[place], added, strict=True)]
+    return as_table(part, sums, bins, seen)
 
 
 def run_starts(unit: pa.Array) -> Ints:
@@ -100,12 +100,12 @@ def unit_hashes(rows: pa.Table, unit: pa.Array, starts: Ints) -> npt.NDArray[np.
     return np.asarray(rows.column("h").to_numpy(), dtype=np.uint64)[starts]
 
 
-def key_codes(plan: Plan, rows: pa.Table) -> tuple[Ints | None, int]:
+def key_codes(part: Part, rows: pa.Table) -> tuple[Ints | None, int]:
     """Where each row's key stands in the product of the domains, last key fastest; -1 for a key outside. None without keys."""
-    if not plan.keys:
+    if not part.keys:
         return None, 1
     size, code, inside = 1, np.zeros(rows.num_rows, dtype=np.int64), np.ones(rows.num_rows, dtype=bool)
-    for key in plan.keys:
+    for key in part.keys:
         assert key.domain is not None
         column = rows.column(key.name).combine_chunks()
         place = places(column, key.domain)
@@ -171,8 +171,8 @@ def blocks(starts: Ints, rows: int, aim: int) -> Iterator[tuple[int, int, int, i
 class Block:
     """Some units' rows as cells, one row of the matrix per key, one column per unit: sums over units then run along memory."""
 
-    def __init__(self, plan: Plan, size: int, codes: Ints | None, starts: Ints, rows: int, at: int) -> None:
-        self.plan, self.size, self.starts, self.rows, self.at = plan, size, starts, rows, at
+    def __init__(self, part: Part, size: int, codes: Ints | None, starts: Ints, rows: int, at: int) -> None:
+        self.part, self.size, self.starts, self.rows, self.at = part, size, starts, rows, at
         self.units = len(starts)
         lengths = np.diff(starts, append=rows)
         own = np.repeat(np.arange(self.units, dtype=np.int64), lengths)
@@ -200,11 +200,11 @@ class Block:
         present = self.counts > 0
         if hashes is None:
             return present
-        over = np.flatnonzero(np.add.reduce(present, axis=0, dtype=np.int32) > self.plan.groups_per_unit)
+        over = np.flatnonzero(np.add.reduce(present, axis=0, dtype=np.int32) > self.part.groups_per_unit)
         if len(over):
             order = scores(hashes[over], self.size, seed)
             order[~present[:, over]] = np.uint64(2**64 - 1)
-            first = np.argsort(order, axis=0, kind="stable")[: self.plan.groups_per_unit]
+            first = np.argsort(order, axis=0, kind="stable")[: self.part.groups_per_unit]
             keep = np.zeros((self.size, len(over)), dtype=bool)
             np.put_along_axis(keep, first, True, axis=0)
             present[:, over] &= keep
@@ -212,7 +212,7 @@ class Block:
 
     def bounded(self, total: Total, values: Values) -> Ints:
         """Each cell's part of a total, at most `cap` in absolute value."""
-        rows = self.plan.rows_per_group
+        rows = self.part.rows_per_group
         counted = self.counts if values.there is None else self.add(None, values.there)
         if values.value is None:
             return np.minimum(counted, total.cap)
@@ -271,27 +271,27 @@ def mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def as_table(plan: Plan, sums: list[list[int]], bins: Mapping[int, Ints], seen: npt.NDArray[np.bool_]) -> pa.Table:
+def as_table(part: Part, sums: list[list[int]], bins: Mapping[int, Ints], seen: npt.NDArray[np.bool_]) -> pa.Table:
     """One row per key that occurs; without keys the one row that a sum over everything has. Then one per bin that does."""
-    at = np.flatnonzero(seen) if plan.keys else np.zeros(1, dtype=np.int64)
+    at = np.flatnonzero(seen) if part.keys else np.zeros(1, dtype=np.int64)
     filled = {place: np.nonzero(counts) for place, counts in bins.items()}
-    parts = [table_of(plan, at, None, {place: [column[key] for key in at] for place, column in enumerate(sums)})]
-    parts += [table_of(plan, key, bin, {place: bins[place][key, bin]}) for place, (key, bin) in filled.items()]
+    parts = [table_of(part, at, None, {place: [column[key] for key in at] for place, column in enumerate(sums)})]
+    parts += [table_of(part, key, bin, {place: bins[place][key, bin]}) for place, (key, bin) in filled.items()]
     return pa.concat_tables(parts)
 
 
-def table_of(plan: Plan, at: Ints, bin: Ints | None, columns: Mapping[int, list[int] | Ints]) -> pa.Table:
+def table_of(part: Part, at: Ints, bin: Ints | None, columns: Mapping[int, list[int] | Ints]) -> pa.Table:
     """Rows of the keys at those positions, with the totals given and 0 for the others."""
     arrays: dict[str, pa.Array] = {}
-    inner = math.prod(len(key.domain or ()) for key in plan.keys)
-    for key in plan.keys:
+    inner = math.prod(len(key.domain or ()) for key in part.keys)
+    for key in part.keys:
         domain = list(key.domain or ())
         inner //= len(domain)
         kind = {"integer": pa.int64(), "text": pa.string(), "date": pa.date32(), "boolean": pa.bool_()}[key.type]
         arrays[key.name] = pa.array(domain, kind).take(pa.array(at // inner % len(domain)))
-    if "bin" in plan.shard_columns:
+    if "bin" in part.shard_columns:
         arrays["bin"] = pa.nulls(len(at), pa.int64()) if bin is None else pa.array(bin, pa.int64())
-    for place, total in enumerate(plan.totals):
+    for place, total in enumerate(part.totals):
         column = columns.get(place, np.zeros(len(at), dtype=np.int64))
         arrays[total.name] = pa.array(map(Decimal, column), WIDE) if isinstance(column, list) else pa.array(column).cast(WIDE)
     return pa.table(arrays)

@@ -14,8 +14,9 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from infra.vault import Part, Vault, VaultError, Version
-from sandbox.plan.model import Plan, Scan
+from infra.vault import Part as File
+from infra.vault import Vault, VaultError, Version
+from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.cache import ColumnCache
 from sandbox.raw.engine import query
 from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
@@ -43,16 +44,17 @@ class Source:
     """A table of the shard query: which parts make it up in this shard, and the only columns to decrypt."""
 
     alias: str
-    parts: tuple[Part, ...]
+    parts: tuple[File, ...]
     columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    plan: Plan
+    part: Part
     seed: int = field(repr=False)
     sources: tuple[Source, ...]
     memory_bytes: int  # of decrypted columns to keep for next time
+    released: Mapping[str, pa.Table] = field(default_factory=dict)  # by name: public by now, whole for every shard
 
 
 _cache = ColumnCache()
@@ -66,19 +68,27 @@ def run_shard(task: ShardTask) -> pa.Table | None:
             source.alias: pa.concat_tables([_cache.table(part, source.columns, task.memory_bytes) for part in source.parts])
             for source in task.sources
         }
-        return shard_totals(task.plan, tables, task.seed)
+        return shard_totals(task.part, {**task.released, **tables}, task.seed)
     except Exception:
         return None
 
 
-def exact_totals(plan: Plan, vault: Vault, workers: Pool, seed: int) -> ExactTotals:
-    """Run the plan on every shard and add the partials up. `seed` keys the choice of groups: 0 ≤ seed < 2**64, secret, one per release.
+def exact_totals(part: Part, vault: Vault, workers: Pool, seed: int, released: Mapping[str, pa.Table] | None = None) -> ExactTotals:
+    """Run the part on every shard and add the partials up. `released`: the tables by name that earlier parts released and this one reads. `seed` keys the choice of groups: 0 ≤ seed < 2**64, secret, one per release.
 
-    The same plan, snapshots and seed give the same totals, whatever the number of workers, the order in which they finish, and which of them
+    The same part, snapshots and seed give the same totals, whatever the number of workers, the order in which they finish, and which of them
     died on the way. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on.
     """
-    tasks = shard_tasks(plan, vault, seed, workers.memory_bytes)
-    return _constant_failure(lambda: combine(plan, _all(workers.stream(run_shard, tasks))))
+    tasks = shard_tasks(part, vault, seed, workers.memory_bytes, released)
+    return _constant_failure(lambda: combine(part, _all(workers.stream(run_shard, tasks))))
+
+
+def public_tables(plan: Plan, vault: Vault) -> dict[str, pa.Table]:
+    """The public tables that the plan's views and last query read, by alias. Raises `data_snapshot_refused`, `job_failed`."""
+    opened = [(scan, _open(scan, vault)) for scan in plan.tables]
+    return _constant_failure(
+        lambda: {scan.alias: pa.concat_tables([part.read(list(scan.columns)) for part in version.parts]) for scan, version in opened}
+    )
 
 
 def check_snapshots(plan: Plan, vault: Vault) -> None:
@@ -89,28 +99,29 @@ def check_snapshots(plan: Plan, vault: Vault) -> None:
         _open(scan, vault)
 
 
-def totals_of_tables(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> ExactTotals:
+def totals_of_tables(part: Part, tables: Mapping[str, pa.Table], seed: int) -> ExactTotals:
     """The same over tables given by alias, as one shard: dummy rows, tests. Raises `job_failed`."""
-    return _constant_failure(lambda: combine(plan, [shard_totals(plan, tables, seed)]))
+    return _constant_failure(lambda: combine(part, [shard_totals(part, tables, seed)]))
 
 
-def shard_tasks(plan: Plan, vault: Vault, seed: int, memory_bytes: int) -> list[ShardTask]:
+def shard_tasks(part: Part, vault: Vault, seed: int, memory_bytes: int, released: Mapping[str, pa.Table] | None = None) -> list[ShardTask]:
     """Which parts are read together: a private table part by part, a public one whole with each.
 
     Private tables of one unit space are partitioned by the same keyed hash into powers of two, so of two tables with unlike numbers of parts
     the finer one's parts i, i + n, i + 2n … hold the units of the coarser one's part i of n.
     """
-    versions = [_open(scan, vault) for scan in plan.scans]
-    shards = min((len(version.parts) for scan, version in zip(plan.scans, versions, strict=True) if scan.private), default=1)
+    versions = [_open(scan, vault) for scan in part.scans]
+    shards = min((len(version.parts) for scan, version in zip(part.scans, versions, strict=True) if scan.private), default=1)
     return [
         ShardTask(
-            plan,
+            part,
             seed,
             tuple(
                 Source(scan.alias, version.parts[shard::shards] if scan.private else version.parts, scan.columns)
-                for scan, version in zip(plan.scans, versions, strict=True)
+                for scan, version in zip(part.scans, versions, strict=True)
             ),
             memory_bytes,
+            dict(released or {}),
         )
         for shard in range(shards)
     ]
@@ -146,7 +157,7 @@ def _all(partials: Iterator[pa.Table | None]) -> Iterator[pa.Table]:
         yield partial
 
 
-def _constant_failure(compute: Callable[[], ExactTotals]) -> ExactTotals:
+def _constant_failure(compute: Callable[[], Result]) -> Result:
     """What `compute` gives; `job_failed`, without cause or context, for whatever it raises."""
     with suppress(Exception):
         return compute()

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sandbox.plan.model import INT64_MAX, Plan
+from sandbox.plan.model import INT64_MAX, Part
 from sandbox.raw.engine import query
 from sandbox.raw.kernel import dense_totals
 
@@ -21,7 +21,7 @@ _FOLD_ROWS = 200_000  # partials are folded together when this many rows wait: m
 
 
 class ExactTotals:
-    """Exact totals of a plan, one row per key seen: columns k0… in the keys' types, then t0… int64, rows ordered by key.
+    """Exact totals of a part, one row per key seen: columns k0… in the keys' types, then t0… int64, rows ordered by key.
 
     Neither repr, str nor format says anything about them, and they cannot be pickled: they live in the process that draws the noise.
     With public keys, a key that no row has is absent.
@@ -47,54 +47,54 @@ class ExactTotals:
         raise TypeError("exact totals are not written down")
 
 
-def shard_query(plan: Plan) -> str:
+def shard_query(part: Part) -> str:
     """The plan's shard query with every total widened, so that no addition on the way can overflow."""
-    totals = {total.name for total in plan.totals}
-    named = [f"{name}::HUGEINT AS {name}" if name in totals else name for name in plan.shard_columns]
-    return f"SELECT {', '.join(named)} FROM ({plan.shard_sql}) AS shard"
+    totals = {total.name for total in part.totals}
+    named = [f"{name}::HUGEINT AS {name}" if name in totals else name for name in part.shard_columns]
+    return f"SELECT {', '.join(named)} FROM ({part.shard_sql}) AS shard"
 
 
-def shard_totals(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> pa.Table:
+def shard_totals(part: Part, tables: Mapping[str, pa.Table], seed: int) -> pa.Table:
     """Partial totals of one shard over its tables by alias, k* and t*: by the dense kernel where the plan is made for it, else by its query."""
-    if plan.rows is None:
-        return query(shard_query(plan), tables, {"seed": seed})
-    if plan.rows.sql is not None:
-        return dense_totals(plan, query(plan.rows.sql, tables), seed)
-    (scan,) = (scan for scan in plan.scans if scan.private)
+    if part.rows is None:
+        return query(shard_query(part), tables, {"seed": seed})
+    if part.rows.sql is not None:
+        return dense_totals(part, query(part.rows.sql, tables), seed)
+    (scan,) = (scan for scan in part.scans if scan.private)
     stored = tables[scan.alias]
-    rows = pa.table({name: stored.column(column) for name, column in plan.rows.columns})
-    return dense_totals(plan, rows.filter(pc.is_valid(rows.column("u"))) if rows.column("u").null_count else rows, seed)
+    rows = pa.table({name: stored.column(column) for name, column in part.rows.columns})
+    return dense_totals(part, rows.filter(pc.is_valid(rows.column("u"))) if rows.column("u").null_count else rows, seed)
 
 
-def combine(plan: Plan, partials: Iterable[pa.Table]) -> ExactTotals:
+def combine(part: Part, partials: Iterable[pa.Table]) -> ExactTotals:
     """Add partials up and cut to 64 bits."""
     waiting: list[pa.Table] = []
     for partial in partials:
         waiting.append(partial)
         if len(waiting) > 1 and sum(table.num_rows for table in waiting) > _FOLD_ROWS:
-            waiting = [_add(plan, waiting, "{0}::HUGEINT")]
-    whole = _add(plan, waiting, f"LEAST(GREATEST({{0}}, {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT")
-    return ExactTotals(_per_key(plan, whole) if "bin" in plan.shard_columns else whole)
+            waiting = [_add(part, waiting, "{0}::HUGEINT")]
+    whole = _add(part, waiting, f"LEAST(GREATEST({{0}}, {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT")
+    return ExactTotals(_per_key(part, whole) if "bin" in part.shard_columns else whole)
 
 
-def _per_key(plan: Plan, whole: pa.Table) -> pa.Table:
+def _per_key(part: Part, whole: pa.Table) -> pa.Table:
     """One row per key: a quantile's bins as a list of (bin, n), the distinct values counted."""
-    keys = [key.name for key in plan.keys]
+    keys = [key.name for key in part.keys]
     forms = {
         "quantile": "list({{'bin': bin, 'n': {0}}} ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND {0} > 0)",
         "distinct": "count(*) FILTER (WHERE bin IS NOT NULL AND {0} > 0)",
     }
     made = [
         f"{forms.get(total.kind, 'COALESCE(sum({0}) FILTER (WHERE bin IS NULL), 0)::BIGINT').format(total.name)} AS {total.name}"
-        for total in plan.totals
+        for total in part.totals
     ]
     order = f" GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
     return query(f"SELECT {', '.join(keys + made)} FROM whole{order}", {"whole": whole})
 
 
-def _add(plan: Plan, tables: list[pa.Table], form: str) -> pa.Table:
-    keys = [name for name in plan.shard_columns if name not in {total.name for total in plan.totals}]
+def _add(part: Part, tables: list[pa.Table], form: str) -> pa.Table:
+    keys = [name for name in part.shard_columns if name not in {total.name for total in part.totals}]
     # A sum of no rows is NULL and means 0; GREATEST would take NULL for the lowest number there is.
-    sums = [f"{form.format(f'COALESCE(SUM({total.name}::HUGEINT), 0)')} AS {total.name}" for total in plan.totals]
+    sums = [f"{form.format(f'COALESCE(SUM({total.name}::HUGEINT), 0)')} AS {total.name}" for total in part.totals]
     order = " GROUP BY ALL ORDER BY ALL" if keys else ""
     return query(f"SELECT {', '.join(keys + sums)} FROM partials{order}", {"partials": pa.concat_tables(tables)})

@@ -12,7 +12,7 @@ from functools import cache
 import duckdb
 
 from policies.problem import declare
-from sandbox.plan.model import Plan, Scan
+from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.bound_plan import rows_of
 from sandbox.raw.bound_rows import Declared, Rows
 from sandbox.raw.bound_values import Doubt
@@ -48,7 +48,8 @@ def check_plan(plan: Plan) -> None:
         return
     failed = True
     try:
-        _check(plan)
+        for part in plan.parts:
+            _check(part, plan.read_by(part))
         failed = False
     except Doubt as doubt:
         _LOG.error("plan %s is doubted: %s", digest, doubt)  # public: it comes from the plan, and no row was read
@@ -65,40 +66,40 @@ _MOST_KEPT = 10_000
 _passed: set[str] = set()
 
 
-def _check(plan: Plan) -> None:
-    spaces = {scan.unit for scan in plan.scans if scan.private}
+def _check(part: Part, scans: tuple[Scan, ...]) -> None:
+    spaces = {scan.unit for scan in scans if scan.private}
     if "" in spaces:
         raise Doubt("a private table without a unit")
-    _check_totals(plan, bound(shard_query(plan), plan.scans))
-    if plan.rows is not None:
-        _check_rows(plan)
+    _check_totals(part, bound(shard_query(part), scans))
+    if part.rows is not None:
+        _check_rows(part, scans)
 
 
-def _check_totals(plan: Plan, rows: Rows) -> None:
+def _check_totals(part: Part, rows: Rows) -> None:
     """The shard query's rows: keys, then totals, that one unit moves no further than the price supposes."""
-    names = plan.shard_columns
-    if not rows.released or len(rows.columns) != len(names) or rows.keys > plan.groups_per_unit:
+    names = part.shard_columns
+    if not rows.released or len(rows.columns) != len(names) or rows.keys > part.groups_per_unit:
         raise Doubt("totals of another shape")
-    if len({scan.space for scan in plan.scans if scan.private}) != 1:
+    if len({scan.space for scan in part.scans if scan.private}) != 1:
         raise Doubt("several unit spaces")
     for name, fact in zip(names, rows.columns, strict=True):
         if name.startswith("k"):
             if not fact.key:
                 raise Doubt(f"{name} is no key")
-        elif name != "bin" and (fact.moves is None or fact.moves > plan.total(name).cap):
+        elif name != "bin" and (fact.moves is None or fact.moves > part.total(name).cap):
             raise Doubt(f"{name} may move by {fact.moves}")
 
 
-def _check_rows(plan: Plan) -> None:
+def _check_rows(part: Part, scans: tuple[Scan, ...]) -> None:
     """What is handed to the dense kernel, which bounds each unit itself: rows of one unit each, the unit first."""
-    assert plan.rows is not None
-    if plan.rows.sql is not None:
-        rows = bound(plan.rows.sql, plan.scans)
+    assert part.rows is not None
+    if part.rows.sql is not None:
+        rows = bound(part.rows.sql, scans)
         if rows.released or not rows.space or not rows.columns[0].unit:
             raise Doubt("rows without their unit")
         return
-    private = [scan for scan in plan.scans if scan.private]
-    columns = dict(plan.rows.columns)
+    private = [scan for scan in part.scans if scan.private]
+    columns = dict(part.rows.columns)
     if len(private) != 1 or columns.get("u") != private[0].unit or not set(columns.values()) <= set(private[0].columns):
         raise Doubt("stored columns without their unit")
 

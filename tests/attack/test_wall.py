@@ -15,7 +15,7 @@ import pytest
 from infra.vault import Vault
 from infra.workers import Workers
 from policies.problem import Problem
-from sandbox.plan.model import Key, Plan, Total
+from sandbox.plan.model import Key, Part, Total
 from sandbox.raw import engine, ingest
 from sandbox.raw.run import exact_totals, run_shard, shard_tasks, totals_of_tables
 from tests.visits import CITIES, by_city, column, dataset, ingested, plan, scan
@@ -156,7 +156,7 @@ MARKED = dataset(
 )
 
 
-def by_marker(snapshot_plan_sql: str, vault: Vault, tmp_path: Path) -> Plan:
+def by_marker(snapshot_plan_sql: str, vault: Vault, tmp_path: Path) -> Part:
     snapshot = ingested(vault, tmp_path, marked(), MARKED, shard_rows=1).snapshot
     (tmp_path / "source-1.parquet").unlink()
     return plan([scan(snapshot, ("pid", "city", "note"))], [Key("k0", "text", CITIES)], [Total("t0", "count", 0, 1, 3)], snapshot_plan_sql)

@@ -114,7 +114,7 @@ def measure(folder: Path, rows: int, workers: Workers, runs: int = 5) -> dict[st
         started = time.perf_counter()
         plan = compile_job(case.private, catalogue, ask)
         compile_s = time.perf_counter() - started
-        tasks = shard_tasks(plan, vault, SEED, MEMORY_BYTES)
+        tasks = shard_tasks(plan.only, vault, SEED, MEMORY_BYTES)
         names = {scan.alias: scan.dataset for scan in plan.scans}
         held = [loaded(task, names) for task in tasks]
 
@@ -127,8 +127,8 @@ def measure(folder: Path, rows: int, workers: Workers, runs: int = 5) -> dict[st
 
         private()  # decrypts once: both sides then read from memory
         bounded_s, plain_s = fastest(runs, private, plain)
-        exact_totals(plan, vault, workers, SEED)
-        (whole_s,) = fastest(3, lambda plan=plan: finish(plan, draw(plan, exact_totals(plan, vault, workers, SEED))))
+        exact_totals(plan.only, vault, workers, SEED)
+        (whole_s,) = fastest(3, lambda plan=plan: finish(plan, [draw(plan.only, exact_totals(plan.only, vault, workers, SEED))]))
         result["cases"][case.name] = {
             "ratio": round(bounded_s / plain_s, 2),
             "at_most": case.most,

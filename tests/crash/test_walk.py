@@ -21,6 +21,7 @@ from jobs import acts, hops, ledger, lookup
 from jobs import release as walk
 from jobs.audit import audit
 from jobs.staging import Staging
+from sandbox import steps
 from sandbox.raw.ingest import ingest
 from tests import visits
 from tests.bureau import LICENCE, Home, opened, order, settings_in
@@ -92,8 +93,8 @@ def test_killed_on_a_hop_the_job_is_carried_through_by_the_next_server(
     bureau_home.copy_to(home)
     killed(home, point, when)
     draws: list[int] = []
-    real = walk.draw
-    monkeypatch.setattr(walk, "draw", lambda *a: draws.append(1) or real(*a))
+    real = steps.draw
+    monkeypatch.setattr(steps, "draw", lambda *a: draws.append(1) or real(*a))
     staging = Staging(home / "staging")
     services = opened(home, **FAST)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs import hops
-from jobs import release as walk
+from sandbox import steps
 from tests.bureau import opened, order
 
 POINTS: dict[str, tuple[Any, str]] = {
@@ -21,7 +21,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "begin_reading": (hops, "begin_reading"),
     "totals": (hops, "totals"),
     "spend": (hops, "spend"),
-    "draw": (walk, "draw"),
+    "draw": (steps, "draw"),
     "stage": (hops, "stage"),
     "publish": (hops, "publish"),
     "inside publish": (hops, "_publish"),

@@ -6,7 +6,6 @@ emitted SQL runs in DuckDB as it is. Each mutation below takes one safeguard out
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from sandbox.plan.model import Plan
 from sandbox.raw.totals import shard_totals
 from sandbox.sql.functions import FUNCTIONS
 from tests.expressions import CONDITIONS, DATES, GROUPS, NUMBERS, TEXTS, hurtful
-from tests.questions import CATALOGUE, Engine, Totals, by_key, moved, plan_for, scanned, tables
+from tests.questions import CATALOGUE, Engine, Totals, by_key, moved, plan_for, scanned, tables, with_part
 from tests.spec.cases import Case, cases
 
 ENGINE = Engine()
@@ -118,7 +117,7 @@ def by_query(plan: Plan, data: Mapping[str, pa.Table], seed: int) -> Totals:
 
 def as_jobs_run(plan: Plan, data: Mapping[str, pa.Table], seed: int) -> Totals:
     """The way a worker computes a shard: by the dense kernel where the plan is made for it."""
-    return by_key(plan, shard_totals(plan, scanned(plan, data), seed))
+    return by_key(plan, shard_totals(plan.only, scanned(plan, data), seed))
 
 
 def violations(
@@ -130,14 +129,14 @@ def violations(
 ) -> list[str]:
     """How the plan breaks the promise between `rows` and `rows` without one of the units."""
     whole = run(plan, tables(rows), seed)
-    caps = [total.cap for total in plan.totals]
+    caps = [total.cap for total in plan.only.totals]
     zero = (0,) * len(caps)
     found: list[str] = []
     for pid in pids:
         without = run(plan, tables([row for row in rows if row[0] != pid]), seed)
         steps = {key: list(map(moved, whole.get(key, zero), without.get(key, zero))) for key in {**whole, **without}}
         changed = sum(any(by) for by in steps.values())
-        found += [f"{changed} keys"] if changed > plan.groups_per_unit else []
+        found += [f"{changed} keys"] if changed > plan.only.groups_per_unit else []
         found += [f"{key}: {by} over {caps}" for key, by in steps.items() if any(step > cap for step, cap in zip(by, caps, strict=True))]
     return found
 
@@ -147,7 +146,7 @@ def violations(
 def test_a_unit_moves_no_more_than_promised(query: tuple[str, dict[str, Any]], seed: int, rows: int) -> None:
     plan = plan_for(query[0], **query[1])
     assert violations(plan, data(rows), (1, 2), seed) == []
-    if plan.rows is not None:
+    if plan.only.rows is not None:
         assert violations(plan, data(rows), (1, 2), seed, as_jobs_run) == []
 
 
@@ -207,7 +206,7 @@ MUTATIONS: dict[str, tuple[str, str, Callable[[str], str]]] = {
 def test_each_safeguard_is_missed_when_it_is_gone(name: str) -> None:
     select, group, change = MUTATIONS[name]
     plan = plan_for(f"{select} FROM visits {group}", groups_per_unit=2, rows_per_group=2)
-    broken = dataclasses.replace(plan, shard_sql=change(plan.shard_sql))
-    assert broken.shard_sql != plan.shard_sql
+    broken = with_part(plan, shard_sql=change(plan.only.shard_sql))
+    assert broken.only.shard_sql != plan.only.shard_sql
     assert any(violations(broken, data(seed), (1, 2), 5) for seed in range(40))
     assert not any(violations(plan, data(seed), (1, 2), 5) for seed in range(5))

@@ -22,7 +22,7 @@ from sandbox.plan.ir import Derived, Filter, Group, Join, Project, Scan, Select,
 from sandbox.plan.model import Plan
 from sandbox.sql.expr import Call, walk
 from tests.properties.test_neighbours import ENGINE, as_jobs_run, data, violations
-from tests.questions import plan_for, tables
+from tests.questions import plan_for, tables, with_part
 
 # Every relation shows a unit pid, a text k and an integer x; {0} and {1} are relations too.
 BASES = (
@@ -83,7 +83,7 @@ def test_a_unit_moves_no_more_than_promised_and_order_is_nothing(sql: str, seed:
     random.Random(rows).shuffle(shuffled)
     totals = ENGINE.totals(plan, tables(few(rows)), seed)
     assert ENGINE.totals(plan, tables(shuffled), seed) == totals
-    if plan.rows is not None:
+    if plan.only.rows is not None:
         assert violations(plan, few(rows), (1, 2), seed, as_jobs_run) == []
 
 
@@ -92,7 +92,7 @@ def test_a_unit_moves_no_more_than_promised_and_order_is_nothing(sql: str, seed:
 def test_the_dense_kernel_says_what_the_query_says(relation: str, rows: int) -> None:
     """Where no group has to be left out; which ones are left out is each one's own choice."""
     plan = plan_for(f"SELECT COUNT(*) AS n, SUM(least(greatest(x, -40), 1000)) AS s, COUNT(k) AS c FROM ({relation}) t", rows_per_group=2)
-    assert plan.rows is not None
+    assert plan.only.rows is not None
     assert as_jobs_run(plan, tables(few(rows)), 3) == ENGINE.totals(plan, tables(few(rows)), 3)
 
 
@@ -182,8 +182,8 @@ MUTATIONS: dict[str, tuple[str, Callable[[str], str]]] = {
 def test_the_unit_is_missed_wherever_it_is_taken_out(name: str) -> None:
     sql, change = MUTATIONS[name]
     plan = plan_for(sql, groups_per_unit=1, rows_per_group=1)
-    broken = dataclasses.replace(plan, shard_sql=change(plan.shard_sql))
-    assert broken.shard_sql != plan.shard_sql, plan.shard_sql
+    broken = with_part(plan, shard_sql=change(plan.only.shard_sql))
+    assert broken.only.shard_sql != plan.only.shard_sql, plan.only.shard_sql
     pids = tuple(range(1, 9))
     assert any(violations(broken, data(seed), pids, 5) for seed in range(40))
     assert not any(violations(plan, data(seed), pids, 5) for seed in range(8))
@@ -193,8 +193,8 @@ def test_a_tie_that_is_not_broken_is_noticed() -> None:
     inner = "SELECT city, row_number() OVER (PARTITION BY pid ORDER BY dept) AS r FROM visits"
     sql = f"SELECT city, COUNT(*) AS n FROM ({inner}) t WHERE r = 1 GROUP BY city"
     plan = plan_for(sql)
-    broken = dataclasses.replace(plan, shard_sql=re.sub(r" NULLS LAST, .*? ASC NULLS LAST\)", " NULLS LAST)", plan.shard_sql, count=1))
-    assert broken.shard_sql != plan.shard_sql
+    broken = with_part(plan, shard_sql=re.sub(r" NULLS LAST, .*? ASC NULLS LAST\)", " NULLS LAST)", plan.only.shard_sql, count=1))
+    assert broken.only.shard_sql != plan.only.shard_sql
 
     def moved(plan: Plan, seed: int) -> bool:
         rows = data(seed)

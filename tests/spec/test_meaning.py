@@ -46,7 +46,7 @@ def same(ours: Any, theirs: Any) -> bool:
 # narrowed ranges clamp by intent
 KEPT = [case for case in cases() if case.refused is None and not case.ask.ranges]
 # quantiles are chosen among candidates: compared below
-CHOSEN = [case for case in KEPT if any(total.kind == "quantile" for total in compile_job(case.sql, CATALOGUE, case.ask).totals)]
+CHOSEN = [case for case in KEPT if any(total.kind == "quantile" for total in compile_job(case.sql, CATALOGUE, case.ask).only.totals)]
 MEANT = [case for case in KEPT if case not in CHOSEN]
 
 
@@ -58,12 +58,12 @@ def test_quantiles_are_as_near_as_candidates_are(case: Case) -> None:
     engine = Engine()
     plan = compile_job(case.sql, CATALOGUE, case.ask)
     rows = [tuple(row.values())[: len(plan.outputs)] for row in engine.finish(plan, engine.totals(plan, data), empty=False)]
-    ours = {row[0] if plan.keys else None: row for row in rows}
+    ours = {row[0] if plan.only.keys else None: row for row in rows}
     plain = engine.query(case.sql, {scan.dataset: data[scan.dataset] for scan in plan.scans})
     theirs = list(zip(*(column.to_pylist() for column in plain.columns), strict=True))
     assert len(theirs) == len(ours) > 0
     for row in theirs:
-        for output, mine, wanted in zip(plan.outputs, ours[row[0] if plan.keys else None], row, strict=True):
+        for output, mine, wanted in zip(plan.outputs, ours[row[0] if plan.only.keys else None], row, strict=True):
             if output.spacing is not None:
                 assert output.low is not None
                 assert output.high is not None

@@ -17,19 +17,19 @@ CASES = cases()
 
 def described(plan: Plan) -> dict[str, object]:
     """A plan in the words the cases use."""
-    keys = [f"{key.type} " + ("private" if key.domain is None else f"public {len(key.domain)}") for key in plan.keys]
+    keys = [f"{key.type} " + ("private" if key.domain is None else f"public {len(key.domain)}") for key in plan.only.keys]
     totals = [
         f"{total.kind} {total.low}..{total.high} cap {total.cap}"
         + (f" decimals {total.decimals}" if total.decimals else "")
         + (f" centre {total.centre}" if total.centre else "")
         + (f" step {total.step} share {total.quantile[0]}/{total.quantile[1]}" if total.step else "")
-        for total in plan.totals
+        for total in plan.only.totals
     ]
     return {
         "keys": keys,
         "totals": totals,
         "outputs": [output.label for output in plan.outputs],
-        "groups": plan.groups_per_unit,
+        "groups": plan.only.groups_per_unit,
         "threshold": plan.draws[0].threshold is not None,
         "uses": [f"{use.dataset}.{use.column} {use.use}" for use in plan.uses],
         "scans": [f"{scan.dataset} {'private' if scan.private else 'public'} {' '.join(sorted(scan.columns))}" for scan in plan.scans],
@@ -43,7 +43,7 @@ def test_accepted(case: Case) -> None:
     said = described(plan)
     for name, wanted in case.facts.items():
         if name in ("emits", "absent"):
-            assert all((text in plan.shard_sql) is (name == "emits") for text in wanted), plan.shard_sql
+            assert all((text in plan.only.shard_sql) is (name == "emits") for text in wanted), plan.only.shard_sql
         elif name == "finish":
             assert all(text in plan.finish_sql for text in wanted), plan.finish_sql
         elif name == "ranges":

@@ -17,8 +17,8 @@ from scipy import stats
 
 from policies.loss import ATTO
 from sandbox.noise.draw import draw
-from sandbox.plan.model import Draw, Key, Plan, Total
-from tests.handmade import Exact, exact_for, exact_tail, gaussian, plan_of, price_of, thresholded
+from sandbox.plan.model import Draw, Key, Part, Total
+from tests.handmade import Exact, exact_for, exact_tail, gaussian, part_of, price_of, thresholded
 
 P = 1e-6
 SAMPLES = 20_000
@@ -29,7 +29,7 @@ Sample = npt.NDArray[np.int64]
 
 def noise(scale: float) -> Sample:
     """SAMPLES independent draws at one scale, through the whole chain."""
-    plan = plan_of((CELLS,), (PERSONS,), (Draw("t0", scale, price_of(scale)),))
+    plan = part_of((CELLS,), (PERSONS,), (Draw("t0", scale, price_of(scale)),))
     values: Sample = draw(plan, exact_for(plan, [])).table.column("t0").to_numpy()
     return values
 
@@ -84,8 +84,8 @@ def test_noise_follows_the_discrete_gaussian(scale: float) -> None:
 def test_the_scale_reaches_every_total_and_both_kinds_of_key() -> None:
     groups, fees = 3, Total("t1", "sum", 0, 40, 50)
     persons = thresholded(PERSONS, groups, 10**11, 1e-9)
-    private = plan_of((Key("k0", "integer", None),), (PERSONS, fees), (persons, gaussian(fees, groups, 10**11)), groups)
-    public = plan_of((CELLS,), (PERSONS, fees), (gaussian(PERSONS, groups, 10**11), gaussian(fees, groups, 10**11)), groups)
+    private = part_of((Key("k0", "integer", None),), (PERSONS, fees), (persons, gaussian(fees, groups, 10**11)), groups)
+    public = part_of((CELLS,), (PERSONS, fees), (gaussian(PERSONS, groups, 10**11), gaussian(fees, groups, 10**11)), groups)
     exact = Exact(pa.table({"k0": np.arange(SAMPLES), "t0": np.full(SAMPLES, 10**6), "t1": np.full(SAMPLES, -(10**7))}))
     for plan in (private, public):
         table = draw(plan, exact).table
@@ -100,7 +100,7 @@ def test_the_scale_reaches_every_total_and_both_kinds_of_key() -> None:
 
 def test_noise_of_different_totals_and_keys_is_independent() -> None:
     other = Total("t1", "count", 0, 1, 1)
-    plan = plan_of((CELLS,), (PERSONS, other), (gaussian(PERSONS, 1, 10**10), gaussian(other, 1, 10**10)))
+    plan = part_of((CELLS,), (PERSONS, other), (gaussian(PERSONS, 1, 10**10), gaussian(other, 1, 10**10)))
     table = draw(plan, exact_for(plan, [])).table
     first, second = table.column("t0").to_numpy(), table.column("t1").to_numpy()
     bound = stats.norm.isf(P / 2) / math.sqrt(SAMPLES)
@@ -114,7 +114,7 @@ def test_noise_of_different_totals_and_keys_is_independent() -> None:
 def released_share(true: int, scale: float, threshold: int) -> float:
     """Of SAMPLES keys with the same true number of persons, the share that is shown."""
     price = price_of(scale, delta=ATTO)  # all of delta: any threshold may be tried
-    plan = plan_of((Key("k0", "integer", None),), (PERSONS,), (Draw("t0", scale, price, threshold),))
+    plan = part_of((Key("k0", "integer", None),), (PERSONS,), (Draw("t0", scale, price, threshold),))
     exact = Exact(pa.table({"k0": np.arange(SAMPLES), "t0": np.full(SAMPLES, true)}))
     table = draw(plan, exact).table
     assert all(value > threshold for value in table.column("t0").to_pylist())
@@ -160,10 +160,10 @@ def epsilon_seen(without: Sample, with_one: Sample, cut: int, delta: float) -> f
     return math.log((low - delta) / high) if low > delta else 0.0
 
 
-def neighbours(scale: float, groups: int) -> tuple[Plan, Exact, Exact]:
+def neighbours(scale: float, groups: int) -> tuple[Part, Exact, Exact]:
     """Answers over one key: a unit absent, or present at its cap. The price is for `groups` keys."""
     fees = Total("t0", "sum", 0, 7, 7)
-    plan = plan_of((CELLS,), (fees,), (Draw("t0", scale, price_of(scale, 7, groups)),), groups)
+    plan = part_of((CELLS,), (fees,), (Draw("t0", scale, price_of(scale, 7, groups)),), groups)
     absent = Exact(pa.table({"k0": np.arange(SAMPLES), "t0": np.zeros(SAMPLES, dtype=np.int64)}))
     present = Exact(pa.table({"k0": np.arange(SAMPLES), "t0": np.full(SAMPLES, 7)}))
     return plan, absent, present

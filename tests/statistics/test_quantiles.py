@@ -16,9 +16,9 @@ from policies.loss import PICO, Loss
 from sandbox.noise.choose import scores
 from sandbox.noise.draw import draw
 from sandbox.noise.space import BINS
-from sandbox.plan.model import Draw, Key, Plan, Total
+from sandbox.plan.model import Draw, Key, Part, Total
 from sandbox.plan.price import rank_for, scale_for, score_error
-from tests.handmade import Exact, plan_of, thresholded
+from tests.handmade import Exact, part_of, thresholded
 
 P = 1e-6
 SAMPLES = 8_000
@@ -35,9 +35,9 @@ def cost(total: Total, scale: float, groups: int = 1) -> Loss:
     return Loss(math.ceil(Fraction(total.sensitivity) ** 2 * groups / (2 * Fraction(scale) ** 2) * PICO * (1 + Fraction(1, 10**12))))
 
 
-def one_total(total: Total, scale: float, rank: int | None = None) -> Plan:
+def one_total(total: Total, scale: float, rank: int | None = None) -> Part:
     cells = Key("k0", "integer", tuple(range(SAMPLES)))
-    return plan_of((cells,), (total,), (Draw(total.name, scale, cost(total, scale), rank=rank),))
+    return part_of((cells,), (total,), (Draw(total.name, scale, cost(total, scale), rank=rank),))
 
 
 def histogram(counts: Sequence[int]) -> list[dict[str, int]]:
@@ -116,7 +116,7 @@ def test_the_scale_reaches_private_keys_too() -> None:
     persons = thresholded(PERSONS, groups, 10**11, 1e-9)
     scale = scale_for(middle.sensitivity, groups, 10**11)
     keyed = Key("k0", "integer", None)
-    plan = plan_of((keyed,), (PERSONS, middle), (persons, Draw("t1", scale, Loss(10**11))), groups)
+    plan = part_of((keyed,), (PERSONS, middle), (persons, Draw("t1", scale, Loss(10**11))), groups)
     bins = pa.array([histogram(COUNTS)] * SAMPLES, BINS)
     table = draw(plan, Exact(pa.table({"k0": np.arange(SAMPLES), "t0": np.full(SAMPLES, 10**6), "t1": bins}))).table
     places = (table.column("t1").to_numpy() - 10) // 10

@@ -32,7 +32,7 @@ def plan_and_truth(values: Sequence[float], times: int) -> tuple[Plan, dict[str,
     plan = plan_for(f"SELECT {selected} FROM visits")
     x = np.repeat(np.array(values, dtype=float), times)
     totals: dict[str, float] = {}
-    for total in plan.totals:
+    for total in plan.only.totals:
         if total.kind == "count":
             totals[total.name] = len(x)
         elif total.kind == "average":
@@ -96,7 +96,7 @@ def test_more_noise_than_priced_is_noticed() -> None:
 
 
 def test_expected_half_widths_are_those_of_even_data() -> None:
-    plan, totals, _ = plan_and_truth(SHAPES["even"], plan_for("SELECT COUNT(*) FROM visits").expected_rows // 6)
+    plan, totals, _ = plan_and_truth(SHAPES["even"], plan_for("SELECT COUNT(*) FROM visits").only.expected_rows // 6)
     table = answers(plan, totals)
     for output in plan.outputs:
         assert output.expected_half_width is not None

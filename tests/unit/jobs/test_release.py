@@ -20,6 +20,7 @@ from jobs.queue import Leases
 from jobs.slots import parse_time
 from policies.licence import Degree
 from policies.problem import Problem
+from sandbox import steps
 from sandbox.finish.formats import FORMATS
 from tests.bureau import LICENCE, OTHER_SQL, Bureau, licence, order
 
@@ -178,7 +179,7 @@ def break_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         raise ValueError("secret value 42 of patient 7")
 
     monkeypatch.setattr(
-        *{"totals": (hops, "totals"), "draw": (walk, "draw"), "finish": (walk, "finish"), "encode": (hops, "encode")}[name], fails
+        *{"totals": (hops, "totals"), "draw": (steps, "draw"), "finish": (steps, "finish"), "encode": (hops, "encode")}[name], fails
     )
 
 
@@ -322,8 +323,8 @@ def test_cancelling_is_free_only_before_reading(bureau: Bureau, monkeypatch: pyt
 def test_noise_is_drawn_once_though_publishing_fails(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database is gone at the moment of publishing: the job is taken up again and its staged bytes are published."""
     draws: list[int] = []
-    real_draw, real_publish, failures = walk.draw, hops._publish, iter([True, False])
-    monkeypatch.setattr(walk, "draw", lambda *a: draws.append(1) or real_draw(*a))
+    real_draw, real_publish, failures = steps.draw, hops._publish, iter([True, False])
+    monkeypatch.setattr(steps, "draw", lambda *a: draws.append(1) or real_draw(*a))
 
     def publish(*arguments: Any) -> None:
         if next(failures):

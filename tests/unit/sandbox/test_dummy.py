@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import os
 from decimal import Decimal
@@ -19,7 +18,8 @@ from sandbox.plan.model import ColumnUse, Key, Plan, Scan, Total
 from sandbox.raw.ingest import ingest
 from sandbox.raw.rules import stored_type
 from tests import visits
-from tests.handmade import gaussian, plan_of, thresholded
+from tests.handmade import gaussian, part_of, thresholded, whole
+from tests.questions import with_part
 from tests.visits import CITIES, COLUMNS, column
 
 PERSONS = Total("t0", "units", 0, 1, 1)
@@ -43,7 +43,7 @@ def plan_for(catalogue: Catalogue, key: Key, scans: dict[str, tuple[str, ...]], 
         Scan(name, 1, "0" * 64, catalogue[name].dataset.private, alias, columns)
         for (name, columns), alias in zip(scans.items(), "vw", strict=False)
     )
-    return plan_of((key,), (PERSONS, FEES), draws, 2, scans=made, shard_sql=sql, uses=uses)
+    return whole(part_of((key,), (PERSONS, FEES), draws, 2, scans=made, shard_sql=sql), uses=uses)
 
 
 VISITS = visits.dataset()
@@ -68,7 +68,7 @@ def test_dummy_rows_pass_ingest_under_their_own_declarations(vault: Vault, tmp_p
         ]
     )
     catalogue = Catalogue((snapshot(strict),))
-    plan = dataclasses.replace(by_city(), scans=(Scan("visits", 1, "0" * 64, True, "v", tuple(item.name for item in strict.columns)),))
+    plan = with_part(by_city(), scans=(Scan("visits", 1, "0" * 64, True, "v", tuple(item.name for item in strict.columns)),))
     table = dummy_tables(plan, catalogue, rows=3_000)["v"]
     assert table.num_rows == 3_000
     assert table.schema.types == [stored_type(item) for item in strict.columns]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pyarrow as pa
 import pytest
 
@@ -11,8 +9,8 @@ from policies.problem import Problem
 from sandbox.finish import finish as room
 from sandbox.finish.finish import Released, check, finish
 from sandbox.noisy import NoisyTable
-from sandbox.plan.model import Output, Plan
-from tests.handmade import private_plan, public_plan
+from sandbox.plan.model import Output, Part
+from tests.handmade import private_part, public_part, whole
 
 
 def noisy(**columns: list[object]) -> NoisyTable:
@@ -21,15 +19,15 @@ def noisy(**columns: list[object]) -> NoisyTable:
 
 def run(sql: str, outputs: list[tuple[str, str]], table: NoisyTable) -> Released:
     made = tuple(Output(label, kind, "", None, None, None) for label, kind in outputs)  # type: ignore[arg-type]  # "key" or "value"
-    return finish(dataclasses.replace(private_plan(), finish_sql=sql, outputs=made), table)
+    return finish(whole(private_part(), finish_sql=sql, outputs=made), [table])
 
 
 TWO = noisy(k0=["b", "a"], t0=[10, -3], t1=[40, 7])
 
 
 def test_values_stand_beside_their_half_widths_and_say_how_they_came_about() -> None:
-    plan = private_plan()
-    released = finish(plan, TWO)
+    plan = whole(private_part())
+    released = finish(plan, [TWO])
     assert released.table.column_names == ["k0", "t0", "t0__half_width", "t1", "t1__half_width"]
     assert released.table.column("t0").to_pylist() == [10, -3]
     assert released.table.column("t1__half_width").to_pylist() == [1.96 * plan.draws[1].scale] * 2
@@ -80,25 +78,25 @@ def test_types_are_few() -> None:
 def test_what_cannot_run_is_found_before_any_charge(sql: str) -> None:
     elsewhere = TWO.table  # a Python variable is not a table
     assert elsewhere.num_rows == 2
-    plan = dataclasses.replace(private_plan(), finish_sql=sql)
+    plan = whole(private_part(), finish_sql=sql)
     if "error(" not in sql:  # fails on rows only
         with pytest.raises(Problem) as caught:
             check(plan)
         assert caught.value.code == "plan_answer_undefined"
     with pytest.raises(Problem) as after:
-        finish(plan, TWO)
+        finish(plan, [TWO])
     assert after.value.code == "job_failed"
     assert after.value.__context__ is None
     assert after.value.fields == {}
 
 
-@pytest.mark.parametrize("make", [public_plan, private_plan])
-def test_a_sound_plan_passes_the_check(make: type[Plan]) -> None:
-    check(make())
+@pytest.mark.parametrize("make", [public_part, private_part])
+def test_a_sound_plan_passes_the_check(make: type[Part]) -> None:
+    check(whole(make()))
 
 
 def test_nothing_stays_behind_for_the_next_answer() -> None:
-    finish(private_plan(), TWO)
+    finish(whole(private_part()), [TWO])
     connection = room._database().cursor()
     assert connection.sql("SELECT count(*) FROM duckdb_tables()").fetchall() == [(0,)]
     with pytest.raises(Exception, match=r"noisy"):

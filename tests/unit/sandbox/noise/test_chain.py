@@ -31,7 +31,7 @@ from sandbox.noise.chain import build, check, keyed_map, vector_map
 from sandbox.noise.draw import draw
 from sandbox.noise.rounding import float_above, root_above
 from sandbox.noise.space import Bounded, Database, bounding, quiet
-from sandbox.plan.model import Draw, Key, Plan, Total
+from sandbox.plan.model import Draw, Key, Part, Total
 from sandbox.raw.failure import JOB_FAILED
 from tests.handmade import (
     FEES,
@@ -43,25 +43,26 @@ from tests.handmade import (
     exact_tail,
     gaussian,
     one_count,
-    plan_of,
+    part_of,
     price_of,
-    private_plan,
-    public_plan,
+    private_part,
+    public_part,
     thresholded,
+    whole,
 )
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def with_draw(plan: Plan, place: int, **changes: object) -> Plan:
+def with_draw(plan: Part, place: int, **changes: object) -> Part:
     draws = list(plan.draws)
     draws[place] = dataclasses.replace(draws[place], **changes)  # type: ignore[arg-type]  # fields of Draw by name
     return dataclasses.replace(plan, draws=tuple(draws))
 
 
-def refused(plan: Plan) -> Problem:
+def refused(plan: Part) -> Problem:
     with pytest.raises(Problem) as caught:
-        check(plan)
+        check(whole(plan))
     assert caught.value.code == "plan_price_disagrees"
     return caught.value
 
@@ -99,7 +100,7 @@ def test_a_distance_counts_units(distance: object) -> None:
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
+def plans(draw: st.DrawFn) -> Part:
     groups = draw(st.integers(1, 500))
     caps = draw(st.lists(of_any_size(62), min_size=0, max_size=3))
     totals = [PERSONS] + [Total(f"t{i + 1}", "sum", -cap, cap, cap) for i, cap in enumerate(caps)]
@@ -108,18 +109,18 @@ def plans(draw: st.DrawFn) -> Plan:
     if kinds == "private":
         draws = [thresholded(PERSONS, groups, draw(st.integers(10**6, 10**13)), draw(st.sampled_from([1e-6, 1e-9, 1e-11])))]
         draws += [gaussian(total, groups, rho) for total, rho in zip(totals[1:], rhos[1:], strict=True)]
-        return plan_of((Key("k0", "text", None), YEAR), totals, draws, groups)
+        return part_of((Key("k0", "text", None), YEAR), totals, draws, groups)
     keys = (REGION, YEAR) if kinds == "public" else ()
-    return plan_of(keys, totals, [gaussian(total, groups, rho) for total, rho in zip(totals, rhos, strict=True)], groups)
+    return part_of(keys, totals, [gaussian(total, groups, rho) for total, rho in zip(totals, rhos, strict=True)], groups)
 
 
 @given(plans())
 @settings(deadline=None, max_examples=80)
-def test_opendp_agrees_with_every_price(plan: Plan) -> None:
-    check(plan)
+def test_opendp_agrees_with_every_price(plan: Part) -> None:
+    check(whole(plan))
     chain, losses = build(plan)
-    whole = chain.measurement.map(1)
-    rho, delta = whole if isinstance(whole, tuple) else (whole, 0.0)
+    mapped = chain.measurement.map(1)
+    rho, delta = mapped if isinstance(mapped, tuple) else (mapped, 0.0)
     assert set(losses) == {total.name for total in plan.totals}
     assert rho == pytest.approx(plan.loss.pico_rho / PICO, rel=1e-9 + len(plan.draws) / plan.loss.pico_rho)
     assert Fraction(rho) <= Fraction(plan.loss.pico_rho, PICO)
@@ -128,7 +129,7 @@ def test_opendp_agrees_with_every_price(plan: Plan) -> None:
 
 @given(plans(), st.data())
 @settings(deadline=None, max_examples=60)
-def test_any_other_price_is_refused(plan: Plan, data: st.DataObject) -> None:
+def test_any_other_price_is_refused(plan: Part, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(plan.draws) - 1))
     one = plan.draws[place]
     off = max(3, one.loss.pico_rho // 10**8)
@@ -138,8 +139,8 @@ def test_any_other_price_is_refused(plan: Plan, data: st.DataObject) -> None:
     refused(with_draw(plan, place, scale=one.scale * (1 + 1e-8 + 2 / one.loss.pico_rho)))
 
 
-@pytest.mark.parametrize("make", [public_plan, private_plan])
-def test_more_groups_or_a_higher_cap_than_the_price_is_refused(make: type[Plan]) -> None:
+@pytest.mark.parametrize("make", [public_part, private_part])
+def test_more_groups_or_a_higher_cap_than_the_price_is_refused(make: type[Part]) -> None:
     plan = make()
     refused(dataclasses.replace(plan, groups_per_unit=plan.groups_per_unit + 1))
     totals = (PERSONS, dataclasses.replace(FEES, cap=FEES.cap + 1))
@@ -147,16 +148,16 @@ def test_more_groups_or_a_higher_cap_than_the_price_is_refused(make: type[Plan])
 
 
 def test_rho_is_not_underpaid_by_the_least_amount() -> None:
-    plan = public_plan(pico_rho=10**13)
-    check(plan)
+    plan = public_part(pico_rho=10**13)
+    check(whole(plan))
     refused(with_draw(plan, 0, loss=Loss(10**13 - 3)))  # the scale has 1e-13 to spare: two pico-rho of ten
     refused(with_draw(plan, 1, scale=plan.draws[1].scale * (1 - 3e-13)))
 
 
 def test_delta_may_be_overpaid_but_never_underpaid() -> None:
-    plan = private_plan()
+    plan = private_part()
     loss = plan.draws[0].loss
-    check(with_draw(plan, 0, loss=Loss(loss.pico_rho, loss.atto_delta * 2)))
+    check(whole(with_draw(plan, 0, loss=Loss(loss.pico_rho, loss.atto_delta * 2))))
     threshold = plan.draws[0].threshold
     assert threshold is not None
     problem = refused(with_draw(plan, 0, threshold=threshold - 3))
@@ -164,11 +165,11 @@ def test_delta_may_be_overpaid_but_never_underpaid() -> None:
 
 
 def test_a_threshold_no_higher_than_the_cap_is_no_proof() -> None:
-    assert refused(with_draw(private_plan(), 0, threshold=0)).fields["map_rho"] == "—"
+    assert refused(with_draw(private_part(), 0, threshold=0)).fields["map_rho"] == "—"
 
 
 def test_the_refusal_speaks_both_languages() -> None:
-    problem = refused(with_draw(public_plan(), 0, scale=1.0))
+    problem = refused(with_draw(public_part(), 0, scale=1.0))
     assert "0.01" in problem.words("en").detail
     assert "没有读取任何数据" in problem.words("zh").remedy
 
@@ -180,7 +181,7 @@ def test_nothing_is_touched_when_the_price_disagrees() -> None:
             raise AssertionError("the totals were read")
 
     with pytest.raises(Problem) as caught:
-        draw(with_draw(public_plan(), 0, scale=1.0), Untouchable())
+        draw(with_draw(public_part(), 0, scale=1.0), Untouchable())
     assert caught.value.code == "plan_price_disagrees"
 
 
@@ -194,8 +195,8 @@ def test_nothing_is_touched_when_the_price_disagrees() -> None:
     ],
 )
 def test_opendp_refuses_a_map_made_for_other_bounds(changes: dict[str, object]) -> None:
-    plan = public_plan()
-    other = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]  # fields of Plan by name
+    plan = public_part()
+    other = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]  # fields of Part by name
     size, place = chains.by_product(plan)
     with pytest.raises(dp.OpenDPException, match=r"(?i)mismatch"):
         bounding(other) >> chains.values(plan, plan.draws[0], size, place)
@@ -203,14 +204,14 @@ def test_opendp_refuses_a_map_made_for_other_bounds(changes: dict[str, object]) 
 
 
 def test_the_loss_of_a_later_draw_does_not_depend_on_which_keys_it_covers() -> None:
-    plan = private_plan()
+    plan = private_part()
     chain, losses = build(plan)
     for released in ([], ["a"], [str(i) for i in range(100)]):
         assert chain.rest(plan.draws[1], released).map(1) == losses["t1"]
 
 
 def test_a_dearer_draw_is_refused_by_the_composition_itself() -> None:
-    plan = private_plan()
+    plan = private_part()
     chain, _ = build(plan)
     answers = chain.measurement(Database(exact_for(plan, [("a", 500, 1)])))
     answers(chain.first)
@@ -222,7 +223,7 @@ def test_a_dearer_draw_is_refused_by_the_composition_itself() -> None:
 def test_opendp_charges_delta_for_the_strict_threshold_we_apply() -> None:
     # opendp#2922: its own comparison keeps values equal to the threshold, which its map does not charge for
     for scale, threshold in ((1.0, 3), (2.0, 9), (10.0, 60), (40.0, 210)):
-        plan = plan_of((Key("k0", "text", None),), (PERSONS,), (Draw("t0", scale, Loss(1, 1), threshold),))
+        plan = part_of((Key("k0", "text", None),), (PERSONS,), (Draw("t0", scale, Loss(1, 1), threshold),))
         claimed = chains.chosen_keys(plan, plan.draws[0]).map(1)[1]
         assert exact_tail(scale, threshold - 1) <= claimed
         assert exact_tail(scale, threshold - 2) > claimed  # without the strict comparison the map would be false
@@ -250,7 +251,7 @@ def test_epsilon_is_opendps_and_never_below_it(rho: float, delta: float) -> None
 
 
 def test_public_keys_are_all_answered_in_the_order_of_the_product() -> None:
-    plan = public_plan(pico_rho=10**13)  # little noise: sigma below 0.5
+    plan = public_part(pico_rho=10**13)  # little noise: sigma below 0.5
     exact = exact_for(plan, [("南", 2021, 700, 90_000), ("elsewhere", 2020, 10**6, 1), (None, 2020, 10**6, 1), ("north", None, 10**6, 1)])
     table = draw(plan, exact).table
     assert table.select(["k0", "k1"]).to_pylist() == [{"k0": k0, "k1": k1} for k0 in ("北", "南", "east") for k1 in (2020, 2021)]
@@ -270,7 +271,7 @@ def test_without_keys_there_is_one_row_even_over_nothing() -> None:
 
 def test_keys_of_every_type_come_back_as_they_went_sorted_null_last() -> None:
     keys = (Key("k0", "text", None), Key("k1", "integer", None), Key("k2", "date", None), Key("k3", "boolean", None))
-    plan = plan_of(keys, (PERSONS,), (thresholded(PERSONS, 1, 10**12, 1e-9),))
+    plan = part_of(keys, (PERSONS,), (thresholded(PERSONS, 1, 10**12, 1e-9),))
     day = datetime.date(1969, 12, 31)
     rows = [
         ("a\0b", -(2**63), day, True),
@@ -288,13 +289,13 @@ def test_keys_of_every_type_come_back_as_they_went_sorted_null_last() -> None:
 def test_a_key_with_no_person_is_as_if_it_were_not_there() -> None:
     # OpenDP's distance counts an absent key as 0: a present key with 0 could pass the threshold without being charged for
     loose = Draw("t0", 10.0, price_of(10.0, delta=10**18), 2)
-    plan = plan_of((Key("k0", "integer", None),), (PERSONS,), (loose,))
+    plan = part_of((Key("k0", "integer", None),), (PERSONS,), (loose,))
     assert draw(plan, exact_for(plan, [(key, 0) for key in range(500)])).table.num_rows == 0
     assert draw(plan, exact_for(plan, [(key, 1) for key in range(500)])).table.num_rows > 100
 
 
 def test_dates_that_python_does_not_know_do_not_stop_the_draw() -> None:
-    plan = plan_of((Key("k0", "date", None),), (PERSONS,), (thresholded(PERSONS, 1, 10**12, 1e-9),))
+    plan = part_of((Key("k0", "date", None),), (PERSONS,), (thresholded(PERSONS, 1, 10**12, 1e-9),))
     days = pa.array([2**31 - 1, -(2**31), 0], pa.int32()).cast(pa.date32())
     table = draw(plan, Exact(pa.table({"k0": days, "t0": pa.array([9_000, 9_000, 9_000], pa.int64())}))).table
     assert table.column("k0").cast(pa.int32()).to_pylist() == [-(2**31), 0, 2**31 - 1]
@@ -335,9 +336,9 @@ def chain_of_errors(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-@pytest.mark.parametrize("make", [public_plan, private_plan])
+@pytest.mark.parametrize("make", [public_part, private_part])
 @pytest.mark.parametrize("harm", ["wrong column", "wrong type", "twice", "raises"])
-def test_a_failed_draw_says_nothing(make: type[Plan], harm: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_draw_says_nothing(make: type[Part], harm: str, capfd: pytest.CaptureFixture[str]) -> None:
     plan = make()
     row = ("北", 2020, 123456789, 1) if plan.public_keys else ("secret-key", 123456789, 1)
     table = exact_for(plan, [row, row] if harm == "twice" else [row]).table
@@ -377,7 +378,7 @@ def test_a_callback_inside_opendp_leaks_no_text() -> None:
 
 
 def test_carriers_do_not_print_what_they_hold() -> None:
-    plan = private_plan()
+    plan = private_part()
     exact = exact_for(plan, [("secret", 123456789, 1)])
     for carrier in (Database(exact), Bounded.of(plan, exact.table)):
         assert "123456789" not in repr(carrier) + str(carrier)
@@ -387,7 +388,7 @@ def test_carriers_do_not_print_what_they_hold() -> None:
 # ---- threads and processes --------------------------------------------------------------------------------------------------------
 
 
-def noise_of_a_child(plan: Plan, exact: Exact) -> tuple[int, ...]:
+def noise_of_a_child(plan: Part, exact: Exact) -> tuple[int, ...]:
     """Draw in a forked child: a child that inherited the state of the random generator would repeat its sibling."""
     receive, send = os.pipe()
     child = os.fork()
@@ -402,7 +403,7 @@ def noise_of_a_child(plan: Plan, exact: Exact) -> tuple[int, ...]:
 
 
 def test_processes_never_repeat_each_others_noise() -> None:
-    plan = with_draw(public_plan(), 0, scale=public_plan().draws[0].scale)
+    plan = with_draw(public_part(), 0, scale=public_part().draws[0].scale)
     exact = exact_for(plan, [])
     draw(plan, exact)  # the parent's generator is seeded before the children are made
     assert threading.active_count() >= 1
@@ -410,7 +411,7 @@ def test_processes_never_repeat_each_others_noise() -> None:
 
 
 def test_threads_draw_at_once_without_disturbing_each_other() -> None:
-    plan = private_plan()
+    plan = private_part()
     exact = exact_for(plan, [(f"k{i}", 10_000 * (i + 1), 0) for i in range(50)])
     with ThreadPoolExecutor(4) as pool:
         tables = [noisy.table for noisy in pool.map(lambda _: draw(plan, exact), range(12))]

@@ -17,9 +17,9 @@ from sandbox.noise.chain import build, check
 from sandbox.noise.choose import candidate, scores
 from sandbox.noise.rounding import product_above
 from sandbox.noise.space import BINS, Bins, Bounded
-from sandbox.plan.model import Draw, Key, Plan, Total
+from sandbox.plan.model import Draw, Key, Part, Total
 from sandbox.plan.price import scale_for
-from tests.handmade import FEES, Exact, gaussian, plan_of
+from tests.handmade import FEES, Exact, gaussian, part_of, whole
 
 CITY = Key("k0", "text", ("a", "b", "c"))
 SHARES = st.sampled_from([(1, 2), (1, 4), (9, 10), (137, 1000), (0, 1), (1, 1)])
@@ -29,9 +29,9 @@ def total(share: tuple[int, int], cap: int = 3, top: int = 7) -> Total:
     return Total("t0", "quantile", 0, 10 * top - 3, cap, step=10, quantile=share)
 
 
-def priced(of: Total, groups: int = 2, pico: int = PICO // 100) -> Plan:
+def priced(of: Total, groups: int = 2, pico: int = PICO // 100) -> Part:
     scale = scale_for(of.sensitivity, groups, pico)
-    return plan_of((CITY,), (of, FEES), (Draw("t0", scale, Loss(pico), rank=5 if of.extreme else None), gaussian(FEES, groups, pico)), groups)
+    return part_of((CITY,), (of, FEES), (Draw("t0", scale, Loss(pico), rank=5 if of.extreme else None), gaussian(FEES, groups, pico)), groups)
 
 
 @settings(max_examples=300, deadline=None)
@@ -84,7 +84,7 @@ def test_candidates_stay_inside_the_range() -> None:
 @settings(max_examples=40, deadline=None)
 def test_opendp_agrees_with_the_price(share: tuple[int, int], cap: int, groups: int, pico: int) -> None:
     plan = priced(total(share, cap), groups, max(pico, 10**4))
-    check(plan)
+    check(whole(plan))
     _, losses = build(plan)
     assert losses["t0"][0] == pytest.approx(plan.draws[0].loss.pico_rho / PICO, rel=1e-9)
 
@@ -100,9 +100,9 @@ def test_any_other_price_is_refused(change: str) -> None:
         "more groups": dataclasses.replace(plan, groups_per_unit=3),
         "another share": dataclasses.replace(plan, totals=(total((3, 4)), FEES)),
     }[change]
-    check(plan)
+    check(whole(plan))
     with pytest.raises(Problem, match="plan_price_disagrees"):
-        check(other)
+        check(whole(other))
 
 
 def test_bins_are_read_as_they_are() -> None:

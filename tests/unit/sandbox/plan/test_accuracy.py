@@ -51,7 +51,7 @@ def test_an_absolute_accuracy_is_met_and_no_dearer_than_needed(accuracy: str) ->
 def test_a_relative_accuracy_is_of_what_the_catalogue_lets_one_expect(share: str) -> None:
     plan = by(share)
     part = float(share.rstrip("% ")) / 100
-    assert plan.expected_rows == ROWS
+    assert plan.only.expected_rows == ROWS
     values = {"n": ROWS, "s": ROWS * 25_000, "a": 25_000, "d": 182.5 / math.sqrt(3)}  # fee 0..50000, days 0..365
     ratios = []
     for output in plan.outputs:
@@ -60,9 +60,9 @@ def test_a_relative_accuracy_is_of_what_the_catalogue_lets_one_expect(share: str
             ratios.append(output.expected_half_width / (part * values[output.label]))
     assert 0.5 < max(ratios) <= 1 + 1e-9
     check(plan)
-    supposed = Supposed({total.name: total for total in plan.totals}, ROWS, plan.rows_per_group)
+    supposed = Supposed({total.name: total for total in plan.only.totals}, ROWS, plan.only.rows_per_group)
     row = Engine().finish(
-        plan, {("太原",): tuple(round(supposed.size(total)) if total.centre == 0 else 0 for total in plan.totals)}, empty=False
+        plan, {("太原",): tuple(round(supposed.size(total)) if total.centre == 0 else 0 for total in plan.only.totals)}, empty=False
     )[0]
     assert row["n__half_width"] <= part * ROWS
     assert row["r__half_width"] <= part * 25_000 * 1.05
@@ -102,8 +102,8 @@ def error(totals: list[Total], parts: tuple[int, ...], supposed: Supposed) -> fl
 
 def test_the_split_has_the_least_relative_error() -> None:
     plan = plan_for("SELECT COUNT(*), SUM(fee), SUM(score), AVG(days), COUNT(DISTINCT pid) FROM visits")
-    totals = list(plan.totals)
-    supposed = Supposed({total.name: total for total in totals}, plan.expected_rows, plan.rows_per_group)
+    totals = list(plan.only.totals)
+    supposed = Supposed({total.name: total for total in totals}, plan.only.expected_rows, plan.only.rows_per_group)
     parts = tuple(draw.loss.pico_rho for draw in plan.draws)
     here = error(totals, parts, supposed)
     assert len(set(parts)) > 1

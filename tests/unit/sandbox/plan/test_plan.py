@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import random
@@ -27,7 +26,7 @@ from sandbox.plan.spread import discrete_half_width
 from sandbox.sql.expr import Call, Column, Expr, Literal
 from sandbox.sql.types import BOOLEAN, Type, exact
 from tests.expressions import hurtful
-from tests.questions import CATALOGUE, Engine, column, plan_for, snapshot, tables
+from tests.questions import CATALOGUE, Engine, column, plan_for, snapshot, tables, with_part
 from tests.spec.cases import cases
 
 ENGINE = Engine()
@@ -128,10 +127,10 @@ def opendp_loss(plan: Plan) -> tuple[float, float]:
     dp.enable_features("contrib")
     rho = delta = 0.0
     for draw in plan.draws:
-        cap, groups = plan.total(draw.total).cap, plan.groups_per_unit
-        if plan.total(draw.total).kind == "quantile":
+        cap, groups = plan.only.total(draw.total).cap, plan.only.groups_per_unit
+        if plan.only.total(draw.total).kind == "quantile":
             space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
-            part, whole = plan.total(draw.total).quantile
+            part, whole = plan.only.total(draw.total).quantile
             miss = cap if part in (0, whole) else cap * max(part, whole - part)
             rho += groups * dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale=draw.scale).map(miss)
         elif draw.threshold is None:
@@ -171,7 +170,7 @@ def test_a_price_below_the_asked_one_is_noticed() -> None:
     """The comparison above has teeth: a scale one part in a million smaller costs more than the price."""
     plan = plan_for("SELECT COUNT(*) AS n FROM visits")
     rho, _ = opendp_loss(plan)
-    assert (plan.total("t0").cap / (plan.draws[0].scale * (1 - 1e-6))) ** 2 / 2 > plan.loss.pico_rho / PICO > rho
+    assert (plan.only.total("t0").cap / (plan.draws[0].scale * (1 - 1e-6))) ** 2 / 2 > plan.loss.pico_rho / PICO > rho
 
 
 @pytest.mark.parametrize("scale", [0.7, 3.0, 40.0, 1234.5])
@@ -227,13 +226,16 @@ def test_the_choice_of_groups_follows_the_seed() -> None:
 
 def test_ranking_only_crowded_units_chooses_the_same_groups() -> None:
     plan = plan_for("SELECT city, year, COUNT(*) AS n, SUM(score) AS s FROM visits GROUP BY city, year")
-    assert "ANTI JOIN" in plan.shard_sql
-    ranked = re.sub(r"SELECT \* FROM partial ANTI JOIN .* UNION ALL \((.*) SEMI JOIN crowded USING \(u\)(.*)\)\)", r"\1\2)", plan.shard_sql)
+    sql = plan.only.shard_sql
+    assert "ANTI JOIN" in sql
+    ranked = re.sub(
+        r"SELECT \* FROM partial ANTI JOIN .* UNION ALL \((.*) SEMI JOIN crowded USING \(u\)(.*)\)\)", r"\1\2)", plan.only.shard_sql
+    )
     assert "ANTI JOIN" not in ranked
     for seed in range(10):
         rng = random.Random(seed)
         data = tables([hurtful(rng, rng.randrange(80)) for _ in range(600)])
-        assert ENGINE.totals(dataclasses.replace(plan, shard_sql=ranked), data, seed) == ENGINE.totals(plan, data, seed)
+        assert ENGINE.totals(with_part(plan, shard_sql=ranked), data, seed) == ENGINE.totals(plan, data, seed)
 
 
 def test_rows_outside_the_domain_take_no_place_among_the_chosen_groups() -> None:
@@ -256,7 +258,7 @@ def test_rows_come_in_the_asked_order_whatever_the_labels() -> None:
 
 def test_count_and_average_share_a_count() -> None:
     plan = plan_for("SELECT COUNT(fee) AS n, AVG(fee) AS a FROM visits", ranges={"fee": {"low": 0, "high": 100}})
-    assert [total.kind for total in plan.totals] == ["count", "average"]
+    assert [total.kind for total in plan.only.totals] == ["count", "average"]
 
 
 def test_an_average_keeps_each_units_own_average() -> None:
@@ -274,7 +276,7 @@ def coverage(sql: str, truth: dict[str, int], label: str, value: float, rounds: 
     plan = plan_for(sql)
     rng = np.random.default_rng(1)
     noisy = {(n,): tuple(round(truth[draw.total] + rng.normal(0, draw.scale)) for draw in plan.draws) for n in range(rounds)}
-    fields = {f"t{i}": [row[i] for row in noisy.values()] for i in range(len(plan.totals))}
+    fields = {f"t{i}": [row[i] for row in noisy.values()] for i in range(len(plan.only.totals))}
     import pyarrow as pa
 
     rows = ENGINE.query(plan.finish_sql, {"noisy": pa.table({"k0": ["太原"] * rounds, **fields})}).to_pylist()
@@ -334,7 +336,7 @@ def test_too_many_public_keys() -> None:
         compile_job("SELECT a, b, COUNT(*) FROM t GROUP BY a, b", catalogue, Ask(privacy=Privacy(epsilon=Decimal(1))))
     assert caught.value.code == "plan_too_many_keys"
     narrowed = compile_job("SELECT a, b, COUNT(*) FROM t WHERE a < 10 GROUP BY a, b", catalogue, Ask(privacy=Privacy(epsilon=Decimal(1))))
-    assert len(narrowed.keys[0].domain or ()) == 10
+    assert len(narrowed.only.keys[0].domain or ()) == 10
 
 
 def test_explain_says_it_all_in_both_languages() -> None:
@@ -356,6 +358,6 @@ def test_explain_says_it_all_in_both_languages() -> None:
 
 def test_plans_hold_no_text_of_the_operator_but_literals_and_labels() -> None:
     plan = plan_for("SELECT v.city AS \"x; DROP TABLE y\", COUNT(*) AS n FROM visits AS v WHERE v.note = 'zzz' GROUP BY v.city")
-    assert "DROP" not in plan.shard_sql
-    assert " v." not in plan.shard_sql
+    assert "DROP" not in plan.only.shard_sql
+    assert " v." not in plan.only.shard_sql
     assert plan.finish_sql.startswith('SELECT noisy."k0" AS "x; DROP TABLE y"')

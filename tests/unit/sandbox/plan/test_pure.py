@@ -21,7 +21,7 @@ from sandbox.plan.explain import explain
 from sandbox.plan.model import Draw, Plan
 from sandbox.plan.price import MAX_PICO_EPSILON
 from sandbox.plan.spread import Z_LAPLACE, laplace_half_width
-from tests.questions import CATALOGUE
+from tests.questions import CATALOGUE, with_part
 
 COUNT = "SELECT COUNT(*) AS n FROM visits"
 MANY = "SELECT city, COUNT(*) AS n, SUM(fee) AS s, AVG(days) AS d, MEDIAN(fee) AS m, MAX(score) AS x FROM visits GROUP BY city"
@@ -49,8 +49,8 @@ def test_epsilons_add_up_over_totals_and_rho_does_too() -> None:
     assert plan.loss.pico_rho == sum(math.ceil(Fraction(part) ** 2 / (2 * PICO)) for part in parts)
     assert plan.epsilon == Decimal("0.8")
     for draw in plan.draws:
-        total = plan.total(draw.total)
-        moved = total.sensitivity * plan.groups_per_unit * (2 if total.kind == "quantile" else 1)
+        total = plan.only.total(draw.total)
+        moved = total.sensitivity * plan.only.groups_per_unit * (2 if total.kind == "quantile" else 1)
         assert draw.scale == pytest.approx(moved * PICO / draw.pico_epsilon, rel=1e-9)  # type: ignore[operator]  # pure draws have one
     check(plan)
 
@@ -84,7 +84,7 @@ def test_private_keys_are_refused_and_public_ones_are_not() -> None:
 
 
 def with_draw(plan: Plan, **changes: Any) -> Plan:
-    return dataclasses.replace(plan, draws=(dataclasses.replace(plan.draws[0], **changes), *plan.draws[1:]))
+    return with_part(plan, draws=(dataclasses.replace(plan.draws[0], **changes), *plan.draws[1:]))
 
 
 @pytest.mark.parametrize("sql", [COUNT, "SELECT MEDIAN(fee) AS m FROM visits", "SELECT MAX(fee) AS m FROM visits"])
@@ -107,7 +107,7 @@ def test_any_other_epsilon_scale_or_rho_is_refused(sql: str) -> None:
 
 def test_opendps_map_is_the_price() -> None:
     plan = pure(MANY)
-    _, losses = build(plan)
+    _, losses = build(plan.only)
     for draw in plan.draws:
         rho, delta = losses[draw.total]
         assert rho <= draw.loss.pico_rho / PICO <= rho * (1 + 1e-9) + 1e-12

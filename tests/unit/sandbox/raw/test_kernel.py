@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
 from decimal import Decimal
@@ -21,6 +20,7 @@ from sandbox.plan.compile import compile_job
 from sandbox.plan.model import Plan
 from sandbox.raw import kernel
 from sandbox.raw.totals import combine, shard_totals
+from tests.questions import with_part
 
 HEAD = """
 registration_no = "T"
@@ -107,7 +107,7 @@ def compiled(sql: str, *, unit: str = "integer", groups: int = 9, rows: int = 3)
     narrowed = {"fee": {"low": "-20", "high": "60.5"}} if "fee" in sql else {}  # so that clamping has something to do
     ask = Ask.model_validate({"privacy": {"rho": "0.1"}, "groups_per_unit": groups, "rows_per_group": rows, "ranges": narrowed})
     plan = compile_job(sql, catalogue(unit), ask)
-    assert plan.rows is not None, "this test is about plans for the kernel"
+    assert plan.only.rows is not None, "this test is about plans for the kernel"
     return plan
 
 
@@ -123,8 +123,8 @@ def table(rows: list[tuple[object, ...]], unit: str) -> pa.Table:
 
 
 def answer(plan: Plan, rows: pa.Table, seed: int = 7) -> dict[tuple[object, ...], tuple[Any, ...]]:
-    found = combine(plan, [shard_totals(plan, {plan.scans[0].alias: rows}, seed)]).table.to_pylist()
-    return {tuple(row[key.name] for key in plan.keys): tuple(told(row[total.name]) for total in plan.totals) for row in found}
+    found = combine(plan.only, [shard_totals(plan.only, {plan.scans[0].alias: rows}, seed)]).table.to_pylist()
+    return {tuple(row[key.name] for key in plan.only.keys): tuple(told(row[total.name]) for total in plan.only.totals) for row in found}
 
 
 def told(value: object) -> int | Counter[int]:
@@ -164,7 +164,7 @@ def some_rows(unit: str) -> st.SearchStrategy[list[tuple[object, ...]]]:
 def test_it_says_what_the_sql_plan_says(sql: str, unit: str, data: st.DataObject) -> None:
     rows = table(data.draw(some_rows(unit)), unit)
     plan = compiled(sql, unit=unit, rows=data.draw(st.sampled_from([1, 3, 50])))
-    said = answer(dataclasses.replace(plan, rows=None), rows)
+    said = answer(with_part(plan, rows=None), rows)
     assert answer(plan, rows) == said
     shuffled = rows.take(pa.array(np.random.default_rng(1).permutation(rows.num_rows)))
     assert answer(plan, shuffled) == said
@@ -182,7 +182,8 @@ def test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses(sql: str, unit: str, 
     for gone in {row[0] for row in rows}:
         without = answer(plan, table([row for row in rows if row[0] != gone], unit))
         alone = answer(plan, table([row for row in rows if row[0] == gone], unit))
-        zero = tuple(Counter[int]() if total.kind == "quantile" else 0 for total in plan.totals)
+        totals = plan.only.totals
+        zero = tuple(Counter[int]() if total.kind == "quantile" else 0 for total in totals)
         changed = {key for key in whole | without if whole.get(key, zero) != without.get(key, zero)}
         assert len(alone.keys() - {()}) <= groups
         assert changed <= alone.keys()
@@ -190,7 +191,8 @@ def test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses(sql: str, unit: str, 
             difference = tuple(map(less, whole.get(key, zero), without.get(key, zero)))
             assert difference == alone[key], "a unit gives what it gives, whoever else is there"
             assert all(
-                (abs(part) if isinstance(part, int) else part.total()) <= total.cap for part, total in zip(difference, plan.totals, strict=True)
+                (abs(part) if isinstance(part, int) else part.total()) <= total.cap
+                for part, total in zip(difference, totals, strict=True)
             )
 
 
@@ -219,7 +221,7 @@ def test_blocks_are_whole_units(rows: int, persons: int) -> None:
             "bmi": np.zeros(rows),
         }
     )
-    assert answer(plan, made) == answer(dataclasses.replace(plan, rows=None), made)
+    assert answer(plan, made) == answer(with_part(plan, rows=None), made)
 
 
 def test_sums_are_exact_where_doubles_would_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +241,7 @@ def test_sums_are_exact_where_doubles_would_not_be(monkeypatch: pytest.MonkeyPat
 )
 def test_other_plans_keep_the_sql(sql: str, why: str) -> None:
     plan = compile_job(sql, catalogue("integer"), Ask.model_validate({"privacy": {"rho": "0.1"}}))
-    assert plan.rows is None, why
+    assert plan.only.rows is None, why
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 7])
@@ -253,4 +255,4 @@ def test_of_many_rows_the_same_are_counted(most: int) -> None:
         said = answer(plan, rows)
         assert all(bins.total() == counted for bins, counted in said.values())
         if groups == 3:  # with fewer, the two choose groups by different hashes
-            assert said == answer(dataclasses.replace(plan, rows=None), rows)
+            assert said == answer(with_part(plan, rows=None), rows)

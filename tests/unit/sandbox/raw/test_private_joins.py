@@ -55,7 +55,7 @@ def test_parts_that_match(vault: Vault, tmp_path: Path, inline_workers: InlineWo
         plan = compile_job(sql, catalogue, Ask(privacy=Privacy(epsilon=Decimal(1))))
         private = {scan.dataset for scan in plan.scans}
         assert private == {"visits", "cards"}
-        assert len(shard_tasks(plan, vault, 5, 10**6)) == min(parts, others)
-        whole = totals_of_tables(plan, {scan.alias: tables[scan.dataset].select(list(scan.columns)) for scan in plan.scans}, 5).table
+        assert len(shard_tasks(plan.only, vault, 5, 10**6)) == min(parts, others)
+        whole = totals_of_tables(plan.only, {scan.alias: tables[scan.dataset].select(list(scan.columns)) for scan in plan.scans}, 5).table
         assert whole.num_rows > 0
-        assert exact_totals(plan, vault, inline_workers, 5).table.equals(whole)
+        assert exact_totals(plan.only, vault, inline_workers, 5).table.equals(whole)

@@ -14,7 +14,7 @@ from sandbox.plan import compile_job
 from sandbox.plan.model import Plan, Rows
 from sandbox.raw import bound_values
 from sandbox.raw.verify import check_plan
-from tests.questions import CATALOGUE, plan_for
+from tests.questions import CATALOGUE, plan_for, with_part
 from tests.spec.cases import Case, cases
 
 CITY = "SELECT city, COUNT(*) AS n, SUM(fee) AS s FROM visits WHERE urgent GROUP BY city"
@@ -107,9 +107,9 @@ def test_sql_that_is_not_the_plans_is_refused(name: str) -> None:
     sql, change = MUTATIONS[name]
     plan = plan_for(sql, **({"groups_per_unit": 2} if sql == CROWDED else {}))
     check_plan(plan)
-    mutated = change(plan.shard_sql)
-    assert mutated != plan.shard_sql
-    refused(dataclasses.replace(plan, shard_sql=mutated))
+    mutated = change(plan.only.shard_sql)
+    assert mutated != plan.only.shard_sql
+    refused(with_part(plan, shard_sql=mutated))
 
 
 def refused(plan: Plan) -> None:
@@ -123,26 +123,26 @@ def refused(plan: Plan) -> None:
 
 def test_the_bounds_of_the_plan_are_held_against_its_sql() -> None:
     plan = plan_for(NOTES)
-    refused(dataclasses.replace(plan, groups_per_unit=plan.groups_per_unit - 1))
-    totals = tuple(dataclasses.replace(total, cap=total.cap - 1) if total.kind == "count" else total for total in plan.totals)
-    refused(dataclasses.replace(plan, totals=tuple(dataclasses.replace(total, high=min(total.high, total.cap)) for total in totals)))
+    refused(with_part(plan, groups_per_unit=plan.only.groups_per_unit - 1))
+    totals = tuple(dataclasses.replace(total, cap=total.cap - 1) if total.kind == "count" else total for total in plan.only.totals)
+    refused(with_part(plan, totals=tuple(dataclasses.replace(total, high=min(total.high, total.cap)) for total in totals)))
 
 
 def test_rows_for_the_dense_kernel_come_with_their_unit() -> None:
     plan = plan_for(CITY)
-    assert plan.rows is not None
-    assert plan.rows.sql is not None
+    assert plan.only.rows is not None
+    assert plan.only.rows.sql is not None
     for change in (
         put('TRY_CAST("s0"."pid" AS BIGINT) AS u', 'TRY_CAST("s0"."fee" AS BIGINT) AS u'),
         put("SELECT u, k0", "SELECT k0, u"),
         put('FROM "s0"', "FROM duckdb_tables()"),
     ):
-        refused(dataclasses.replace(plan, rows=Rows(change(plan.rows.sql), ())))
+        refused(with_part(plan, rows=Rows(change(plan.only.rows.sql), ())))
     stored = plan_for("SELECT city, COUNT(*) AS n FROM visits GROUP BY city")
-    assert stored.rows is not None
-    assert stored.rows.columns
+    assert stored.only.rows is not None
+    assert stored.only.rows.columns
     check_plan(stored)
-    refused(dataclasses.replace(stored, rows=Rows(None, tuple((name, "city") for name, _ in stored.rows.columns))))
+    refused(with_part(stored, rows=Rows(None, tuple((name, "city") for name, _ in stored.only.rows.columns))))
 
 
 def test_every_function_on_the_list_is_consistent_and_called() -> None:
