@@ -1,8 +1,8 @@
 """May this be done? Every verdict with its reasons, a function of the facts alone.
 
 The rules are Cedar policies a regulator can read (`floor.cedar`, and `authority.cedar` on top of it, over `schema.cedarschema`); this module
-only states the facts to them and collects what they say. Whatever cannot be evaluated is refused. A refusal lists every rule broken, with one exception: of a licence
-that the requester does not hold it says nothing but that.
+only states the facts to them and collects what they say. Whatever cannot be evaluated is refused. A refusal lists every rule broken, with
+one exception: of a licence that the requester does not hold it says nothing but that.
 """
 
 from __future__ import annotations
@@ -181,12 +181,17 @@ class _Question:
     """A question to Cedar, and the facts of it that the words of a rule may mention."""
 
     cedar: Json
-    told: Mapping[str, str]
+    facts: RequestFacts
+    own: Mapping[str, str]
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {**_told(self.facts), **self.own}
 
 
 def _question(facts: RequestFacts, action: str, resource: Json, context: Json, **told: str) -> _Question:
     cedar = {"principal": _ref("Requester", facts.principal.id), "action": _ref("Action", action), "resource": resource, "context": context}
-    return _Question(cedar, _told(facts) | told)
+    return _Question(cedar, facts, told)
 
 
 def _decide(questions: Sequence[_Question], entities: Sequence[Json], authority: Authority) -> Decision:
