@@ -192,11 +192,10 @@ def licence_grant(
     home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
 ) -> None:
     from jobs.acts import grant_licence
-    from policies.licence import check_scope, licence_from_toml
+    from policies.licence import licence_from_toml
 
     licence = licence_from_toml(_text(file))
     with _services(home) as services:
-        check_scope(licence, services.register.catalogue())
         grant_licence(services.register, licence)
     output.line(
         say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
 
@@ -146,8 +147,17 @@ def dataset_view(snapshot: Snapshot) -> DatasetView:
     return DatasetView(dataset=snapshot.dataset, version=snapshot.version, digest=snapshot.digest)
 
 
-def licence_view(record: LicenceRecord, balances: Iterable[Balance]) -> LicenceView:
-    return LicenceView(licence=record.licence, state=record.state, accounts=accounts_view(balances))
+def licence_view(record: LicenceRecord, balances: Iterable[Balance], now: datetime) -> LicenceView:
+    return LicenceView(
+        licence=record.licence,
+        state=record.state_at(now),
+        version=record.version,
+        document=record.document,
+        granted_at=record.granted_at,
+        changed_at=record.changed_at,
+        access=cast(Literal["open", "withdrawn"], record.access),
+        accounts=accounts_view(balances),
+    )
 
 
 def event_view(recorded: Recorded) -> EventView:

@@ -30,6 +30,7 @@ from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
 from policies.problem import Problem
 
+DOCUMENTS = ("document", "signed", "lineage")  # fields of events that name content kept beside the log
 BATCH = 256  # rows fetched at once, as many as a tile has
 
 
@@ -261,8 +262,9 @@ class _Replay:
         if recorded.at < self._at:
             self._report.findings.append(found.TIME(index=recorded.index))
         self._at = recorded.at
-        digest = getattr(recorded.event, "document", None)
-        if digest is not None and recorded.index < self._report.size and not self._files.has_document(digest):
+        named = [getattr(recorded.event, name, None) for name in DOCUMENTS]
+        digest = next((each for each in named if each is not None and not self._files.has_document(each)), None)
+        if digest is not None and recorded.index < self._report.size:
             self._report.findings.append(found.DOCUMENT(digest=digest, index=recorded.index))
 
 

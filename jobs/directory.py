@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from sqlalchemy import Connection, Row, select
 
-from infra.tables import answers, dataset_versions, datasets, documents, licences, principals
+from infra.tables import answers, dataset_versions, datasets, documents, licence_consents, licence_versions, licences, principals
 from jobs.documents import read_licence, read_snapshot
 from policies.catalogue import Catalogue, Snapshot, Title
 from policies.licence import Licence, LicenceState
+from policies.life import standing
 from policies.roles import PrincipalStatus, Role
 
 
@@ -27,11 +29,39 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class LicenceRecord:
+    """A licence and what was written of it. `state` is the state last written; `state_at` adds what the clock did since. `version` 0: an
+    application; `access`: "withdrawn" when what was made under it is handed to nobody any more."""
+
     licence: Licence
     state: LicenceState
     document: str
-    granted_at: str
+    granted_at: str | None
     changed_at: str
+    version: int
+    signed: str | None
+    access: str
+
+    def state_at(self, now: datetime) -> LicenceState:
+        return standing(self.state, self.licence.valid_from, self.licence.valid_until, now)
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceVersion:
+    """One document a licence had in force. `signed` names the signed note."""
+
+    version: int
+    document: str
+    signed: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    dataset: str  # case-folded
+    reference: str
+    by: str
+    at: str
 
 
 @lru_cache(maxsize=1024)
@@ -84,7 +114,16 @@ _LICENCES = select(licences, documents.c.body).join(documents, documents.c.diges
 
 
 def _licence_record(row: Row[tuple[object, ...]]) -> LicenceRecord:
-    return LicenceRecord(_licence(row.document, bytes(row.body)), row.state, row.document, row.granted_at, row.changed_at)
+    return LicenceRecord(
+        licence=_licence(row.document, bytes(row.body)),
+        state=row.state,
+        document=row.document,
+        granted_at=row.granted_at,
+        changed_at=row.changed_at,
+        version=row.version,
+        signed=row.signed,
+        access=row.access,
+    )
 
 
 def licence(connection: Connection, licence_id: str) -> LicenceRecord | None:
@@ -97,6 +136,22 @@ def all_licences(connection: Connection, operator: str | None = None) -> list[Li
     if operator is not None:
         query = query.where(licences.c.operator == operator)
     return [_licence_record(row) for row in connection.execute(query)]
+
+
+def licence_versions_of(connection: Connection, licence_id: str) -> list[LicenceVersion]:
+    """Oldest first."""
+    query = select(licence_versions).where(licence_versions.c.licence == licence_id).order_by(licence_versions.c.version)
+    return [LicenceVersion(row.version, row.document, row.signed, row.by, row.at) for row in connection.execute(query)]
+
+
+def consents_of(connection: Connection, licence_id: str) -> list[Consent]:
+    query = select(licence_consents).where(licence_consents.c.licence == licence_id).order_by(licence_consents.c.dataset)
+    return [Consent(row.dataset, row.reference, row.by, row.at) for row in connection.execute(query)]
+
+
+def consents(connection: Connection, licence_id: str) -> dict[str, str]:
+    """The number of each source body's consent, by case-folded dataset."""
+    return {consent.dataset: consent.reference for consent in consents_of(connection, licence_id)}
 
 
 def principal_of(row: Row[tuple[object, ...]]) -> Principal:

@@ -7,6 +7,7 @@ follows Implementing Opinion Jinshufa [2025] 3, part 2 (3) item 7; the decision 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -16,10 +17,13 @@ from policies.catalogue import Catalogue, Model, Name, Title, Use
 from policies.catalogue import Identifier as Identifier
 from policies.degree import Degree as Degree
 from policies.degree import stated
+from policies.life import LicenceState as LicenceState
 from policies.problem import declare
 from policies.quota import Quota
 from policies.reasons import Reason, all_wrong, explained, parse_toml, reasons_of, wrong
 from policies.tariff import Tariff
+from policies.terms import Decision as Decision
+from policies.terms import Disposal as Disposal
 
 licence_invalid = declare(
     "licence_invalid",
@@ -32,7 +36,6 @@ licence_invalid = declare(
 )
 
 JobKind = Literal["sql"]
-LicenceState = Literal["active", "suspended", "revoked"]
 
 
 class ColumnGrant(Model):
@@ -59,6 +62,9 @@ class DatasetGrant(Model):
 
 
 class Licence(Model):
+    """The agreement. An operator's application is one without `decision_document`, which the bureau adds when it grants. `renews` names the
+    licence this one follows, when that has come to its end."""
+
     id: Identifier
     operator: Identifier
     title: Title
@@ -69,8 +75,9 @@ class Licence(Model):
     total: Degree
     valid_from: AwareDatetime
     valid_until: AwareDatetime
-    decision_document: str = Field(min_length=1, description="三重一大集体决策文件号")
-    disposal: Literal["delete-results", "keep-results"] = "keep-results"
+    decision_document: Decision | None = Field(default=None, description="三重一大集体决策文件：文号、日期、摘要；申请时可缺")
+    disposal: Disposal = Disposal()
+    renews: Identifier | None = None
     results_owner: Literal["operator", "bureau", "shared"] = "operator"
     quota: Quota = Quota()
     tariff: Tariff | None = Field(default=None, description="价目与收益分配；不写则不收费")
@@ -106,6 +113,27 @@ class Licence(Model):
     def in_force(self, now: datetime) -> bool:
         return self.valid_from <= now < self.valid_until
 
+    def as_applied(self) -> Licence:
+        """The same without what is not an applicant's to say: the bureau's decision, consents, second approvals."""
+        bare = tuple(grant.model_copy(update={"consent": None, "second_approval": None}) for grant in self.datasets)
+        return self.model_copy(update={"datasets": bare, "decision_document": None})
+
+    def with_references(self, *, consents: Mapping[str, str], approvals: Mapping[str, str], decision: Decision | None) -> Licence:
+        """The same with the numbers of documents put in, where it has none yet: by case-folded dataset, and the decision's."""
+
+        def filled(grant: DatasetGrant) -> DatasetGrant:
+            name = grant.dataset.casefold()
+            return grant.model_copy(
+                update={
+                    "consent": grant.consent or consents.get(name),
+                    "second_approval": grant.second_approval or approvals.get(name),
+                }
+            )
+
+        return Licence.model_validate(
+            dict(self) | {"datasets": tuple(filled(grant) for grant in self.datasets), "decision_document": decision or self.decision_document}
+        )
+
 
 def licence_from_toml(text: str) -> Licence:
     """The licence a file states. Raises `licence_invalid`, with one located part per fault."""
@@ -126,8 +154,14 @@ def check_scope(licence: Licence, catalogue: Catalogue) -> None:
             continue
         dataset = catalogue[grant.dataset].dataset
         for column in grant.columns or ():
-            if dataset.get(column.name) is None:
+            there = dataset.get(column.name)
+            if there is None:
                 faults.append(Reason(f"{path}.columns({column.name})", "数据集没有这一列", "the dataset has no such column"))
+                continue
+            beyond = ", ".join(use for use in column.uses if use not in there.uses)
+            if beyond:
+                zh, en = f"目录不许可此列用于 {beyond}", f"the catalogue does not allow this column's use for {beyond}"
+                faults.append(Reason(f"{path}.columns({column.name}).uses", zh, en))
     faults += licence.tariff.reasons_beside(catalogue, (grant.dataset for grant in licence.datasets)) if licence.tariff else ()
     if faults:
         raise explained(licence_invalid, faults)

@@ -46,7 +46,7 @@ def dataset(name: str, services: Serving, visit: Annotated[Visit, door("dataset_
     openapi_extra=roles("licence_list"),
 )
 def licences(services: Serving, visit: Annotated[Visit, door("licence_list")]) -> LicenceList:
-    return LicenceList(licences=[licence_view(record, _accounts(services, [record])) for record in services.register.licences(visit.only)])
+    return LicenceList(licences=[licence_view(record, _accounts(services, [record]), services.clock()) for record in services.register.licences(visit.only)])
 
 
 @router.get(
@@ -59,7 +59,7 @@ def licence(id: str, services: Serving, visit: Annotated[Visit, door("licence_li
     record = services.register.licence(id)
     own = record is not None and visit.only in (None, record.licence.operator)
     record = found(record if own else None, "licence")
-    return licence_view(record, _accounts(services, [record]))
+    return licence_view(record, _accounts(services, [record]), services.clock())
 
 
 @router.post(
@@ -72,7 +72,7 @@ def licence(id: str, services: Serving, visit: Annotated[Visit, door("licence_li
 def grant(body: Licence, services: Serving, visit: Annotated[Visit, door("licence_grant")]) -> LicenceView:
     acts.grant_licence(services.register, body, by=visit.principal.id)
     record = found(services.register.licence(body.id), "licence")
-    return licence_view(record, _accounts(services, [record]))
+    return licence_view(record, _accounts(services, [record]), services.clock())
 
 
 @router.get(

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import LOSS, Closed, LossView, example
 from policies.catalogue import Dataset
-from policies.licence import Licence
+from policies.licence import Licence, LicenceState
 
 
 class AccountView(Closed):
@@ -41,8 +41,16 @@ class DatasetList(Closed):
 
 
 class LicenceView(Closed):
+    """A licence as it stands now. `version` 0: an application, whose document the bureau completes when it grants; `document` is SHA-256 of
+    the canonical document; `access` says whether what was made under it may still be fetched."""
+
     licence: Licence
-    state: Literal["active", "suspended", "revoked"]
+    state: LicenceState
+    version: int
+    document: str
+    granted_at: str | None
+    changed_at: str
+    access: Literal["open", "withdrawn"]
     accounts: list[AccountView] = Field(default_factory=list)
 
 

@@ -17,11 +17,13 @@ from jobs.acts.keys import issue_key as issue_key
 from jobs.acts.keys import propose_appointment as propose_appointment
 from jobs.acts.keys import revoke_key as revoke_key
 from jobs.acts.keys import rotate_key as rotate_key
+from jobs.acts.licences import amend_licence as amend_licence
+from jobs.acts.licences import application as application
+from jobs.acts.licences import apply_licence as apply_licence
+from jobs.acts.licences import consent_licence as consent_licence
+from jobs.acts.licences import decline_licence as decline_licence
 from jobs.acts.licences import grant_licence as grant_licence
 from jobs.acts.licences import propose_licence as propose_licence
-from jobs.acts.licences import resume_licence as resume_licence
-from jobs.acts.licences import revoke_licence as revoke_licence
-from jobs.acts.licences import suspend_licence as suspend_licence
 from jobs.acts.people import close_principal as close_principal
 from jobs.acts.people import register_principal as register_principal
 from jobs.acts.people import resume_principal as resume_principal
@@ -31,3 +33,7 @@ from jobs.acts.sessions import link_subject as link_subject
 from jobs.acts.sessions import open_session as open_session
 from jobs.acts.sessions import subject_digest as subject_digest
 from jobs.acts.sessions import unlink_subject as unlink_subject
+from jobs.acts.terms import resume_licence as resume_licence
+from jobs.acts.terms import revoke_licence as revoke_licence
+from jobs.acts.terms import suspend_licence as suspend_licence
+from jobs.acts.terms import sweep_licences as sweep_licences

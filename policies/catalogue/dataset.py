@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from policies.catalogue.base import Grade, KeyValue, Model, Name, Title
+from policies.catalogue.base import Grade, Identifier, KeyValue, Model, Name, Title
 from policies.catalogue.column import Column
 from policies.problem import declare
 from policies.quota import Pace
@@ -86,6 +86,7 @@ class Dataset(Model):
     title: Title
     registration_no: str = Field(min_length=1, max_length=64)
     source_body: Title
+    steward: Identifier | None = Field(default=None, description="来源部门的数据提供方管理员；缺省时任何数据提供方管理员都可代为同意")
     acquired_on: date
     updated_on: date
     grade: Grade

@@ -121,10 +121,22 @@ def licences(shape: Annotated[Shape, typer.Option("--format", help=say("输出�
     )
 
 
+STATES = {
+    "applied": "已申请",
+    "consented": "来源部门已同意",
+    "declined": "未予授权",
+    "granted": "已授权，未到生效日期",
+    "active": "有效",
+    "suspended": "已暂停",
+    "expired": "已期满",
+    "revoked": "已撤销",
+}
+
+
 def _state(state: str) -> str:
     if session.shape == "csv":
         return state
-    return say({"active": "有效", "suspended": "已暂停", "revoked": "已撤销"}.get(state, state), state)
+    return say(STATES.get(state, state), state)
 
 
 def licence(
@@ -147,11 +159,17 @@ def licence(
                 (say("数据集", "datasets"), "\n".join(_grant(grant) for grant in entry["datasets"])),
                 (say("应用场景", "scenarios"), " ".join(found.scenarios)),
                 (say("期限", "term"), f"{found.valid_from:%Y-%m-%d} … {found.valid_until:%Y-%m-%d}"),
-                (say("决策文件", "decision document"), entry.get("decision_document")),
+                (say("决策文件", "decision document"), _decision(entry.get("decision_document"))),
             ]
         )
         output.line()
     output.accounts(found.accounts)
+
+
+def _decision(decision: Any) -> str:
+    if not isinstance(decision, Mapping):
+        return str(decision or "")
+    return " ".join(str(decision[name]) for name in ("number", "decided_on", "digest") if decision.get(name))
 
 
 def _grant(grant: Mapping[str, Any]) -> str:

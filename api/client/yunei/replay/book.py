@@ -113,6 +113,10 @@ class Book:
     charges: dict[str, Charge] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     licences: dict[str, str] = field(default_factory=dict)
+    operators: dict[str, str] = field(default_factory=dict)  # by licence
+    terms: dict[str, tuple[str, str]] = field(default_factory=dict)  # by licence: from, until before
+    agreements: dict[str, int] = field(default_factory=dict)  # by licence: version of its document
+    withdrawn: set[str] = field(default_factory=set)  # licences whose products are handed to nobody any more
     people: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)  # by principal
     keys: dict[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from yunei.replay.book import (
     plus,
     require,
 )
+from yunei.replay.licences import in_force
 
 
 def _published(book: Book, event: Event, _index: int) -> None:
@@ -20,7 +21,7 @@ def _published(book: Book, event: Event, _index: int) -> None:
         raise Contradiction(f"release {event['release']} was not paid for with charge {event['charge']}")
     book.step(event["job"], ("staged",), "published")
     require(event["release"] not in book.releases, f"release {event['release']} is published twice")
-    require(book.licences.get(event["licence"]) == "active", f"licence {event['licence']} is not in force")
+    require(in_force(book, event["licence"]), f"licence {event['licence']} is not in force")
     book.unfrozen((event["operator"],), event["licence"], charge)
     book.releases[event["release"]] = event["table_sha256"]
     book.origins[event["release"]] = (event["operator"], event["licence"], charge)
@@ -33,13 +34,14 @@ def _published(book: Book, event: Event, _index: int) -> None:
 def _reused(book: Book, event: Event, _index: int) -> None:
     require(event["release"] in book.releases, f"release {event['release']} was never published")
     book.unfrozen((event["by"],), None, book.origins[event["release"]][2])
-    book.step(event["job"], ("submitted",), "published")
+    book.step(event["job"], ("submitted", "attached"), "published")
 
 
 def _delivered(book: Book, event: Event, _index: int) -> None:
     require(event["release"] in book.releases, f"release {event['release']} was never published")
     require(event["format"] != "arrow" or event["sha256"] == book.releases[event["release"]], "the table delivered is not the one published")
     operator, licence, charge = book.origins[event["release"]]
+    require(licence not in book.withdrawn, f"what was made under licence {licence} was withdrawn")
     book.unfrozen((operator, event["recipient"]), licence, charge)
     book.products.add(event["sha256"])
 
