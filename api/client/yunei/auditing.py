@@ -16,6 +16,7 @@ from pathlib import Path
 
 from yunei.problem import NotVerified, YuneiProblem, problem
 from yunei.replay import Book
+from yunei.replay.bill import Bill
 from yunei.tiles import Folder, Progress, Tiles, Verified, successors, verify_log
 from yunei.transparency import Checkpoint, Key, open_checkpoint, signer_of
 from yunei.words import language_of
@@ -52,13 +53,23 @@ def audit_folder(
     checkpoint = open_checkpoint(note, current, witnesses)
     older = [open_checkpoint(kept, signer_of(kept, keys)) for kept in since]
     verified = verify_log(source, checkpoint, tuple(older), progress)
-    book = Book()
+    book = Book(bill=Bill(document=lambda digest: _document(folder, digest)))
     for index, entry in Tiles(source, checkpoint.size).entries(0, checkpoint.size):
         book.apply(index, entry)
     book.finish()
     if book.log_keys and str(current) not in book.log_keys:
         raise problem("verify_signature", name=f"{current} (retired)")
     return Audited(verified, current, book, _held(products, book))
+
+
+def _document(folder: Path, digest: str) -> bytes | None:
+    """What lies beside the log under this digest; the rules hold it against the digest."""
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        return None
+    try:
+        return (folder / "documents" / digest[:2] / digest).read_bytes()
+    except OSError:
+        return None
 
 
 def _held(folder: Path | None, book: Book) -> int:
@@ -89,6 +100,8 @@ def lines(found: Audited) -> list[str]:
             f"meter {operator} {licence} releases {each.releases} rows {each.rows} bytes {each.bytes} loss {_pair(each.cost)}"
             for (operator, licence), each in sorted(book.meters.items())
         ),
+        *(f"revenue {licence} {body} {fen // 100}.{fen % 100:02d} CNY" for (licence, body), fen in sorted(book.bill.revenue.items())),
+        *([f"fees computed {book.bill.computed} without document {book.bill.unpriced}"] if book.bill.computed or book.bill.unpriced else []),
         *(f"without rule {kind} {count}" for kind, count in sorted(book.unknown.items())),
     ]
     return [*told, *([f"products {found.products}"] if found.products else []), "verified"]

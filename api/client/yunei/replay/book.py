@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from yunei.problem import problem
+from yunei.replay.bill import Bill
 
 Event = Mapping[str, Any]
 UNITS = ("pico_rho", "atto_delta")
@@ -101,6 +102,9 @@ def amount(value: Any) -> tuple[int, int]:
 
 Rule = Callable[["Book", Event, int], None]
 RULES: dict[str, Rule] = {}  # by kind of event; filled by the package
+WATCHES: dict[str, Rule] = {}  # what is noted of an entry besides, after its own rule
+BEFORE: list[Callable[[Book, Event], None]] = []  # asked before each entry: does it follow the one before?
+ENDS: list[Callable[[Book], None]] = []  # asked after the last one
 
 
 @dataclass
@@ -113,10 +117,6 @@ class Book:
     charges: dict[str, Charge] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     licences: dict[str, str] = field(default_factory=dict)
-    operators: dict[str, str] = field(default_factory=dict)  # by licence
-    terms: dict[str, tuple[str, str]] = field(default_factory=dict)  # by licence: from, until before
-    agreements: dict[str, int] = field(default_factory=dict)  # by licence: version of its document
-    withdrawn: set[str] = field(default_factory=set)  # licences whose products are handed to nobody any more
     people: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)  # by principal
     keys: dict[str, str] = field(default_factory=dict)
@@ -134,6 +134,7 @@ class Book:
     meters: dict[tuple[str, str], Meter] = field(default_factory=dict)  # by operator and licence
     proposals: dict[int, Event] = field(default_factory=dict)
     log_keys: list[str] = field(default_factory=list)  # that sign now, once the log has changed its key
+    bill: Bill = field(default_factory=Bill)
     unknown: dict[str, int] = field(default_factory=dict)  # kinds these rules say nothing about
 
     def apply(self, index: int, entry: bytes) -> None:
@@ -145,11 +146,15 @@ class Book:
             require(isinstance(at, str) and at >= self.at, "time runs backwards")
             self.at = at
             self.kinds[kind] = self.kinds.get(kind, 0) + 1
+            for ask in BEFORE:
+                ask(self, event)
             rule = RULES.get(kind)
             if rule is None:
                 self.unknown[kind] = self.unknown.get(kind, 0) + 1
             else:
                 rule(self, event, index)
+            if kind in WATCHES:
+                WATCHES[kind](self, event, index)
         except Contradiction as found:
             raise problem("verify_replay", index=index, what=str(found)) from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -157,6 +162,11 @@ class Book:
 
     def finish(self) -> None:
         """Every account once more, by another way: the sum over its charges. Raises `verify_replay`."""
+        try:
+            for ask in ENDS:
+                ask(self)
+        except Contradiction as found:
+            raise problem("verify_replay", index=sum(self.kinds.values()) - 1, what=str(found)) from None
         sums: dict[tuple[str, str], tuple[int, int]] = {}
         for charge in self.charges.values():
             column = {"reserved": "reserved", "reading": "reserved", "spent": "spent", "forfeited": "spent"}.get(charge.state)
