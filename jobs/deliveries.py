@@ -1,10 +1,10 @@
-"""A table taken away: nothing frozen is served, and what a builder takes is in the log before the first byte leaves."""
+"""A table taken away: nothing frozen is served, and what a builder takes is in the log, with its fee, before the first byte leaves."""
 
 from __future__ import annotations
 
 from infra.database import reading
 from jobs import events as ev
-from jobs import freezes
+from jobs import fees, freezes
 from jobs.lookup import ReleaseSeen
 from jobs.register import Register
 from sandbox.finish.formats import Format
@@ -21,4 +21,5 @@ def deliver(register: Register, release: ReleaseSeen, recipient: str, form: Form
     with register.transaction() as act:
         freezes.require_open(act.connection, release, recipient, "builder")
         digest = release.record["digests"][f"table.{form}"]
-        act.append(ev.ProductDelivered(by=recipient, release=release.id, recipient=recipient, format=form, sha256=digest))
+        entry = act.append(ev.ProductDelivered(by=recipient, release=release.id, recipient=recipient, format=form, sha256=digest))
+        fees.post(act, release.id, delivery=entry)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from jobs import hops
+from jobs import hops, verdicts
 from jobs.office import GivenUp, Office
 from jobs.order import Admitted, Order
 from jobs.queue import LeaseLost, Stopping
@@ -31,14 +31,14 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted | None =
     Raises the problem when the order is refused: then nothing was read or spent, and the refusal stands in the log.
     """
     if resumed is None:
-        with hops.refusals_logged(office, order):
-            hops.may_ask(office, order)  # 3: licence in force, scenario, kind of job
+        with verdicts.refusals_logged(office, order):
+            verdicts.may_ask(office, order)  # 3: licence in force, scenario, kind of job
             catalogue = office.register.catalogue()
             plan = compile_job(order.sql, catalogue, order.ask)  # 4: plan and price, from public facts alone
             check_price(plan)  # 4: OpenDP's own map agrees with the price
             check_finish(plan)  # 4: the last query runs, over no rows
-            policy = hops.may_compute(office, order, plan, catalogue)  # 5: datasets, columns, uses, price
-            if hops.answered_before(office, order, plan, told):  # 2: the same question; free, same bytes
+            policy = verdicts.may_compute(office, order, plan, catalogue)  # 5: datasets, columns, uses, price
+            if hops.answered_before(office, order, plan, catalogue, told):  # 2: the same question; free, same bytes
                 return
             job = hops.reserve(office, order, plan, catalogue, policy)  # 6: every account, or none
         told(job.id)

@@ -14,7 +14,7 @@ from api.routes.common import Serving, found, problems, roles
 from api.schemas import ReleaseView
 from api.services import Services
 from api.views import release_view
-from jobs import hops, ledger, lookup
+from jobs import deliveries, ledger, lookup
 from jobs.lookup import ReleaseSeen
 from sandbox.finish.formats import FORMATS, MEDIA_TYPES, Format
 
@@ -69,6 +69,7 @@ def table(
 ) -> Response:
     seen = _seen(services, id, visit)
     form = _format(format, accept)
+    deliveries.may_take(services.register, seen, visit.principal.id, visit.principal.role)
     name = f"table.{form}"
     etag = f'"{seen.record["digests"][name]}"'
     headers = {
@@ -84,7 +85,7 @@ def table(
     data = staged.read(name)
     part = _part(range, len(data)) if range and if_range in ("", etag) else None
     if request.method == "GET" and (part is None or part.start == 0) and visit.principal.role == "builder":
-        hops.deliver(services.office, seen.id, visit.principal.id, form, seen.record["digests"][name])
+        deliveries.deliver(services.register, seen, visit.principal.id, form)
     if part is None:
         return Response(data, headers=headers, media_type=MEDIA_TYPES[form])
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"

@@ -45,14 +45,15 @@ class JobAdmitted(Event):
 
 
 class JobRefused(Event):
-    """`job` None: refused before it had an id. `codes` are problem codes, `rules` the ids of broken policy rules. A `charge` still only
-    reserved is given back with it."""
+    """`job` None: refused before it had an id. `codes` are problem codes, `rules` the ids of broken rules of the policy named. A `charge`
+    still only reserved is given back with it."""
 
     kind = "job_refused"
     job: Identifier | None = None
     operator: Identifier | None = None
     codes: tuple[Code, ...] = Field(min_length=1, max_length=64)
     rules: tuple[Code, ...] = Field(default=(), max_length=64)
+    policy_digest: Digest | None = None
     charge: Identifier | None = None
 
 
@@ -90,9 +91,11 @@ class JobStaged(Event):
 
 class JobForfeited(Event):
     """Given up after reading began: the charge counts as spent. `code` is the constant problem its operator is shown: job_failed whatever
-    happened in the run, job_withheld when licence or data were stopped meanwhile."""
+    happened in the run, job_withheld when licence or data were stopped meanwhile: then `rules` are those that spoke against it."""
 
     kind = "job_forfeited"
     job: Identifier
     charge: Identifier
     code: Literal["job_failed", "job_withheld"] = "job_failed"
+    rules: tuple[Code, ...] = Field(default=(), max_length=64)
+    policy_digest: Digest | None = None

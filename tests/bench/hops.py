@@ -12,14 +12,15 @@ from typing import Any
 
 from api.services import Services
 from infra.settings import Settings
-from jobs import hops
+from jobs import hops, verdicts
 from jobs import release as walk
 from jobs.order import Asker, Order
 from jobs.queue import Crew
 from sandbox.plan.ask import Ask
 
 HOPS = {
-    hops: ("may_ask", "may_compute", "answered_before", "reserve", "begin_reading", "totals", "spend", "stage", "publish"),
+    verdicts: ("may_ask", "may_compute"),
+    hops: ("answered_before", "reserve", "begin_reading", "totals", "spend", "stage", "publish"),
     walk: ("compile_job", "check_price", "check_finish", "draw", "finish"),
 }
 WARM = 5
