@@ -28,7 +28,6 @@ from api.problems import (
 )
 from api.routes import jobs, log, meta, register, releases
 from api.services import Services, services_of
-from api.signin.tally import Refused
 from api.web import Shell
 from infra.database import UNAVAILABLE
 from infra.settings import Settings
@@ -90,7 +89,6 @@ def create_app(services: Services | None) -> FastAPI:
 def _fail_in_one_way(app: FastAPI) -> None:
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        _told(request, error)
         await _logged(request, error, already=request.url.path == "/v1/jobs" and not error.code.startswith(("auth_", "request_", "server_")))
         headers = list(challenge(error))
         if error.code in ("server_starting", "server_stopping", "server_register_unavailable"):
@@ -127,16 +125,6 @@ def _fail_in_one_way(app: FastAPI) -> None:
 
 def _answer(request: Request, problem: Problem, headers: list[tuple[str, str]] | None = None) -> Response:
     return answer(problem, request.state.language, instance=request.state.instance, headers=headers or ())
-
-
-def _told(request: Request, problem: Problem) -> None:
-    """What an authenticated caller tried and may not is counted for the log: another's things, and acts beyond its role. (The door itself
-    counts those it does not know.) A thing of another's and one that is not there are counted alike."""
-    principal = getattr(request.state, "principal", None)
-    visit = getattr(request.state, "visit", None)
-    anothers = problem.code == "request_not_found" and visit is not None and visit.only is not None
-    if principal is not None and (problem.code.startswith("auth_") or anothers):
-        services_of(request).tally.note(Refused(problem.code, principal=principal.id, act=request.state.act))
 
 
 async def _logged(request: Request, problem: Problem, already: bool = False) -> None:

@@ -10,9 +10,6 @@ from typing import Any
 
 from infra.database import reading
 from jobs import hops, ledger, verdicts
-from jobs.directory import licence as licence_held
-from jobs.events import rfc3339
-from jobs.fees import FeeQuote, quoted
 from jobs.ledger import Balance
 from jobs.office import Office
 from jobs.order import Order
@@ -33,15 +30,13 @@ from sandbox.raw.verify import check_plan
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """`accounts` are all that the price would be charged to, as they are now; nothing is charged when `answered`. `fee` None: nothing is due,
-    for want of a tariff or because it is `answered`."""
+    """`accounts` are all that the price would be charged to, as they are now; nothing is charged when `answered`."""
 
     plan: Plan
     answered: bool
     slot_ms: int
     accounts: tuple[Balance, ...]
     explanation: dict[str, Any]
-    fee: FeeQuote | None
 
 
 def check(office: Office, order: Order) -> Quoted:
@@ -67,19 +62,7 @@ def check(office: Office, order: Order) -> Quoted:
     check_plan(plan)
     slots = Slots(office.clock(), hops.slot_of(office.settings, plan, catalogue), office.settings.slots_ms)
     accounts = tuple(ledger.balances(office.register, names))
-    slot_ms = 0 if answered else slots.rung_ms(slots.chosen)
-    fee = None if answered else _fee(office, order, plan, slot_ms)
-    return Quoted(plan, answered, slot_ms, accounts, explain(plan), fee)
-
-
-def _fee(office: Office, order: Order, plan: Plan, slot_ms: int) -> FeeQuote | None:
-    with reading(office.register.engine) as connection:
-        held = licence_held(connection, order.licence)
-        if held is None:
-            return None
-        datasets = {scan.dataset for scan in plan.scans}
-        at = rfc3339(office.clock())
-        return quoted(connection, held.licence, scenario=order.scenario, slot_ms=slot_ms, loss=plan.loss, datasets=datasets, at=at)
+    return Quoted(plan, answered, 0 if answered else slots.rung_ms(slots.chosen), accounts, explain(plan))
 
 
 def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) -> None:
