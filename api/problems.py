@@ -119,6 +119,7 @@ ROOMS: dict[str, int] = {
     "licence": 403,
     "auth": 403,
     "log": 500,
+    "fee": 409,
     "request": 422,
     "server": 500,
 }
@@ -150,6 +151,7 @@ STATUS: dict[str, int] = {
     "auth_subject_unknown": 404,
     "auth_session_unknown": 404,
     "log_entry_unknown": 404,
+    "fee_period_nothing": 404,
     "request_malformed": 400,
     "request_key_invalid": 400,
     "request_not_found": 404,

@@ -9,7 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from infra.database import reading
-from jobs import hops, ledger, verdicts
+from jobs import hops, ledger
+from jobs.directory import licence as licence_held
+from jobs.events import rfc3339
+from jobs.fees import FeeQuote, quoted
 from jobs.ledger import Balance
 from jobs.office import Office
 from jobs.order import Order
@@ -30,13 +33,15 @@ from sandbox.raw.verify import check_plan
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """`accounts` are all that the price would be charged to, as they are now; nothing is charged when `answered`."""
+    """`accounts` are all that the price would be charged to, as they are now; nothing is charged when `answered`. `fee` None: nothing is due,
+    for want of a tariff or because it is `answered`."""
 
     plan: Plan
     answered: bool
     slot_ms: int
     accounts: tuple[Balance, ...]
     explanation: dict[str, Any]
+    fee: FeeQuote | None
 
 
 def check(office: Office, order: Order) -> Quoted:
@@ -46,7 +51,7 @@ def check(office: Office, order: Order) -> Quoted:
     names = hops.accounts_of(plan, order)
     refusals: list[Problem] = []
     asks: tuple[Callable[[], object], ...] = (
-        lambda: verdicts.may_compute(office, order, plan, catalogue),
+        lambda: hops.may_compute(office, order, plan, catalogue),
         lambda: _room(office, names, plan, answered),
     )
     for ask in asks:
@@ -62,7 +67,19 @@ def check(office: Office, order: Order) -> Quoted:
     check_plan(plan)
     slots = Slots(office.clock(), hops.slot_of(office.settings, plan, catalogue), office.settings.slots_ms)
     accounts = tuple(ledger.balances(office.register, names))
-    return Quoted(plan, answered, 0 if answered else slots.rung_ms(slots.chosen), accounts, explain(plan))
+    slot_ms = 0 if answered else slots.rung_ms(slots.chosen)
+    fee = None if answered else _fee(office, order, plan, slot_ms)
+    return Quoted(plan, answered, slot_ms, accounts, explain(plan), fee)
+
+
+def _fee(office: Office, order: Order, plan: Plan, slot_ms: int) -> FeeQuote | None:
+    with reading(office.register.engine) as connection:
+        held = licence_held(connection, order.licence)
+        if held is None:
+            return None
+        datasets = {scan.dataset for scan in plan.scans}
+        at = rfc3339(office.clock())
+        return quoted(connection, held.licence, scenario=order.scenario, slot_ms=slot_ms, loss=plan.loss, datasets=datasets, at=at)
 
 
 def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) -> None:
@@ -74,7 +91,7 @@ def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) ->
 def dummy(office: Office, order: Order) -> Released:
     """The same job on rows invented from the catalogue: right columns and types, values that mean nothing."""
     plan, catalogue = _planned(office, order)
-    verdicts.may_compute(office, order, plan, catalogue)
+    hops.may_compute(office, order, plan, catalogue)
     return dummy_answer(plan, catalogue)
 
 
@@ -106,6 +123,6 @@ def rehearse() -> None:
 
 
 def _planned(office: Office, order: Order) -> tuple[Plan, Catalogue]:
-    verdicts.may_ask(office, order)
+    hops.may_ask(office, order)
     catalogue = office.register.catalogue()
     return compile_job(order.sql, catalogue, order.ask), catalogue

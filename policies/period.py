@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from policies.quota import CHINA
+from policies.reasons import PATTERNS
 
 PeriodKind = Literal["month", "quarter", "year"]
 PERIOD_KINDS: tuple[PeriodKind, ...] = get_args(PeriodKind)
 _MONTHS: dict[PeriodKind, int] = {"month": 1, "quarter": 3, "year": 12}
-PATTERN = r"^\d{4}(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?$"
+PATTERN = r"^[2-8][0-9]{3}(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?$"
+PATTERNS[PATTERN] = ("须写作 2026、2026-Q4 或 2026-11", "written 2026, 2026-Q4 or 2026-11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class Period:
     number: int
 
     def __post_init__(self) -> None:
-        if not 2000 <= self.number * _MONTHS[self.kind] // 12 <= 9998:
-            raise ValueError("a period lies between the years 2000 and 9998")
+        if not 2000 <= self.number * _MONTHS[self.kind] // 12 <= 8999:
+            raise ValueError("a period lies between the years 2000 and 8999")
 
     @classmethod
     def parse(cls, text: str) -> Period:
@@ -37,7 +39,7 @@ class Period:
         >>> Period.parse("2026-Q4").start.isoformat()
         '2026-09-30T16:00:00+00:00'
         """
-        if not text.isascii() or not re.match(PATTERN, text):
+        if not re.fullmatch(PATTERN, text):
             raise ValueError("a period is written 2026, 2026-Q4 or 2026-11")
         year, _, part = text.partition("-")
         if not part:

@@ -43,6 +43,10 @@ Act = Literal[
     "licence_revoke",
     "account_list",
     "cap_raise",
+    "fee_list",
+    "statement_show",
+    "revenue_show",
+    "period_close",
     "principal_list",
     "principal_register",
     "principal_suspend",
@@ -100,6 +104,10 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "licence_revoke": {"supervisor": "all"},
     "account_list": {"operator": "own", "steward": "all", "supervisor": "all", "auditor": "all"},
     "cap_raise": {"supervisor": "all"},
+    "fee_list": {"operator": "own", "supervisor": "all", "auditor": "all"},
+    "statement_show": {"operator": "own", "supervisor": "all", "auditor": "all"},
+    "revenue_show": {"steward": "all", "supervisor": "all", "auditor": "all"},  # who gives data sees what it brings
+    "period_close": {"supervisor": "all"},
     "principal_list": {"supervisor": "all", "auditor": "all", "admin": "all"},
     "principal_register": {"admin": "all"},
     "principal_suspend": {"supervisor": "all", "admin": "all"},  # stopping somebody takes one person
