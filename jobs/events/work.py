@@ -32,6 +32,16 @@ class JobSubmitted(Event):
     idempotency: Digest | None = None
 
 
+class JobAttached(Event):
+    """A job that asks the same question is under way: this one waits for its answer, free. `follows` is that job."""
+
+    kind = "job_attached"
+    job: Identifier
+    follows: Identifier
+    plan_digest: Digest
+    question: Digest
+
+
 class JobAdmitted(Event):
     """`question` identifies the answer (see `question_digest`); `slot_ms` is the public slot, chosen before the run."""
 
