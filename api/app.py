@@ -30,6 +30,7 @@ from api.routes import jobs, log, meta, register, releases
 from api.services import Services, services_of
 from api.web import Shell
 from infra.database import UNAVAILABLE
+from api.signin.tally import Refused
 from infra.settings import Settings
 from jobs.order import Asker
 from jobs.register import REGISTER_UNAVAILABLE
@@ -91,6 +92,7 @@ def _fail_in_one_way(app: FastAPI) -> None:
         assert isinstance(error, Problem)
         await _logged(request, error, already=request.url.path == "/v1/jobs" and not error.code.startswith(("auth_", "request_", "server_")))
         headers = list(challenge(error))
+        _told(request, error)
         if error.code in ("server_starting", "server_stopping", "server_register_unavailable"):
             headers.append(("Retry-After", "1"))
         return _answer(request, error, headers)
@@ -132,6 +134,16 @@ async def _logged(request: Request, problem: Problem, already: bool = False) -> 
     principal = getattr(request.state, "principal", None)
     if principal is None or already or request.method != "POST" or request.url.path != "/v1/jobs" or problem.code.startswith("server_"):
         return
+def _told(request: Request, problem: Problem) -> None:
+    """What an authenticated caller tried and may not is counted for the log: another's things, and acts beyond its role. (The door itself
+    counts those it does not know.) A thing of another's and one that is not there are counted alike."""
+    principal = getattr(request.state, "principal", None)
+    visit = getattr(request.state, "visit", None)
+    anothers = problem.code == "request_not_found" and visit is not None and visit.only is not None
+    if principal is not None and (problem.code.startswith("auth_") or anothers):
+        services_of(request).tally.note(Refused(problem.code, principal=principal.id, act=request.state.act))
+
+
     services = services_of(request)
     await run_in_threadpool(log_refusal, services.office, Asker(principal.id, principal.role, principal.status), problem)
 

@@ -1,4 +1,5 @@
-"""Who comes in: bearer API keys, and which role may open which door (`policies.roles`). Nothing here decides about data."""
+"""Which endpoint opens to whom: every guarded route names one act of `policies.roles`, and its caller is known and admitted before the
+body is read. Nothing here decides about data."""
 
 from __future__ import annotations
 
@@ -12,22 +13,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.services import Services, services_of
+from api.services import services_of
+from api.signin.door import Caller
 from jobs.directory import Principal
 from jobs.order import Asker
 from policies.problem import Problem, declare
 from policies.roles import ROLE_TITLES, Act, Reach, reach
 
-AUTH_MISSING = declare(
-    "auth_missing",
-    zh=("缺少密钥", "请求没有带访问密钥。", "在请求头加上 Authorization: Bearer 密钥；密钥由主管部门签发。"),
-    en=("No key", "The request carries no API key.", "Send the header Authorization: Bearer KEY; the bureau issues keys."),
-)
-AUTH_UNKNOWN = declare(
-    "auth_unknown",
-    zh=("密钥无效", "密钥不存在、已撤销或格式有误。", "核对密钥；如已撤销，请向主管部门申请新密钥。"),
-    en=("The key opens nothing", "It is unknown, revoked or malformed.", "Check the key; if it was revoked, ask the bureau for a new one."),
-)
 AUTH_SUSPENDED = declare(
     "auth_suspended",
     zh=("主体已停用", "主体 {principal} 已停用。", "请联系主管部门。"),
@@ -38,10 +30,24 @@ AUTH_FORBIDDEN = declare(
     zh=("角色不允许此操作", "{role_zh}不能进行此操作（{act}）。", "请使用相应角色的密钥。"),
     en=("Not for this role", "A {role_en} may not do this ({act}).", "Use a key of the right role."),
 )
+AUTH_SCOPE = declare(
+    "auth_scope",
+    zh=("密钥权限不含此操作", "此密钥或令牌的权限范围不含 {act}。", "请使用权限范围更大的密钥。"),
+    en=("Outside the key's scope", "This key or token is not good for {act}.", "Use a key with that scope."),
+)
+AUTH_KEY_NEEDED = declare(
+    "auth_key_needed",
+    zh=("须使用密钥本身", "{act} 须出示密钥或会话本身，不接受由其换得的令牌。", "请在 Authorization 中直接使用密钥。"),
+    en=("The key itself is needed", "{act} takes the key or session itself, not a token issued for it.", "Send the key as the bearer."),
+)
 
 # a suspended operator's jobs are refused by the policy, in its own words and in the log
-_POLICY_SPEAKS: frozenset[Act] = frozenset({"job_check", "job_dummy", "job_submit", "me_show"})
-_bearer = HTTPBearer(auto_error=False, scheme_name="key", description="API key · 访问密钥")
+_POLICY_SPEAKS: frozenset[Act] = frozenset({"job_check", "job_dummy", "job_submit", "me_show", "token_issue"})
+# what any key may do, however narrow: say whose it is, become a token, be followed by another, be given up
+_ANY_KEY: frozenset[Act] = frozenset({"me_show", "token_issue", "key_rotate"})
+# what would let a short-lived token live on
+_KEY_ITSELF: frozenset[Act] = frozenset({"token_issue", "key_rotate"})
+_bearer = HTTPBearer(auto_error=False, scheme_name="key", description="API key or access token · 访问密钥或访问令牌")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Visit:
 
     principal: Principal
     reach: Reach
+    caller: Caller
 
     @property
     def asker(self) -> Asker:
@@ -57,54 +64,75 @@ class Visit:
 
     @property
     def only(self) -> str | None:
-        """The operator that lists and look-ups are limited to, None for all."""
+        """The principal that lists and look-ups are limited to, None for all."""
         return self.principal.id if self.reach == "own" else None
 
 
 class Guarded(APIRoute):
-    """A route that knows its caller before it reads the body."""
+    """A route that knows its caller, and has let it in, before it reads the body."""
+
+    @property
+    def act(self) -> Act:
+        """What the route does, as its `door` says. RuntimeError for a route that has none: it would be open to everybody who has a key."""
+        acts = [dependency.call.act for dependency in self.dependant.dependencies if isinstance(dependency.call, _Enter)]
+        if len(acts) != 1:
+            raise RuntimeError(f"{self.path} has {len(acts)} doors; a guarded route has one")
+        return acts[0]
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        act = self.act
 
         async def guarded(request: Request) -> Response:
-            request.state.principal = await run_in_threadpool(authenticate, services_of(request), request.headers.get("authorization", ""))
+            services = services_of(request)
+            request.state.act = act
+            caller = await run_in_threadpool(services.door.authenticate, request)
+            request.state.principal = caller.principal
+            if caller.via == "cookie":
+                await services.door.require_own_page(request, caller.secret)
+            request.state.visit = Visit(caller.principal, admit(caller, act), caller)
             return await handle(request)
 
         return guarded
 
 
-def authenticate(services: Services, authorization: str) -> Principal:
-    """The principal whose key this is. AUTH_MISSING without a key, AUTH_UNKNOWN for any that opens nothing."""
-    scheme, _, secret = authorization.partition(" ")
-    if not authorization or scheme.lower() != "bearer":
-        raise AUTH_MISSING()
-    principal = services.register.holder_of(secret.strip())
-    if principal is None or principal.status == "closed":
-        raise AUTH_UNKNOWN()
-    return principal
+class _Enter:
+    """The dependency that hands an endpoint its visit. Its signature tells the documentation that a key is needed."""
+
+    def __init__(self, act: Act) -> None:
+        self.act = act
+
+    def __call__(self, request: Request, _key: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Visit:
+        return cast(Visit, request.state.visit)
 
 
 def door(act: Act) -> Any:
-    """A dependency: the visit, if the caller's role may do `act`."""
-
-    def enter(request: Request, _key: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Visit:
-        principal = cast(Principal, request.state.principal)
-        return Visit(principal, admit(principal, act))
-
-    return Depends(enter)
+    """A dependency: the visit, if the caller may do `act`. On a `Guarded` route only."""
+    return Depends(_Enter(act))
 
 
-def admit(principal: Principal, act: Act) -> Reach:
+def admit(caller: Caller, act: Act) -> Reach:
+    """How far the caller may do it. AUTH_FORBIDDEN by role, AUTH_SUSPENDED by status, AUTH_SCOPE and AUTH_KEY_NEEDED by what it came with."""
+    principal = caller.principal
     far = reach(principal.role, act)
     if far is None:
         titles = ROLE_TITLES[principal.role]
         raise AUTH_FORBIDDEN(role_zh=titles.zh, role_en=titles.en, act=act)
     if principal.status != "active" and act not in _POLICY_SPEAKS:
         raise AUTH_SUSPENDED(principal=principal.id)
+    if caller.scopes is not None and act not in caller.scopes and act not in _ANY_KEY:
+        raise AUTH_SCOPE(act=act)
+    if caller.via == "token" and act in _KEY_ITSELF:
+        raise AUTH_KEY_NEEDED(act=act)
     return far
 
 
 def challenge(problem: Problem) -> tuple[tuple[str, str], ...]:
-    """Headers a refusal at the door carries (RFC 9110, 11.6.1)."""
-    return (("WWW-Authenticate", 'Bearer realm="yunei"'),) if problem.code in ("auth_missing", "auth_unknown") else ()
+    """Headers a refusal at the door carries (RFC 9110, 11.6.1 and 10.2.3; RFC 6750, 3)."""
+    if problem.code == "auth_missing":
+        return (("WWW-Authenticate", 'Bearer realm="yunei"'),)
+    if problem.code in ("auth_unknown", "auth_certificate"):
+        return (("WWW-Authenticate", 'Bearer realm="yunei", error="invalid_token"'),)
+    if problem.code == "auth_locked":
+        return (("Retry-After", problem.fields["seconds"]),)
+    return ()

@@ -144,6 +144,8 @@ STATUS: dict[str, int] = {
     "auth_key_unknown": 404,
     "auth_principal_unknown": 404,
     "auth_principal_exists": 409,
+    "auth_certificate": 401,
+    "auth_locked": 429,
     "auth_principal_role": 409,
     "auth_key_scope": 422,
     "auth_key_expiry": 422,

@@ -40,6 +40,7 @@ def serve(settings: Settings) -> int:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # whom to believe about addresses is a setting of ours (`trusted_proxies`)
             timeout_graceful_shutdown=GRACE_S,
             lifespan="on",
         )

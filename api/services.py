@@ -18,6 +18,10 @@ from typing import IO, Protocol, cast
 import structlog
 from starlette.requests import HTTPConnection
 
+from api.signin.door import Door
+from api.signin.limits import Limits
+from api.signin.tally import Tally
+from api.signin.tokens import Tokens
 from infra.clock import Clock, system_clock
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
@@ -109,6 +113,10 @@ class Services:
         self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
         self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)
         self.staging = Staging(settings.staging_dir, random)
+        tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
+        limits = Limits(register.engine, clock, settings)
+        self.tally = Tally(register, clock, settings.refusals_window_s, limits.sweep)
+        self.door = Door(settings, register, clock, tokens, limits, self.tally)
         self._key_ring = key_ring
         self._lock = lock
         self._workers: ClosablePool | None = None
@@ -144,6 +152,7 @@ class Services:
         asking.join()
         self.register.require_sound()
         self.register.witnesses.start()
+        self.tally.start()
         office = self.office
         self.crew.start(lambda job: resume(office, job))
         self.ready.set()
@@ -164,16 +173,20 @@ class Services:
                 leases=self.leases,
                 crew=self.crew,
                 tracing=self.tracing,
-                done=self.watch.tell,
+                done=self._over,
             )
         return self._office
+
+    def _over(self, job: str) -> None:
+        self.watch.tell(job)
+        self.crew.over(job)
 
     def submit(self, order: Order) -> Future[str]:
         """Hand an order to the crew. The future is the job's id, or the problem it was refused with. Stopping when going down."""
         told: Future[str] = Future()
         told.set_running_or_notify_cancel()
         office = self.office
-        self.crew.carry(lambda: carry(office, order, told.set_result, told.set_exception))
+        self.crew.carry(order.by.id, lambda: carry(office, order, told.set_result, told.set_exception))
         return told
 
     def stopping(self) -> None:
@@ -188,6 +201,7 @@ class Services:
             self._workers.close()
         self.crew.close()
         self.tracing.close()
+        self.tally.stop()
         self.register.close()
         if self._lock is not None:
             self._lock.close()

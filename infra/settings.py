@@ -5,6 +5,7 @@ A setting `name` is read from `YUNEI_NAME`. Everything that lives on disk lies b
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from infra.journal.witness import WitnessAddress
 Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
 CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenario", "allow_http"})  # variables of the client, not ours
+
+LISTS = frozenset({"slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms"})  # comma-separated in the environment
 
 
 class Settings(BaseModel):
@@ -56,6 +59,59 @@ class Settings(BaseModel):
     slots_ms: tuple[int, ...] = Field(
         default=(50, 250, 1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000),
         description="Public slots, in milliseconds after admission, at which answers become visible. Finer slots say more about durations.",
+    )
+    public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/?#@]+)?$")] = Field(
+        default="",
+        description="Where people reach this server, such as https://yunei.example.gov.cn, without a path; empty: http://HOST:PORT. The "
+        "identity provider sends people back there, and browsers' requests are held to it. With https, cookies are Secure and named __Host-.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses or networks (CIDR) of TLS proxies in front. Whoever connects from there is believed about the caller's address "
+        "(X-Forwarded-For) and client certificate (Client-Cert, RFC 9440): the proxy must set or delete both itself.",
+    )
+    token_s: int = Field(default=600, ge=30, le=3600, description="Seconds an access token lasts. Revoking its key or session ends it at once.")
+    token_generation: int = Field(
+        default=1,
+        ge=1,
+        le=2**31,
+        description="Raise it to make every access token issued so far worthless, should its key have leaked.",
+    )
+    key_days: int = Field(default=365, ge=1, le=3660, description="Days an API key lasts when it is issued without an expiry.")
+    key_overlap_hours: int = Field(default=24, ge=0, le=24 * 31, description="Hours a rotated key still works beside the one that follows it.")
+    session_hours: int = Field(default=8, ge=1, le=24 * 7, description="Hours after signing in when a session ends, whatever happens in it.")
+    session_idle_minutes: int = Field(default=30, ge=1, le=24 * 60, description="Minutes without a request after which a session is over.")
+    oidc_issuer: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s?#]+)?$")] = Field(
+        default="",
+        description="Issuer URL of the OpenID Connect provider that people sign in at; empty: nobody signs in that way. Who runs it can come "
+        "in as anybody linked to it.",
+    )
+    oidc_client_id: str = Field(default="yunei", min_length=1, max_length=200, description="What the identity provider calls this server.")
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="File with the secret shared with the identity provider; none: a public client, held by PKCE alone."
+    )
+    oidc_scopes: str = Field(
+        default="openid", pattern=r"^openid( [^\s]+)*$", description="What is asked of the provider, blank-separated."
+    )
+    oidc_algorithms: tuple[str, ...] = Field(
+        default=("RS256", "PS256", "ES256", "Ed25519"),
+        description="Signature algorithms accepted on its ID tokens. Never a symmetric one: who has the client secret could forge tokens.",
+    )
+    oidc_timeout_s: float = Field(default=5, gt=0, le=60, description="Seconds the identity provider has to answer.")
+    lockout_address_failures: int = Field(
+        default=20, ge=1, description="Failed attempts from one address, within the window, after which it is locked out."
+    )
+    lockout_key_failures: int = Field(
+        default=100, ge=1,
+        description="Failed attempts on one key prefix, from anywhere, after which it is locked out. High on purpose: prefixes are no secret, "
+        "and access tokens issued before go on working.",
+    )  # fmt: skip
+    lockout_window_s: int = Field(default=300, ge=1, description="Seconds over which failed attempts are counted.")
+    lockout_s: int = Field(
+        default=300, ge=1, le=86_400, description="Seconds a lockout lasts; each further one on end lasts twice as long."
+    )
+    refusals_window_s: int = Field(
+        default=60, ge=1, le=3600, description="Seconds over which refusals at the door are counted before one event tells of them."
     )
     witnesses: tuple[str, ...] = Field(
         default=(),
@@ -103,7 +159,7 @@ class Settings(BaseModel):
             name = variable.removeprefix(PREFIX).lower()
             if not variable.startswith(PREFIX) or name in CLIENT:
                 continue
-            values[name] = [part.strip() for part in text.split(",") if part.strip()] if name in ("slots_ms", "witnesses") else text
+            values[name] = [part.strip() for part in text.split(",") if part.strip()] if name in LISTS else text
         if home is not None:
             values["home"] = home
         return cls(**values)
@@ -119,6 +175,20 @@ class Settings(BaseModel):
         for witness in witnesses:
             WitnessAddress.parse(witness)
         return witnesses
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ipaddress.ip_network(proxy)
+        return proxies
+
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def _asymmetric(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names or any(name == "none" or name.startswith("HS") for name in names):
+            raise ValueError("ID tokens are signed asymmetrically")
+        return names
 
     @field_validator("slots_ms")
     @classmethod

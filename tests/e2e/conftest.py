@@ -43,7 +43,9 @@ class Live(Bureau):
 @contextmanager
 def listening(services: Services) -> Iterator[str]:
     server = uvicorn.Server(
-        uvicorn.Config(create_app(services), host="127.0.0.1", port=0, log_config=None, access_log=False, server_header=False)
+        uvicorn.Config(
+            create_app(services), host="127.0.0.1", port=0, log_config=None, access_log=False, server_header=False, proxy_headers=False
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
