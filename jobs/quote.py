@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from infra.database import reading
-from jobs import hops, ledger
+from jobs import hops, ledger, verdicts
 from jobs.directory import licence as licence_held
 from jobs.events import rfc3339
 from jobs.fees import FeeQuote, quoted
@@ -51,7 +51,7 @@ def check(office: Office, order: Order) -> Quoted:
     names = hops.accounts_of(plan, order)
     refusals: list[Problem] = []
     asks: tuple[Callable[[], object], ...] = (
-        lambda: hops.may_compute(office, order, plan, catalogue),
+        lambda: verdicts.may_compute(office, order, plan, catalogue),
         lambda: _room(office, names, plan, answered),
     )
     for ask in asks:
@@ -91,7 +91,7 @@ def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) ->
 def dummy(office: Office, order: Order) -> Released:
     """The same job on rows invented from the catalogue: right columns and types, values that mean nothing."""
     plan, catalogue = _planned(office, order)
-    hops.may_compute(office, order, plan, catalogue)
+    verdicts.may_compute(office, order, plan, catalogue)
     return dummy_answer(plan, catalogue)
 
 
@@ -123,6 +123,6 @@ def rehearse() -> None:
 
 
 def _planned(office: Office, order: Order) -> tuple[Plan, Catalogue]:
-    hops.may_ask(office, order)
+    verdicts.may_ask(office, order)
     catalogue = office.register.catalogue()
     return compile_job(order.sql, catalogue, order.ask), catalogue
