@@ -28,9 +28,9 @@ from api.problems import (
 )
 from api.routes import jobs, log, meta, register, releases
 from api.services import Services, services_of
+from api.signin.tally import Refused
 from api.web import Shell
 from infra.database import UNAVAILABLE
-from api.signin.tally import Refused
 from infra.settings import Settings
 from jobs.order import Asker
 from jobs.register import REGISTER_UNAVAILABLE
@@ -90,9 +90,9 @@ def create_app(services: Services | None) -> FastAPI:
 def _fail_in_one_way(app: FastAPI) -> None:
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
+        _told(request, error)
         await _logged(request, error, already=request.url.path == "/v1/jobs" and not error.code.startswith(("auth_", "request_", "server_")))
         headers = list(challenge(error))
-        _told(request, error)
         if error.code in ("server_starting", "server_stopping", "server_register_unavailable"):
             headers.append(("Retry-After", "1"))
         return _answer(request, error, headers)
@@ -129,11 +129,6 @@ def _answer(request: Request, problem: Problem, headers: list[tuple[str, str]] |
     return answer(problem, request.state.language, instance=request.state.instance, headers=headers or ())
 
 
-async def _logged(request: Request, problem: Problem, already: bool = False) -> None:
-    """A submission that an authenticated caller's mistake kept from the walk is a refusal like any other: one event."""
-    principal = getattr(request.state, "principal", None)
-    if principal is None or already or request.method != "POST" or request.url.path != "/v1/jobs" or problem.code.startswith("server_"):
-        return
 def _told(request: Request, problem: Problem) -> None:
     """What an authenticated caller tried and may not is counted for the log: another's things, and acts beyond its role. (The door itself
     counts those it does not know.) A thing of another's and one that is not there are counted alike."""
@@ -144,6 +139,11 @@ def _told(request: Request, problem: Problem) -> None:
         services_of(request).tally.note(Refused(problem.code, principal=principal.id, act=request.state.act))
 
 
+async def _logged(request: Request, problem: Problem, already: bool = False) -> None:
+    """A submission that an authenticated caller's mistake kept from the walk is a refusal like any other: one event."""
+    principal = getattr(request.state, "principal", None)
+    if principal is None or already or request.method != "POST" or request.url.path != "/v1/jobs" or problem.code.startswith("server_"):
+        return
     services = services_of(request)
     await run_in_threadpool(log_refusal, services.office, Asker(principal.id, principal.role, principal.status), problem)
 
