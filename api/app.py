@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -95,6 +97,9 @@ def _fail_in_one_way(app: FastAPI) -> None:
         headers = list(challenge(error))
         if error.code in ("server_starting", "server_stopping", "server_register_unavailable"):
             headers.append(("Retry-After", "1"))
+        elif "retry_at" in error.fields:
+            left = (datetime.fromisoformat(error.fields["retry_at"]) - services_of(request).clock()).total_seconds()
+            headers.append(("Retry-After", str(max(1, math.ceil(left)))))
         return _answer(request, error, headers)
 
     async def on_invalid(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,15 +11,15 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from infra.database import reading
-from infra.settings import Settings
 from infra.tables import answers, jobs, releases
-from jobs import directory, fees, ledger, verdicts
+from jobs import admission, directory, fees, ledger, verdicts
 from jobs import events as ev
+from jobs.admission import accounts_of
 from jobs.office import JOB_OUTDATED, SYSTEM, GivenUp, Office
 from jobs.order import Admitted, Asker, Order
-from jobs.queue import LeaseLost, Stopping
+from jobs.queue import Lease, LeaseLost, Stopping
 from jobs.register import Act
-from jobs.slots import Slots, choose, estimate_ms, parse_time
+from jobs.slots import Slots, parse_time
 from jobs.staging import Staged
 from jobs.states import MEANING, State
 from policies.catalogue import Catalogue
@@ -35,10 +35,6 @@ from sandbox.steps import Compute, at_once, released
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def question_of(plan: Plan) -> str:
-    return ev.question_digest(plan.digest, tuple(scan.digest for scan in plan.scans))
-
-
 def released_before(office: Office, question: str) -> str | None:
     """The visible release that answers the question, or None."""
     now = ev.rfc3339(office.clock())
@@ -46,81 +42,6 @@ def released_before(office: Office, question: str) -> str | None:
     with reading(office.register.engine) as connection:
         found = connection.execute(query.where(answers.c.question == question, releases.c.visible_at <= now)).scalar_one_or_none()
     return None if found is None else str(found)
-
-
-def answered_before(office: Office, order: Order, plan: Plan, catalogue: Catalogue, told: Callable[[str], None]) -> bool:
-    """Answer with the stored release of the same question, if there is one: free, the same bytes. The policy is asked again in the transaction
-    that hands it out."""
-    release = released_before(office, question_of(plan))
-    if release is None:
-        return False
-    job = office.new_id("job")
-    with office.register.transaction() as act:
-        verdicts.require(verdicts.decided(act.connection, office, order, plan, catalogue))
-        _submit(act, job, order, plan)
-        act.append(ev.ReleaseReused(by=order.by.id, job=job, release=release))
-    office.done(job)
-    told(job)
-    return True
-
-
-def _submit(act: Act, job: str, order: Order, plan: Plan) -> None:
-    sealed = act.seal(order.sealed({scan.dataset: scan.version for scan in plan.scans}))
-    act.append(
-        ev.JobSubmitted(
-            by=order.by.id,
-            job=job,
-            operator=order.by.id,
-            licence=order.licence,
-            scenario=order.scenario,
-            request=sealed,
-            idempotency=order.idempotency,
-        )
-    )
-
-
-def accounts_of(plan: Plan, order: Order) -> tuple[str, ...]:
-    private = [scan.dataset for scan in plan.scans if scan.private]
-    return ledger.accounts_of(space=plan.space, datasets=private, licence=order.licence, operator=order.by.id)
-
-
-def slot_of(settings: Settings, plan: Plan, catalogue: Catalogue) -> int:
-    """The index of the job's public slot, from declared sizes and the plan: nothing here was learnt from rows."""
-    rows = sum(catalogue[scan.dataset].dataset.approximate_rows for scan in plan.scans)
-    drawn = sum(len(part.draws) * min(_keys_of(part, rows), rows) for part in plan.parts)
-    return choose(settings.slots_ms, estimate_ms(approximate_rows=rows, drawn=drawn, cores=settings.workers))
-
-
-def _keys_of(part: Part, rows: int) -> int:
-    """How many keys are answered, as far as public facts say."""
-    keys = 1
-    for key in part.keys:
-        keys *= len(key.domain) if key.domain is not None else max(1, rows // max(1, part.expected_rows))
-    return keys
-
-
-def reserve(office: Office, order: Order, plan: Plan, catalogue: Catalogue, policy: str) -> Admitted:
-    """Admit the job: its price on every account and its events, in one transaction."""
-    job, question = office.new_id("job"), question_of(plan)
-    charge = f"charge-{job}"
-    chosen = slot_of(office.settings, plan, catalogue)
-    with office.register.transaction(publish=False) as act:
-        _submit(act, job, order, plan)
-        slots = Slots(parse_time(act.at), chosen, office.settings.slots_ms)
-        act.append(
-            ev.JobAdmitted(
-                by=SYSTEM,
-                job=job,
-                plan_digest=plan.digest,
-                question=question,
-                cost=ev.Cost.of(plan.loss),
-                policy_digest=policy,
-                slot_ms=slots.rung_ms(chosen),
-            )
-        )
-        ledger.reserve(act, charge=charge, job=job, accounts=accounts_of(plan, order), loss=plan.loss, by=order.by.id)
-        lease = office.leases.take(act.connection, job)
-    return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.ADMITTED)
 
 
 # ── 7 and 8: behind the wall ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -175,7 +96,7 @@ def computing(office: Office, job: Admitted) -> Compute:
     seed = int.from_bytes(office.key_ring.derive("groups", job.id.encode())[:8], "big")
 
     def compute(part: Part, read: Mapping[str, pa.Table]) -> ExactTotals:
-        with office.crew.reading:
+        with office.crew.reading(job.order.by.id, job.slots.rung_ms(job.slots.chosen)):
             return exact_totals(part, office.vault, office.workers, seed, read)
 
     return compute
@@ -321,19 +242,49 @@ def take_up(office: Office, job_id: str) -> Admitted | None:
         order, versions = Order.unsealed(Asker(by.id, by.role, by.status), sealed, row.idempotency)
         snapshots = (directory.snapshot(connection, dataset, version) for dataset, version in versions.items())
         catalogue = Catalogue(tuple(snapshot for snapshot in snapshots if snapshot is not None))
-    slots = Slots.of(parse_time(row.submitted_at), row.slot_ms, office.settings.slots_ms)
     try:
         plan = compile_job(order.sql, catalogue, order.ask)
     except Problem:  # the program changed and no longer takes the query
         plan = None
     if plan is not None and plan.digest == row.plan_digest:
+        if row.state == State.ATTACHED:
+            return _follow(office, job_id, lease, order, plan, catalogue)
+        slots = Slots.of(parse_time(row.submitted_at), row.slot_ms, office.settings.slots_ms)
         return Admitted(job_id, order, plan, catalogue, row.question, row.charge, slots, lease, row.state)
     with office.register.transaction() as act:
         office.leases.hold(act.connection, lease)
-        if row.state == State.ADMITTED:
+        if row.state in (State.ADMITTED, State.ATTACHED):
             verdicts.refuse_admitted(act, job_id, row.charge, JOB_OUTDATED())
         else:
             act.append(ev.JobForfeited(by=SYSTEM, job=job_id, charge=row.charge, code="job_failed"))
+    office.leases.forget(job_id)
+    office.done(job_id)
+    return None
+
+
+def _follow(office: Office, job_id: str, lease: Lease, order: Order, plan: Plan, catalogue: Catalogue) -> Admitted | None:
+    """The job whose answer this one waited for is over: answer with it, or go on alone if it came to nothing. None when there is nothing to
+    carry: answered, refused by what holds now, or waiting for another job that asks the same."""
+    outcome: Admitted | admission.Shared = "release"
+    try:
+        with office.register.transaction() as act:
+            office.leases.hold(act.connection, lease)
+            if act.connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one() != State.ATTACHED:
+                raise LeaseLost(job_id)  # cancelled meanwhile
+            decision = verdicts.decided(act.connection, office, order, plan, catalogue)
+            verdicts.require(decision)
+            outcome = admission.go_on(office, act, lease, order, plan, catalogue, decision.policy_digest)
+    except Problem as problem:
+        if problem.code.startswith("server_"):
+            raise
+        with office.register.transaction() as act:
+            office.leases.hold(act.connection, lease)
+            verdicts.refuse_admitted(act, job_id, None, problem)
+    if isinstance(outcome, Admitted):
+        return outcome
+    if outcome == "job":
+        office.leases.give_back(job_id)
+        return None
     office.leases.forget(job_id)
     office.done(job_id)
     return None

@@ -109,9 +109,9 @@ def take(writer: Writer, statement: Prepared, charge: str, pico_rho: int, atto_d
 def pace_of(window: Window) -> tuple[Prepared, Prepared]:
     """What an account took in the present period, by its charges; and the statement that sets its window."""
     day = charges.c.day if window == "day" else func.substr(charges.c.day, literal_column("1"), literal_column("7"))
-    sums = (cast(func.coalesce(func.sum(charges.c[unit]), literal_column("0")), BigInteger) for unit in _UNITS)
+    rho, delta = (cast(func.coalesce(func.sum(charges.c[unit]), literal_column("0")), BigInteger) for unit in _UNITS)
     taken = (
-        select(*sums)
+        select(rho, delta)
         .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
         .where(charge_accounts.c.account == _name, day == bindparam("period", type_=String), charges.c.state != literal_column("'released'"))
     )

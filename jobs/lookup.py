@@ -109,8 +109,8 @@ def _over_at(register: Register, row: Row[Any]) -> datetime | None:
     if MEANING[state].shown == "running":
         return None
     changed = parse_time(row.changed_at)
-    if state is State.PUBLISHED and row.charge is not None:
-        return parse_time(row.visible_at)
+    if state is State.PUBLISHED:  # an answer given again is seen no earlier than the first time
+        return max(changed, parse_time(row.visible_at))
     if state is State.FORFEITED:
         return Slots.of(parse_time(row.submitted_at), row.slot_ms, register.settings.slots_ms).visible_at(changed)
     return changed

@@ -8,19 +8,22 @@ consequence outlives them.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
-from sqlalchemy import Connection, Engine, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, exists, insert, or_, select, update
 
 from infra.clock import Clock
-from infra.database import reading, writing
+from infra.database import UNAVAILABLE, reading, writing
 from infra.tables import jobs, leases
 from jobs.events import rfc3339
-from jobs.states import OPEN
+from jobs.fair import FairGate, FairQueue
+from jobs.states import OPEN, State
 
 log = structlog.get_logger("yunei.queue")
 
@@ -38,6 +41,18 @@ class Lease:
     job: str
     holder: str
     token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job that wants somebody to carry it."""
+
+    job: str
+    operator: str
+
+
+_LEADERS = jobs.alias("leaders")
+_CARRIED = tuple(sorted(state.value for state in OPEN - {State.ATTACHED}))
 
 
 class Leases:
@@ -118,34 +133,44 @@ class Leases:
                 .values(expires_at=self._now())
             )
 
-    def abandoned(self) -> list[str]:
-        """Open jobs that nobody works on, oldest first."""
+    def abandoned(self, leader: str | None = None) -> list[Found]:
+        """Open jobs that nobody works on, oldest first. One that waits for another's answer is among them once that job is over; `leader`:
+        only those that waited for this one."""
+        query = (
+            select(jobs.c.id, jobs.c.operator)
+            .outerjoin(leases, leases.c.job == jobs.c.id)
+            .where(or_(leases.c.job.is_(None), leases.c.expires_at <= self._now()))
+            .order_by(jobs.c.submitted_at, jobs.c.id)
+        )
+        waited = and_(
+            jobs.c.state == State.ATTACHED.value, ~exists().where(_LEADERS.c.id == jobs.c.follows, _LEADERS.c.state.in_(list(_CARRIED)))
+        )
+        wanted = or_(jobs.c.state.in_(list(_CARRIED)), waited) if leader is None else and_(waited, jobs.c.follows == leader)
         with reading(self._engine) as connection:
-            return list(
-                connection.scalars(
-                    select(jobs.c.id)
-                    .outerjoin(leases, leases.c.job == jobs.c.id)
-                    .where(jobs.c.state.in_([state.value for state in OPEN]), or_(leases.c.job.is_(None), leases.c.expires_at <= self._now()))
-                    .order_by(jobs.c.submitted_at, jobs.c.id)
-                )
-            )
+            return [Found(row.id, row.operator) for row in connection.execute(query.where(wanted))]
 
 
 class Crew:
     """Threads that carry jobs, a heartbeat for their leases, and a look-out for jobs whose holder fell silent.
 
-    `resume(job)` carries one found job through. Threads mostly wait for a slot, so there are many; `reading` bounds how many jobs read
-    rows at once.
+    `resume(job)` carries one found job through. Threads mostly wait for a slot, so there are many, and one operator has at most a quarter
+    of them; `reading` bounds how many jobs read rows at once. Both are given out in fair order between operators.
     """
 
-    def __init__(self, leases: Leases, clock: Clock, *, lease_s: int, threads: int = 64, readers: int = 4) -> None:
+    def __init__(self, leases: Leases, clock: Clock, *, lease_s: int, threads: int = 128, readers: int = 4) -> None:
         self._leases = leases
         self._clock = clock
         self._beat_s = lease_s / 3
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="job")
         self._stop = threading.Event()
         self._look_out: threading.Thread | None = None
-        self.reading = threading.Semaphore(readers)
+        self._lock = threading.Lock()
+        self._waiting: FairQueue[Callable[[], None]] = FairQueue()
+        self._busy: Counter[str] = Counter()  # threads by operator
+        self._most = max(1, threads // 4)
+        self._taken: set[str] = set()  # found jobs that wait for a thread, or have one
+        self._resume: Callable[[str], None] | None = None
+        self.reading = FairGate(readers)
 
     @property
     def stopping(self) -> bool:
@@ -153,15 +178,45 @@ class Crew:
 
     def start(self, resume: Callable[[str], None]) -> None:
         """Take up abandoned jobs now and whenever one turns up."""
-        self._take_up(resume)
-        self._look_out = threading.Thread(target=self._watch, args=(resume,), name="look-out", daemon=True)
+        self._resume = resume
+        self._take_up(self._leases.abandoned())
+        self._look_out = threading.Thread(target=self._watch, name="look-out", daemon=True)
         self._look_out.start()
 
-    def carry(self, work: Callable[[], None]) -> None:
-        """Run in a thread of the crew. Stopping when the server is going down."""
+    def carry(self, operator: str, work: Callable[[], None]) -> None:
+        """Run in a thread of the crew, when it is the operator's turn. Stopping when the server is going down."""
         if self.stopping:
             raise Stopping
-        self._pool.submit(work)
+        with self._lock:
+            self._waiting.put(operator, work)
+        self._pool.submit(self._work)
+
+    def over(self, job: str) -> None:
+        """A job came to its end: take up those that waited for its answer."""
+        if self._resume is None or self.stopping:
+            return
+        try:
+            self._take_up(self._leases.abandoned(leader=job))
+        except (*UNAVAILABLE, Stopping) as error:  # the look-out finds them
+            log.warning("waiting_not_taken_up", job=job, error=type(error).__name__)
+
+    def _work(self) -> None:
+        """Work while there is any that may have a thread. An operator that has its share is passed over: its own threads come back for more."""
+        while True:
+            with self._lock:
+                full = frozenset(operator for operator, count in self._busy.items() if count >= self._most)
+                found = self._waiting.take(full)
+                if found is None:
+                    return
+                operator, work = found
+                self._busy[operator] += 1
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._busy[operator] -= 1
+                    if not self._busy[operator]:
+                        del self._busy[operator]
 
     def wait_until(self, instant: datetime) -> None:
         """Sleep until `instant`; Stopping if the server goes down first."""
@@ -182,17 +237,29 @@ class Crew:
         if self._look_out is not None:
             self._look_out.join()
 
-    def _watch(self, resume: Callable[[str], None]) -> None:
+    def _watch(self) -> None:
         while not self._stop.wait(self._beat_s):
             try:
                 self._leases.renew_all()
-                self._take_up(resume)
+                self._take_up(self._leases.abandoned())
             except Exception as error:  # the database may be gone for a while; jobs are safe where they are
                 log.warning("heartbeat_failed", error=type(error).__name__)
 
-    def _take_up(self, resume: Callable[[str], None]) -> None:
-        for job in self._leases.abandoned():
+    def _take_up(self, found: list[Found]) -> None:
+        for each in found:
             if self.stopping:
                 return
-            log.info("resume", job=job)
-            self._pool.submit(resume, job)
+            with self._lock:
+                if each.job in self._taken:
+                    continue
+                self._taken.add(each.job)
+            log.info("resume", job=each.job)
+            self.carry(each.operator, partial(self._carry_found, each.job))
+
+    def _carry_found(self, job: str) -> None:
+        assert self._resume is not None  # nothing is found before `start`
+        try:
+            self._resume(job)
+        finally:
+            with self._lock:
+                self._taken.discard(job)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from infra.database import reading
-from jobs import hops, ledger, verdicts
+from jobs import admission, hops, ledger, verdicts
 from jobs.directory import licence as licence_held
 from jobs.events import rfc3339
 from jobs.fees import FeeQuote, quoted
@@ -47,11 +47,12 @@ class Quoted:
 def check(office: Office, order: Order) -> Quoted:
     """Price and expected error, or every refusal the real run would meet. Nothing is read, spent or logged."""
     plan, catalogue = _planned(office, order)
-    answered = hops.released_before(office, hops.question_of(plan)) is not None
-    names = hops.accounts_of(plan, order)
+    answered = hops.released_before(office, admission.question_of(plan)) is not None
+    names = admission.accounts_of(plan, order)
     refusals: list[Problem] = []
     asks: tuple[Callable[[], object], ...] = (
         lambda: verdicts.may_compute(office, order, plan, catalogue),
+        lambda: _quota(office, order, answered),
         lambda: _room(office, names, plan, answered),
     )
     for ask in asks:
@@ -65,7 +66,7 @@ def check(office: Office, order: Order) -> Quoted:
     check_price(plan)
     check_finish(plan)
     check_plan(plan)
-    slots = Slots(office.clock(), hops.slot_of(office.settings, plan, catalogue), office.settings.slots_ms)
+    slots = Slots(office.clock(), admission.slot_of(office.settings, plan, catalogue), office.settings.slots_ms)
     accounts = tuple(ledger.balances(office.register, names))
     slot_ms = 0 if answered else slots.rung_ms(slots.chosen)
     fee = None if answered else _fee(office, order, plan, slot_ms)
@@ -80,6 +81,12 @@ def _fee(office: Office, order: Order, plan: Plan, slot_ms: int) -> FeeQuote | N
         datasets = {scan.dataset for scan in plan.scans}
         at = rfc3339(office.clock())
         return quoted(connection, held.licence, scenario=order.scenario, slot_ms=slot_ms, loss=plan.loss, datasets=datasets, at=at)
+
+
+def _quota(office: Office, order: Order, answered: bool) -> None:
+    if not answered:
+        with reading(office.register.engine) as connection:
+            admission.require_quota(connection, order.licence, office.clock(), office.settings)
 
 
 def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) -> None:

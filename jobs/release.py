@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from jobs import hops, verdicts
+from jobs import admission, hops, verdicts
 from jobs.office import GivenUp, Office
 from jobs.order import Admitted, Order
 from jobs.queue import LeaseLost, Stopping
@@ -37,10 +37,13 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted | None =
             plan = compile_job(order.sql, catalogue, order.ask)  # 4: plan and price, from public facts alone
             check_price(plan)  # 4: OpenDP's own map agrees with the price
             check_finish(plan)  # 4: the last query runs, over no rows
-            policy = verdicts.may_compute(office, order, plan, catalogue)  # 5: datasets, columns, uses, price
-            if hops.answered_before(office, order, plan, catalogue, told):  # 2: the same question; free, same bytes
-                return
-            job = hops.reserve(office, order, plan, catalogue, policy)  # 6: every account, or none
+            admitted = admission.admit(
+                office, order, plan, catalogue
+            )  # 5, 2, 6: what it reads; asked before? every account
+        if isinstance(admitted, str):  # answered, or waiting for the answer that another job is getting to the same question
+            told(admitted)
+            return
+        job = admitted
         told(job.id)
     else:
         job = resumed

@@ -12,6 +12,7 @@ from typing import Literal
 
 class State(StrEnum):
     SUBMITTED = "submitted"
+    ATTACHED = "attached"
     ADMITTED = "admitted"
     READING = "reading"
     SPENT = "spent"
@@ -32,7 +33,7 @@ class Meaning:
 
     charge: frozenset[Charge]  # what the ledger may say about the job's charge
     shown: Shown  # after the slot
-    at_start: Literal["nothing", "run", "publish"]  # the crash column of the walk
+    at_start: Literal["nothing", "follow", "run", "publish"]  # the crash column of the walk
     zh: str
     en: str
 
@@ -43,6 +44,9 @@ def _charge(*names: Charge) -> frozenset[Charge]:
 
 MEANING: dict[State, Meaning] = {
     State.SUBMITTED: Meaning(_charge("none"), "running", "nothing", "已提交，未受理", "handed in, not yet admitted"),
+    State.ATTACHED: Meaning(
+        _charge("none"), "running", "follow", "同一问题的另一作业正在运行，等待其结果，不另收费", "waits, free, for a job that asks the same"
+    ),
     State.ADMITTED: Meaning(_charge("reserved"), "running", "run", "已受理，预算已预留，未读数据", "admitted: budget reserved, no row read"),
     State.READING: Meaning(_charge("reading"), "running", "run", "正在读取原始数据，预算不再退还", "rows are being read: the charge stays"),
     State.SPENT: Meaning(_charge("spent"), "running", "run", "预算已支出，正在加噪", "budget spent, noise being drawn"),
@@ -50,7 +54,7 @@ MEANING: dict[State, Meaning] = {
     State.PUBLISHED: Meaning(_charge("spent", "none"), "published", "nothing", "已发布", "published"),
     State.REFUSED: Meaning(_charge("none", "released"), "refused", "nothing", "已拒绝，未支出", "refused, nothing spent"),
     State.CANCELLED: Meaning(
-        _charge("released", "forfeited"), "cancelled", "nothing", "已取消；读取数据前取消不支出", "cancelled; free only before reading"
+        _charge("none", "released", "forfeited"), "cancelled", "nothing", "已取消；读取数据前取消不支出", "cancelled; free only before reading"
     ),
     State.FORFEITED: Meaning(_charge("forfeited"), "failed", "nothing", "已作废，预算不退", "given up after reading, charge stays"),
 }
@@ -66,6 +70,12 @@ class Transition:
 TRANSITIONS: tuple[Transition, ...] = (
     Transition(State.SUBMITTED, State.REFUSED, "3–6"),
     Transition(State.SUBMITTED, State.PUBLISHED, "2"),  # the stored answer to the same question
+    Transition(State.SUBMITTED, State.ATTACHED, "2"),  # the same question is being answered: one charge for both
+    Transition(State.ATTACHED, State.PUBLISHED, "2"),
+    Transition(State.ATTACHED, State.ATTACHED, "2"),  # that job came to nothing, and another one asks the same by now
+    Transition(State.ATTACHED, State.ADMITTED, "6"),  # it came to nothing: this one goes on as a job of its own
+    Transition(State.ATTACHED, State.REFUSED, "3–6"),
+    Transition(State.ATTACHED, State.CANCELLED, "2"),
     Transition(State.SUBMITTED, State.ADMITTED, "6"),
     Transition(State.ADMITTED, State.READING, "7"),
     Transition(State.ADMITTED, State.CANCELLED, "6"),

@@ -35,7 +35,7 @@ def log_refusal(office: Office, by: Asker, problem: Problem) -> None:
         act.append(ev.JobRefused(by=by.id, operator=by.id, **_told(problem)))
 
 
-def refuse_admitted(act: Act, job: str, charge: str, problem: Problem) -> None:
+def refuse_admitted(act: Act, job: str, charge: str | None, problem: Problem) -> None:
     """A job that waited and may not go on: its reservation is given back."""
     act.append(ev.JobRefused(by=SYSTEM, job=job, charge=charge, **_told(problem)))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from infra.prepared import Writer
+from sqlalchemy import bindparam, select
+
+from infra.prepared import Prepared, Writer
 from infra.tables import (
     charges,
     jobs,
@@ -11,8 +13,8 @@ from jobs import events as ev
 from jobs.lines import GIVE_BACK, SPEND, STATE
 from jobs.projections.ledger import settle
 from jobs.projections.table import projects
-from jobs.rows import add, move
-from jobs.states import TRANSITIONS, State
+from jobs.rows import DoesNotFit, add, move
+from jobs.states import OPEN, TRANSITIONS, State
 
 
 @projects(ev.JobSubmitted)
@@ -33,12 +35,23 @@ def _job_submitted(writer: Writer, recorded: ev.Recorded, event: ev.JobSubmitted
     )
 
 
+_LEADER = Prepared(select(jobs.c.state, jobs.c.question).where(jobs.c.id == bindparam("key_")))
+_CARRIED = OPEN - {State.ATTACHED}
 _BEFORE = {state: tuple(str(step.before) for step in TRANSITIONS if step.after is state) for state in State}
 
 
 def step(writer: Writer, job: str, to: State, at: str, **values: object) -> None:
     """Move a job by the table of transitions."""
     move(writer, jobs, job, _BEFORE[to], to, at, **values)
+
+
+@projects(ev.JobAttached)
+def _job_attached(writer: Writer, recorded: ev.Recorded, event: ev.JobAttached) -> None:
+    leader = writer.row(_LEADER, {"key_": event.follows})
+    if leader is None or State(leader[0]) not in _CARRIED or leader[1] != event.question:
+        raise DoesNotFit("jobs", event.follows)
+    values = {"plan_digest": event.plan_digest, "question": event.question, "follows": event.follows}
+    step(writer, event.job, State.ATTACHED, recorded.at, **values)
 
 
 @projects(ev.JobAdmitted)

@@ -81,7 +81,7 @@ def adds_up(services: Services, spent: int) -> None:
     assert report.findings == []
 
 
-AFTERMATH = [(point, when) for point in POINTS for when in ("before", "after") if (point, when) != ("reserve", "before")]
+AFTERMATH = [(point, when) for point in POINTS for when in ("before", "after") if (point, when) != ("admit", "before")]
 FAST = {"slots_ms": (50, 250, 500)}  # a resumed job waits for the next multiple of the last
 
 
@@ -120,7 +120,7 @@ def test_killed_on_a_hop_the_job_is_carried_through_by_the_next_server(
 
 
 POINTS_IN_ORDER = [
-    ("reserve", "before"), ("reserve", "after"), ("begin_reading", "before"), ("begin_reading", "after"), ("totals", "before"),
+    ("admit", "before"), ("admit", "after"), ("begin_reading", "before"), ("begin_reading", "after"), ("totals", "before"),
     ("totals", "after"), ("spend", "before"), ("spend", "after"), ("draw", "before"), ("draw", "after"), ("stage", "before"),
     ("stage", "after"), ("publish", "before"), ("inside publish", "before"), ("inside publish", "after"), ("publish", "after"),
 ]  # fmt: skip
@@ -133,7 +133,7 @@ def test_every_point_is_in_the_order() -> None:
 def test_killed_before_the_reservation_nothing_happened(bureau_home: Home, tmp_path: Path, killed: Killed) -> None:
     home = tmp_path / "home"
     bureau_home.copy_to(home)
-    killed(home, "reserve", "before")
+    killed(home, "admit", "before")
     services = opened(home)
     try:
         assert only_job(services) is None

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jobs import hops
+from jobs import admission, hops
 from sandbox import steps
 from tests.bureau import opened, order
 
 POINTS: dict[str, tuple[Any, str]] = {
-    "reserve": (hops, "reserve"),
+    "admit": (admission, "admit"),
     "begin_reading": (hops, "begin_reading"),
     "totals": (hops, "totals"),
     "spend": (hops, "spend"),

@@ -103,5 +103,5 @@ def test_waiting_ends_when_the_server_stops(engine: Engine, clock: Hands) -> Non
     with pytest.raises(Stopping):
         crew.wait_until(clock() + timedelta(days=1))
     with pytest.raises(Stopping):
-        crew.carry(lambda: None)
+        crew.carry("op-1", lambda: None)
     crew.close()

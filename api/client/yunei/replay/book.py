@@ -116,6 +116,7 @@ class Book:
     accounts: dict[str, Account] = field(default_factory=dict)
     charges: dict[str, Charge] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
+    questions: dict[str, str] = field(default_factory=dict)  # the job that was admitted last to answer each
     licences: dict[str, str] = field(default_factory=dict)
     people: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)  # by principal

@@ -18,13 +18,25 @@ def _submitted(book: Book, event: Event, _index: int) -> None:
 
 def _refused(book: Book, event: Event, _index: int) -> None:
     if event["job"] is not None:
-        book.step(event["job"], ("submitted", "admitted"), "refused")
+        book.step(event["job"], ("submitted", "attached", "admitted"), "refused")
         if event["charge"] is not None:
             book.move(event["charge"], ("reserved",), "released", event["job"])
 
 
+def _attached(book: Book, event: Event, _index: int) -> None:
+    leader = book.questions.get(event["question"])
+    running = leader == event["follows"] and book.jobs.get(leader) in ("admitted", "reading", "spent", "staged")
+    require(running, f"job {event['follows']} is not one that is answering this question")
+    book.step(event["job"], ("submitted", "attached"), "attached")
+
+
+def _admitted(book: Book, event: Event, _index: int) -> None:
+    book.step(event["job"], ("submitted", "attached"), "admitted")
+    book.questions[event["question"]] = event["job"]
+
+
 def _cancelled(book: Book, event: Event, _index: int) -> None:
-    book.step(event["job"], ("admitted", "reading", "spent", "staged"), "cancelled")
+    book.step(event["job"], ("attached", "admitted", "reading", "spent", "staged"), "cancelled")
     if event["charge"] is not None:
         free = event["charge"] in book.charges and book.charges[event["charge"]].state == "reserved"
         book.move(event["charge"], ("reserved", "reading", "spent"), "released" if free else "forfeited", event["job"])
@@ -47,7 +59,8 @@ def _forfeited(book: Book, event: Event, _index: int) -> None:
 
 RULES: dict[str, Rule] = {
     "job_submitted": _submitted,
-    "job_admitted": moves("jobs", "job", ("submitted",), "admitted"),
+    "job_admitted": _admitted,
+    "job_attached": _attached,
     "job_cancelled": _cancelled,
     "job_forfeited": _forfeited,
     "job_reading": _reading,

@@ -1,0 +1,191 @@
+"""Hops 2, 5 and 6: whether an order is answered already, is being answered, or becomes a job with a charge of its own.
+
+All of it is decided in one transaction, so that of two identical questions that come at once one is charged and the other waits for its
+answer. A job that waits (`attached`) has no charge, no lease and no thread: it is taken up when the job it follows is over, by this server
+or a later one. If that job came to nothing, it goes on as a job of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection, func, literal, select, union_all
+
+from infra.settings import Settings
+from infra.tables import answers, jobs
+from jobs import directory, ledger, verdicts
+from jobs import events as ev
+from jobs.office import SYSTEM, Office
+from jobs.order import Admitted, Order
+from jobs.queue import Lease
+from jobs.register import Act
+from jobs.slots import Slots, choose, estimate_ms, parse_time
+from jobs.states import OPEN, State
+from policies.catalogue import Catalogue
+from policies.problem import declare
+from policies.quota import begin, renewal
+from sandbox.plan.model import Part, Plan
+
+JOB_QUOTA_AT_ONCE = declare(
+    "job_quota_at_once",
+    zh=(
+        "同时运行的作业已达上限",
+        "协议 {licence} 至多同时运行 {most} 个作业，现有 {running} 个。",
+        "请于 {retry_at} 之后再提交，或先取消不再需要的作业。",
+    ),
+    en=(
+        "Too many jobs at once",
+        "Licence {licence} may have {most} jobs running at once; it has {running}.",
+        "Submit it after {retry_at}, or cancel a job you no longer need.",
+    ),
+)
+JOB_QUOTA_DAY = declare(
+    "job_quota_day",
+    zh=("今日作业数已达上限", "协议 {licence} 每日至多受理 {most} 个作业，今日已受理 {admitted} 个。", "请于 {retry_at} 之后再提交。"),
+    en=(
+        "Too many jobs today",
+        "Licence {licence} may have {most} jobs admitted a day; it had {admitted} today.",
+        "Submit it after {retry_at}.",
+    ),
+)
+
+Shared = Literal["release", "job"]
+CARRIED = tuple(sorted(state.value for state in OPEN - {State.ATTACHED}))
+
+
+def question_of(plan: Plan) -> str:
+    return ev.question_digest(plan.digest, tuple(scan.digest for scan in plan.scans))
+
+
+def accounts_of(plan: Plan, order: Order) -> tuple[str, ...]:
+    private = [scan.dataset for scan in plan.scans if scan.private]
+    return ledger.accounts_of(space=plan.space, datasets=private, licence=order.licence, operator=order.by.id)
+
+
+def expected_ms(settings: Settings, plan: Plan, catalogue: Catalogue) -> float:
+    """What the job should take at most, from declared sizes and the plan: nothing here was learnt from rows."""
+    rows = sum(catalogue[scan.dataset].dataset.approximate_rows for scan in plan.scans)
+    drawn = sum(len(part.draws) * min(_keys_of(part, rows), rows) for part in plan.parts)
+    return estimate_ms(approximate_rows=rows, drawn=drawn, cores=settings.workers)
+
+
+def _keys_of(part: Part, rows: int) -> int:
+    """How many keys are answered, as far as public facts say."""
+    keys = 1
+    for key in part.keys:
+        keys *= len(key.domain) if key.domain is not None else max(1, rows // max(1, part.expected_rows))
+    return keys
+
+
+def slot_of(settings: Settings, plan: Plan, catalogue: Catalogue) -> int:
+    """The index of the job's public slot."""
+    return choose(settings.slots_ms, expected_ms(settings, plan, catalogue))
+
+
+def admit(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Admitted | str:
+    """In one transaction: what the policy in force says of all that the plan reads, does and spends; then answer with the release of the same
+    question, free; or wait for the job that is answering it, free; or admit the job within the licence's quotas, with its price reserved
+    on every account. A job that is not ours to carry is given by its id."""
+    job, question = office.new_id("job"), question_of(plan)
+    with office.register.transaction(publish=False) as act:
+        decision = verdicts.decided(act.connection, office, order, plan, catalogue)
+        verdicts.require(decision)
+        _submit(act, job, order, plan)
+        found = _same_question(act.connection, question)
+        if found is None:
+            require_quota(act.connection, order.licence, parse_time(act.at), office.settings)
+            return _reserve(office, act, job, order, plan, catalogue, decision.policy_digest)
+        _share(act, job, order.by.id, plan, found)
+    office.done(job)
+    return job
+
+
+def go_on(office: Office, act: Act, lease: Lease, order: Order, plan: Plan, catalogue: Catalogue, policy: str) -> Admitted | Shared:
+    """A job that waited for another one's answer, that job being over: ours to carry, answered, or waiting for yet another job."""
+    found = _same_question(act.connection, question_of(plan))
+    if found is None:
+        return _reserve(office, act, lease.job, order, plan, catalogue, policy, lease)
+    _share(act, lease.job, SYSTEM, plan, found)
+    return found[0]
+
+
+def _submit(act: Act, job: str, order: Order, plan: Plan) -> None:
+    sealed = act.seal(order.sealed({scan.dataset: scan.version for scan in plan.scans}))
+    act.append(
+        ev.JobSubmitted(
+            by=order.by.id,
+            job=job,
+            operator=order.by.id,
+            licence=order.licence,
+            scenario=order.scenario,
+            request=sealed,
+            idempotency=order.idempotency,
+        )
+    )
+
+
+def _same_question(connection: Connection, question: str) -> tuple[Shared, str] | None:
+    """("release", its id) when it was answered, ("job", its id) when it is being answered."""
+    released = select(literal("release").label("what"), answers.c.release.label("id")).where(answers.c.question == question)
+    running = select(literal("job"), jobs.c.id).where(jobs.c.question == question, jobs.c.state.in_(CARRIED))
+    found = {row.what: row.id for row in connection.execute(union_all(released, running))}
+    kinds: tuple[Shared, ...] = ("release", "job")
+    return next(((what, found[what]) for what in kinds if what in found), None)
+
+
+def _share(act: Act, job: str, by: str, plan: Plan, found: tuple[Shared, str]) -> None:
+    what, name = found
+    if what == "release":
+        act.append(ev.ReleaseReused(by=by, job=job, release=name))
+    else:
+        act.append(ev.JobAttached(by=by, job=job, follows=name, plan_digest=plan.digest, question=question_of(plan)))
+
+
+def _reserve(
+    office: Office, act: Act, job: str, order: Order, plan: Plan, catalogue: Catalogue, policy: str, lease: Lease | None = None
+) -> Admitted:
+    """The price on every account, and a lease unless there is one. A job that waited before has a slot that begins when it began."""
+    charge, question, ladder = f"charge-{job}", question_of(plan), office.settings.slots_ms
+    submitted = act.connection.execute(select(jobs.c.submitted_at).where(jobs.c.id == job)).scalar_one()
+    waited = parse_time(act.at) - parse_time(submitted)
+    chosen = choose(ladder, expected_ms(office.settings, plan, catalogue) + waited / timedelta(milliseconds=1))
+    slots = Slots(parse_time(submitted), chosen, ladder)
+    act.append(
+        ev.JobAdmitted(
+            by=SYSTEM,
+            job=job,
+            plan_digest=plan.digest,
+            question=question,
+            cost=ev.Cost.of(plan.loss),
+            policy_digest=policy,
+            slot_ms=slots.rung_ms(chosen),
+        )
+    )
+    ledger.reserve(act, charge=charge, job=job, accounts=accounts_of(plan, order), loss=plan.loss, by=order.by.id)
+    lease = lease or office.leases.take(act.connection, job)
+    return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.ADMITTED)
+
+
+def require_quota(connection: Connection, licence_id: str, now: datetime, settings: Settings) -> None:
+    """Raise what the licence's quotas say against one more job now. Jobs that wait for another one's answer count as running, repetitions
+    that were answered free do not count at all."""
+    record = directory.licence(connection, licence_id)
+    if record is None:
+        return  # refused elsewhere, in words of its own
+    quota = record.licence.quota
+    of_licence = jobs.c.licence == licence_id
+    if quota.jobs_at_once is not None:
+        query = select(jobs.c.submitted_at, jobs.c.slot_ms).where(of_licence, jobs.c.state.in_([*CARRIED, State.ATTACHED.value]))
+        running = connection.execute(query).all()
+        if len(running) >= quota.jobs_at_once:
+            slots = [Slots.of(parse_time(row.submitted_at), row.slot_ms or settings.slots_ms[0], settings.slots_ms) for row in running]
+            free_at = min(each.visible_at(now) for each in slots)
+            raise JOB_QUOTA_AT_ONCE(licence=licence_id, most=quota.jobs_at_once, running=len(running), retry_at=ev.rfc3339(free_at))
+    if quota.jobs_a_day is not None:
+        since = ev.rfc3339(begin("day", now))
+        counted = select(func.count()).select_from(jobs).where(of_licence, jobs.c.submitted_at >= since, jobs.c.charge.is_not(None))
+        admitted = connection.execute(counted).scalar_one()
+        if admitted >= quota.jobs_a_day:
+            retry_at = renewal("day", now).isoformat()
+            raise JOB_QUOTA_DAY(licence=licence_id, most=quota.jobs_a_day, admitted=admitted, retry_at=retry_at)
