@@ -28,7 +28,7 @@ from api.problems import (
     invalid,
     not_found,
 )
-from api.routes import jobs, log, meta, register, releases
+from api.routes import fees, jobs, log, meta, register, releases
 from api.services import Services, services_of
 from api.signin.tally import Refused
 from api.web import Shell
@@ -48,6 +48,7 @@ DESCRIPTION = (
 TAGS = [
     {"name": "jobs", "description": "作业 · Jobs"},
     {"name": "releases", "description": "发布结果 · Releases"},
+    {"name": "fees", "description": "计费、对账与收益分配 · Fees, statements and revenue"},
     {"name": "register", "description": "数据目录、协议与账户 · Catalogue, licences and accounts"},
     {"name": "log", "description": "存证日志 · The log"},
     {"name": "server", "description": "服务 · The server"},
@@ -77,7 +78,7 @@ def create_app(services: Services | None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for router in (jobs.router, releases.router, register.router, log.bureau, log.router, meta.guarded, meta.router):
+    for router in (jobs.router, releases.router, fees.router, register.router, log.bureau, log.router, meta.guarded, meta.router):
         app.include_router(router)
     _fail_in_one_way(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way of replacing it

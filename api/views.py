@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
 
+from api.fee_views import fee_quote_view, yuan
 from api.problems import document
 from api.schemas import (
     AccountView,
@@ -29,6 +30,7 @@ from jobs.ledger import SHOWN_AT_DELTA, Balance
 from jobs.lookup import JobSeen, ReleaseSeen
 from jobs.office import JOB_CANCELLED, JOB_OUTDATED, JOB_STOPPED, JOB_WITHHELD
 from jobs.quote import Quoted
+from jobs.statements import FeeSeen
 from policies.catalogue import Snapshot
 from policies.loss import Loss
 from policies.problem import Kind, Language
@@ -70,6 +72,7 @@ def quote_view(quoted: Quoted) -> Quote:
         slot_ms=quoted.slot_ms,
         accounts=accounts_view(quoted.accounts),
         explanation=quoted.explanation,
+        fee=fee_quote_view(quoted.fee),
     )
 
 
@@ -115,7 +118,7 @@ def _job_problem(seen: JobSeen, language: Language) -> ProblemView | None:
     return ProblemView.model_validate(document(kind(), language, instance=seen.id))
 
 
-def release_view(seen: ReleaseSeen, left: Iterable[Balance]) -> ReleaseView:
+def release_view(seen: ReleaseSeen, left: Iterable[Balance], fee: FeeSeen | None = None) -> ReleaseView:
     record = seen.record
     return ReleaseView(
         id=seen.id,
@@ -138,6 +141,7 @@ def release_view(seen: ReleaseSeen, left: Iterable[Balance]) -> ReleaseView:
         published_at=seen.published_at,
         visible_at=seen.visible_at,
         log_index=seen.index,
+        fee=None if fee is None else yuan(fee.fen),
         table=f"/v1/releases/{seen.id}/table",
         receipt=f"/v1/releases/{seen.id}/receipt",
     )

@@ -16,6 +16,8 @@ from api.services import Services
 from api.views import release_view
 from jobs import deliveries, ledger, lookup
 from jobs.lookup import ReleaseSeen
+from jobs.statements import FeeSeen, fee_of_release
+from policies.roles import reach
 from sandbox.finish.formats import FORMATS, MEDIA_TYPES, Format
 
 router = APIRouter(prefix="/v1/releases", tags=["releases"], route_class=Guarded)
@@ -36,7 +38,15 @@ def _seen(services: Services, id: str, visit: Visit) -> ReleaseSeen:
 def release(id: str, services: Serving, visit: Annotated[Visit, door("release_show")]) -> ReleaseView:
     seen = _seen(services, id, visit)
     own = visit.principal.role == "operator"
-    return release_view(seen, ledger.balances(services.register, seen.record["accounts"]) if own else ())
+    balances = ledger.balances(services.register, seen.record["accounts"]) if own else ()
+    return release_view(seen, balances, _fee(services, seen.id, visit))
+
+
+def _fee(services: Services, release: str, visit: Visit) -> FeeSeen | None:
+    """What it cost, for those who may see fees: who answers to a question asked again did not pay for it."""
+    far = reach(visit.principal.role, "fee_list")
+    fee = fee_of_release(services.register, release) if far is not None else None
+    return fee if fee is not None and (far == "all" or fee.operator == visit.principal.id) else None
 
 
 @router.api_route(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, example
+from api.schemas.fees import FeeQuoteView
 from api.schemas.register import AccountView
 from policies.licence import Identifier
 from sandbox.plan.ask import Ask, Privacy, Range
@@ -59,6 +60,7 @@ class Quote(Closed):
             slot_ms=250,
             accounts=[],
             explanation={"zh": "……", "en": "…"},
+            fee=None,
         )
     )
 
@@ -67,6 +69,7 @@ class Quote(Closed):
     slot_ms: int = Field(description="milliseconds after admission at which the answer becomes visible, chosen from public facts")
     accounts: list[AccountView] = Field(description="every account the charge names, as they are before it")
     explanation: dict[str, Any] = Field(description="bounds and where they come from, sensitivity, mechanism, expected error, emitted SQL")
+    fee: FeeQuoteView | None = Field(default=None, description="what the tariff charges; null: there is none, or the answer is there already")
 
 
 class ColumnView(Closed):

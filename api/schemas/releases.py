@@ -66,6 +66,7 @@ class ReleaseView(Closed):
             published_at="2026-11-22T08:30:00.240000Z",
             visible_at="2026-11-22T08:30:00.250000Z",
             log_index=41,
+            fee="120.00",
             table="/v1/releases/rel-7k2mq4ztx3bd/table",
             receipt="/v1/releases/rel-7k2mq4ztx3bd/receipt",
         )
@@ -88,5 +89,6 @@ class ReleaseView(Closed):
     published_at: str
     visible_at: str
     log_index: int
+    fee: str | None = Field(default=None, description="yuan charged for it; null: the licence has no tariff, or it is not yours to see")
     table: str
     receipt: str
