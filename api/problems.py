@@ -119,6 +119,9 @@ ROOMS: dict[str, int] = {
     "licence": 403,
     "auth": 403,
     "log": 500,
+    "freeze": 409,
+    "policy": 422,
+    "program": 422,
     "fee": 409,
     "request": 422,
     "server": 500,
@@ -156,6 +159,12 @@ STATUS: dict[str, int] = {
     "auth_subject_unknown": 404,
     "auth_session_unknown": 404,
     "log_entry_unknown": 404,
+    "freeze_holds": 403,
+    "freeze_subject_unknown": 422,
+    "freeze_unknown": 404,
+    "policy_unchanged": 409,
+    "policy_unknown": 404,
+    "policy_outdated": 409,
     "fee_period_nothing": 404,
     "request_malformed": 400,
     "request_key_invalid": 400,
@@ -171,7 +180,17 @@ STATUS: dict[str, int] = {
 }
 
 
-_THINGS = {"job": "作业", "release": "发布结果", "dataset": "数据集", "licence": "协议", "tile": "日志文件", "address": "地址"}
+_THINGS = {
+    "freeze": "应急处置",
+    "policy": "策略",
+    "program": "算法",
+    "job": "作业",
+    "release": "发布结果",
+    "dataset": "数据集",
+    "licence": "协议",
+    "tile": "日志文件",
+    "address": "地址",
+}
 
 
 def not_found(what: str) -> Problem:

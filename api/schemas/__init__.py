@@ -5,6 +5,17 @@ Exact numbers (losses) are decimal strings. Times are RFC 3339, UTC. `null` mean
 
 from __future__ import annotations
 
+from api.schemas.authority import FreezeList as FreezeList
+from api.schemas.authority import FreezeRequest as FreezeRequest
+from api.schemas.authority import FreezeView as FreezeView
+from api.schemas.authority import PolicyChecked as PolicyChecked
+from api.schemas.authority import PolicyProposal as PolicyProposal
+from api.schemas.authority import PolicyText as PolicyText
+from api.schemas.authority import PolicyVersionList as PolicyVersionList
+from api.schemas.authority import PolicyVersionView as PolicyVersionView
+from api.schemas.authority import PolicyView as PolicyView
+from api.schemas.authority import RuleView as RuleView
+from api.schemas.authority import ThawRequest as ThawRequest
 from api.schemas.base import LOSS as LOSS
 from api.schemas.base import SQL_LIMIT as SQL_LIMIT
 from api.schemas.base import WAIT_LIMIT_S as WAIT_LIMIT_S
@@ -15,24 +26,6 @@ from api.schemas.base import ProblemView as ProblemView
 from api.schemas.base import WordsView as WordsView
 from api.schemas.base import decimal_text as decimal_text
 from api.schemas.base import example as example
-from api.schemas.fees import BodyTotalView as BodyTotalView
-from api.schemas.fees import FeeLineView as FeeLineView
-from api.schemas.fees import FeeList as FeeList
-from api.schemas.fees import FeeQuoteView as FeeQuoteView
-from api.schemas.fees import FeeView as FeeView
-from api.schemas.fees import ItemTotalView as ItemTotalView
-from api.schemas.fees import OpenItemView as OpenItemView
-from api.schemas.fees import PeriodClosedView as PeriodClosedView
-from api.schemas.fees import PeriodClosing as PeriodClosing
-from api.schemas.fees import PriceView as PriceView
-from api.schemas.fees import RevenueList as RevenueList
-from api.schemas.fees import RevenuePartView as RevenuePartView
-from api.schemas.fees import RevenueView as RevenueView
-from api.schemas.fees import ScenarioTotalView as ScenarioTotalView
-from api.schemas.fees import ShareView as ShareView
-from api.schemas.fees import StatementList as StatementList
-from api.schemas.fees import StatementView as StatementView
-from api.schemas.fees import UsageView as UsageView
 from api.schemas.jobs import JOB as JOB
 from api.schemas.jobs import JOB_VIEW as JOB_VIEW
 from api.schemas.jobs import ColumnView as ColumnView

@@ -28,6 +28,8 @@ from jobs.acts.people import close_principal as close_principal
 from jobs.acts.people import register_principal as register_principal
 from jobs.acts.people import resume_principal as resume_principal
 from jobs.acts.people import suspend_principal as suspend_principal
+from jobs.acts.policy import change_policy as change_policy
+from jobs.acts.policy import propose_policy as propose_policy
 from jobs.acts.sessions import close_session as close_session
 from jobs.acts.sessions import link_subject as link_subject
 from jobs.acts.sessions import open_session as open_session
