@@ -1,14 +1,15 @@
-"""Which plans the dense kernel (`sandbox.raw.kernel`) may run, and what rows it asks for: decided from public facts alone.
+"""Which plans the kernels may run, and what rows they ask for: decided from public facts alone.
 
-It takes plans whose keys are all public and few, and whose totals are small enough for its exactness argument. Rows come straight from
-the stored columns where the query has no filter, join or expression, else from one SELECT without grouping.
+The dense kernel (`sandbox.raw.kernel`) takes plans whose keys are all public and few, the sparse one (`sandbox.raw.sparse`) all others; both
+only totals small enough for their exactness arguments. Rows come straight from the stored columns where the query has no filter, join or
+expression, else from one SELECT without grouping.
 """
 
 from __future__ import annotations
 
 import math
 
-from sandbox.plan.emit import fixed_point, key_sql
+from sandbox.plan.emit import fixed_point, hashed, key_sql, shown
 from sandbox.plan.ir import Frontier, Scan
 from sandbox.plan.model import VALUED, Rows, Total
 from sandbox.plan.source_sql import derived_column, from_where
@@ -20,11 +21,11 @@ LARGEST_CAP = 2**40
 
 
 def rows_for(frontier: Frontier) -> Rows | None:
-    """The rows the kernel needs, or None where the SQL plan has to do."""
-    if any(domain is None for domain in frontier.domains) or math.prod(len(domain or ()) for domain in frontier.domains) > MOST_KEYS:
+    """The rows a kernel needs, or None where the SQL plan has to do."""
+    if not all(_small(total) for total in frontier.totals):
         return None
-    if not all(_small(total) and total.kind != "distinct" for total in frontier.totals):
-        return None
+    dense = all(domain is not None for domain in frontier.domains) and all(total.kind != "distinct" for total in frontier.totals)
+    dense = dense and math.prod(len(domain or ()) for domain in frontier.domains) <= MOST_KEYS
     rows = frontier.of
     unit = rows.owner.unit
     if unit.type.kind not in ("exact", "text"):
@@ -36,8 +37,8 @@ def rows_for(frontier: Frontier) -> Rows | None:
     if isinstance(rows.of, Scan) and all(isinstance(expr, Column) for _, expr in named) and unit.type.kind == "exact":
         plain = _plain_columns(frontier)
         if plain is not None:
-            return Rows(None, plain)
-    return Rows(_select(frontier), ())
+            return Rows(None, plain, dense)
+    return Rows(_select(frontier), (), dense)
 
 
 def _small(total: Total) -> bool:
@@ -47,6 +48,8 @@ def _small(total: Total) -> bool:
 
 def stored(value: Expr, total: Total) -> Column | None:
     """The stored column that carries a total's value as it is: the kernel clamps it, or only looks where it is NULL."""
+    if total.kind == "distinct":
+        return None
     if total.kind in ("units", "count"):
         present = getattr(value, "op", None) == "present" and len(getattr(value, "args", ())) == 1
         inner = value.args[0] if present else None  # type: ignore[union-attr]  # only a call has an op
@@ -62,7 +65,7 @@ def _plain_columns(frontier: Frontier) -> tuple[tuple[str, str], ...] | None:
     rows = frontier.of
     pairs = [("u", rows.owner.unit.name)]
     for place, key in enumerate(rows.keys):
-        if not isinstance(key, Column):
+        if not isinstance(key, Column) or (key.type.kind == "date" and frontier.domains[place] is None):
             return None
         pairs.append((f"k{place}", key.name))
     for place, (value, total) in enumerate(zip(rows.values, frontier.totals, strict=True)):
@@ -74,11 +77,17 @@ def _plain_columns(frontier: Frontier) -> tuple[tuple[str, str], ...] | None:
     return tuple(pairs)
 
 
+def _worth(name: str, value: Expr, total: Total) -> str:
+    if total.kind in (*VALUED, "quantile"):
+        return fixed_point(name, value.type, total, about_centre=False)
+    return hashed(name) if total.kind == "distinct" else name
+
+
 def _select(frontier: Frontier) -> str:
     rows = frontier.of
     unit = rows.owner.unit
     inner = [f"{emit(unit)} AS u", *(f"{key_sql(key)} AS k{place}" for place, key in enumerate(rows.keys))]
-    outer = ["u", *(f"k{place}" for place in range(len(rows.keys)))]
+    outer = ["u", *(shown(key, f"k{place}", domain) for place, (key, domain) in enumerate(zip(rows.keys, frontier.domains, strict=True)))]
     if unit.type.kind == "text":
         outer.append("hash(u) AS h")
     for place, (value, total) in enumerate(zip(rows.values, frontier.totals, strict=True)):
@@ -91,7 +100,5 @@ def _select(frontier: Frontier) -> str:
             outer.append(name)
         else:
             inner.append(f"{emit(value)} AS {name}")
-            outer.append(
-                f"{fixed_point(name, value.type, total, about_centre=False)} AS {name}" if total.kind in (*VALUED, "quantile") else name
-            )
+            outer.append(f"{_worth(name, value, total)} AS {name}")
     return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} {from_where(rows.of)}) AS rows WHERE u IS NOT NULL"

@@ -95,11 +95,11 @@ def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:
     # the seed is a parameter of every shard query, whether or not groups have to be chosen with it
     kept = ["u IS NOT NULL", f"{SEED} IS NOT NULL"]
     kept += [f"{key} IN ({', '.join(map(constant, domain))})" for key, domain in zip(keys, frontier.domains, strict=True) if domain is not None]
-    shown = [_shown(key, name, domain) for key, name, domain in zip(frontier.of.keys, keys, frontier.domains, strict=True)]
-    return f"SELECT {', '.join(['u', *shown, *values])} FROM rows WHERE {' AND '.join(kept)}"
+    written = [shown(key, name, domain) for key, name, domain in zip(frontier.of.keys, keys, frontier.domains, strict=True)]
+    return f"SELECT {', '.join(['u', *written, *values])} FROM rows WHERE {' AND '.join(kept)}"
 
 
-def _shown(key: Expr, name: str, domain: tuple[KeyValue, ...] | None) -> str:
+def shown(key: Expr, name: str, domain: tuple[KeyValue, ...] | None) -> str:
     """The key as it may be shown: a private date outside the years 1–9999, which few programs can read, is NULL."""
     if key.type.kind != "date" or domain is not None:
         return name
@@ -113,8 +113,13 @@ def _worth(name: str, kind: Type, total: Total) -> str:
     if total.kind == "quantile":
         return nearest(fixed_point(name, kind, total), total)
     if total.kind == "distinct":
-        return f"CASE WHEN {name} IS NOT NULL THEN CAST(hash({name}, {SEED}) >> 1 AS BIGINT) END"
+        return hashed(name)
     return name
+
+
+def hashed(name: str) -> str:
+    """The keyed hash that stands for one of different values."""
+    return f"CASE WHEN {name} IS NOT NULL THEN CAST(hash({name}, {SEED}) >> 1 AS BIGINT) END"
 
 
 def nearest(fixed: str, total: Total) -> str:

@@ -172,10 +172,11 @@ class ColumnUse:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows for the dense kernel: a SELECT over the scans, or (`sql` None) the one private scan's own columns under the kernel's names."""
+    """Rows for a kernel: a SELECT over the scans, or (`sql` None) the one private scan's own columns under the kernel's names."""
 
     sql: str | None
     columns: tuple[tuple[str, str], ...]  # (name for the kernel, stored column)
+    dense: bool = True  # few public keys: the dense kernel; else the sparse one
 
 
 @dataclass(frozen=True, slots=True)

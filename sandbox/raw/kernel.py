@@ -51,13 +51,12 @@ def dense_totals(part: Part, rows: pa.Table, seed: int) -> pa.Table:
     codes, size = key_codes(part, rows)
     if codes is not None and (outside := codes < 0).any():
         rows, codes = rows.filter(pa.array(~outside)), codes[~outside]
+    if codes is None:
+        rows, _ = in_order(rows, np.zeros(0, dtype=np.int64))
+    else:
+        rows, codes = in_order(rows, codes)
     unit = rows.column("u").combine_chunks()
     starts = run_starts(unit)
-    if not increasing(unit.take(pa.array(starts))):  # a join may have lost the order
-        order = pc.sort_indices(unit)
-        rows, unit = rows.take(order), unit.take(order)
-        codes = None if codes is None else codes[order.to_numpy()]
-        starts = run_starts(unit)
     hashes = unit_hashes(rows, unit, starts) if part.groups_per_unit < size else None
     values = [values_of(rows, f"v{place}", total) for place, total in enumerate(part.totals)]
     sums = [[0] * size for _ in part.totals]
@@ -74,6 +73,15 @@ def dense_totals(part: Part, rows: pa.Table, seed: int) -> pa.Table:
             added = (block.bounded(total, values[place]) * chosen).sum(axis=1)
             sums[place] = [before + int(more) for before, more in zip(sums[place], added, strict=True)]
     return as_table(part, sums, bins, seen)
+
+
+def in_order(rows: pa.Table, codes: Ints) -> tuple[pa.Table, Ints]:
+    """The rows, sorted by unit if they were not, and their codes (or none) likewise. A join may have lost the order."""
+    unit = rows.column("u").combine_chunks()
+    if increasing(unit.take(pa.array(run_starts(unit)))):
+        return rows, codes
+    order = pc.sort_indices(unit)
+    return rows.take(order), codes[order.to_numpy()] if len(codes) else codes
 
 
 def run_starts(unit: pa.Array) -> Ints:
@@ -134,6 +142,8 @@ def values_of(rows: pa.Table, name: str, total: Total) -> Values:
     there = None if column.null_count == 0 else np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
     if total.kind in ("units", "count"):
         return Values(None, there)
+    if total.kind == "distinct":  # its hash
+        return Values(np.asarray(pc.fill_null(column, 0).to_numpy(zero_copy_only=False), dtype=np.int64), there)
     plain = whole_numbers(column, total.decimals)
     if total.kind == "quantile":  # the number of the nearest candidate
         return Values((np.clip(plain, total.low, total.high) - (total.low - total.step // 2)) // total.step, there)
@@ -216,14 +226,7 @@ class Block:
         counted = self.counts if values.there is None else self.add(None, values.there)
         if values.value is None:
             return np.minimum(counted, total.cap)
-        summed = self.add(values.value, values.there)
-        if total.kind == "sum":
-            return np.clip(summed, min(0, rows * total.low), max(0, rows * total.high))
-        # sum · rows / counted, rounded towards zero, without leaving 64 bits
-        many = np.maximum(counted, 1)
-        whole, rest = np.divmod(np.abs(summed), many)
-        weighed = np.sign(summed) * (whole * rows + rest * rows // many)
-        return np.where(counted <= rows, summed, weighed)
+        return within_cap(total, counted, self.add(values.value, values.there), rows)
 
     def histogram(self, total: Total, values: Values, chosen: npt.NDArray[np.bool_]) -> Ints:
         """Rows by key and candidate: all of a cell's, or, of more than `cap`, that many at even ranks."""
@@ -255,6 +258,17 @@ class Block:
                 codes = picked + (full // self.units * total.candidates).reshape(-1, 1)
                 found = found + np.bincount(codes.reshape(-1), minlength=size)
         return found.astype(np.int64, copy=False).reshape(self.size, total.candidates)
+
+
+def within_cap(total: Total, counted: Ints, summed: Ints, rows: int) -> Ints:
+    """What units add to a total, from the number and the sum of their values: clamped, or brought to the weight of `rows` rows."""
+    if total.kind == "sum":
+        return np.clip(summed, min(0, rows * total.low), max(0, rows * total.high))
+    # sum · rows / counted, rounded towards zero, without leaving 64 bits
+    many = np.maximum(counted, 1)
+    whole, rest = np.divmod(np.abs(summed), many)
+    weighed = np.sign(summed) * (whole * rows + rest * rows // many)
+    return np.where(counted <= rows, summed, weighed)
 
 
 def scores(units: npt.NDArray[np.uint64], size: int, seed: int) -> npt.NDArray[np.uint64]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from sandbox.plan.model import INT64_MAX, Part
 from sandbox.raw.engine import query
 from sandbox.raw.kernel import dense_totals
+from sandbox.raw.sparse import sparse_totals
 
 INT64_MIN = -INT64_MAX - 1
 _FOLD_ROWS = 200_000  # partials are folded together when this many rows wait: memory stays flat however many shards there are
@@ -55,15 +56,16 @@ def shard_query(part: Part) -> str:
 
 
 def shard_totals(part: Part, tables: Mapping[str, pa.Table], seed: int) -> pa.Table:
-    """Partial totals of one shard over its tables by alias, k* and t*: by the dense kernel where the plan is made for it, else by its query."""
+    """Partial totals of one shard over its tables by alias, k* and t*: by a kernel where the plan is made for one, else by its query."""
     if part.rows is None:
         return query(shard_query(part), tables, {"seed": seed})
+    kernel = dense_totals if part.rows.dense else sparse_totals
     if part.rows.sql is not None:
-        return dense_totals(part, query(part.rows.sql, tables), seed)
+        return kernel(part, query(part.rows.sql, tables, {"seed": seed}), seed)
     (scan,) = (scan for scan in part.scans if scan.private)
     stored = tables[scan.alias]
     rows = pa.table({name: stored.column(column) for name, column in part.rows.columns})
-    return dense_totals(part, rows.filter(pc.is_valid(rows.column("u"))) if rows.column("u").null_count else rows, seed)
+    return kernel(part, rows.filter(pc.is_valid(rows.column("u"))) if rows.column("u").null_count else rows, seed)
 
 
 def combine(part: Part, partials: Iterable[pa.Table]) -> ExactTotals:
