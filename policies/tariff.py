@@ -270,13 +270,21 @@ class Tariff(Model):
                 yield Reason(f"tariff.bodies[{number}]({body.id})", zh, en)
 
     def faults_after(self, before: Tariff) -> Iterator[Fault]:
-        """What keeps it from following `before` in an amendment: accounts that run across it would not add up."""
+        """See `succession_faults`."""
         if self.period != before.period:
             yield Fault(("tariff", "period"), "结算周期不得变更；请另订协议", "the settlement period cannot change: make another licence")
         titles = {body.id: (body.title, body.role) for body in before.bodies}
         for number, body in enumerate(self.bodies):
             if titles.get(body.id, (body.title, body.role)) != (body.title, body.role):
                 yield Fault(("tariff", "bodies", number), "同一标识不得改指另一分配方", "an id cannot come to mean another body")
+
+
+def succession_faults(before: Tariff | None, after: Tariff | None) -> Iterator[Fault]:
+    """What keeps a tariff from taking the place of another in an amendment: accounts that run across it would not add up."""
+    if before is not None and after is None:
+        yield Fault(("tariff",), "价目不得取消；不再收费的，请把价格改为 0", "a tariff cannot be taken out: set its prices to 0")
+    elif before is not None and after is not None:
+        yield from after.faults_after(before)
 
 
 def _twice(field: str, names: list[str], zh: str, en: str) -> Iterator[Fault]:

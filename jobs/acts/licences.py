@@ -32,6 +32,7 @@ from policies.licence import Decision, Licence, check_scope
 from policies.life import IN_FORCE, before
 from policies.loss import Loss
 from policies.problem import declare
+from policies.tariff import succession_faults
 
 LICENCE_EXISTS = declare(
     "licence_exists",
@@ -291,6 +292,8 @@ def amend_licence(register: Register, licence: Licence, *, reason: str, by: str 
             raise _refused(licence, "内容没有变化", "nothing would change")
         if not licence.total.loss.covers(record.licence.total.loss):
             raise _refused(licence, "总额不得降低", "a total is never lowered")
+        for fault in succession_faults(record.licence.tariff, licence.tariff):
+            raise _refused(licence, fault.zh, fault.en)
         scope = _grantable(act, licence)
         body = licence_document(licence)
         document, cap, version = act.attach(body), _raised(act, licence), record.version + 1
