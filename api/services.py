@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -34,6 +34,7 @@ from jobs.quote import rehearse
 from jobs.register import Register
 from jobs.release import carry, resume
 from jobs.staging import Staging
+from jobs.sweep import Sweep
 from policies.problem import declare
 from sandbox.raw.open import open_vault
 from sandbox.raw.run import Pool, warm
@@ -113,6 +114,7 @@ class Services:
         self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
         self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)
         self.staging = Staging(settings.staging_dir, random)
+        self.sweep = Sweep(register, self.ended, interval_s=settings.licence_sweep_s)
         tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
         limits = Limits(register.engine, clock, settings)
         self.tally = Tally(register, clock, settings.refusals_window_s, limits.sweep)
@@ -155,7 +157,13 @@ class Services:
         self.tally.start()
         office = self.office
         self.crew.start(lambda job: resume(office, job))
+        self.sweep.start()
         self.ready.set()
+
+    def ended(self, jobs: Iterable[str]) -> None:
+        """These jobs were cancelled by an act of the bureau or by the end of a licence: whoever waits for them is told."""
+        for job in jobs:
+            self.watch.tell(job)
 
     @property
     def office(self) -> Office:
@@ -197,6 +205,7 @@ class Services:
     def close(self) -> None:
         """Graceful: no new jobs, those under way stop at their next step and stay resumable."""
         self.stopping()
+        self.sweep.stop()
         if self._workers is not None:
             self._workers.close()
         self.crew.close()

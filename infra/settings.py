@@ -126,6 +126,9 @@ class Settings(BaseModel):
         "Who reads them learns when jobs ran and how long their public stretches took, never how long rows took.",
     )
     lease_s: int = Field(default=30, ge=1, description="Seconds after which a job whose holder fell silent may be resumed by another process.")
+    licence_sweep_s: float = Field(
+        default=60, gt=0, description="Seconds between looks for licences whose term began or ended. Decisions look at the clock themselves."
+    )
     database_timeout_s: int = Field(
         default=30, ge=1, description="Seconds a writer waits for another process's transaction before it gives up."
     )

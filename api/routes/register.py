@@ -1,4 +1,4 @@
-"""What is registered: datasets, licences, accounts."""
+"""What is registered: datasets and accounts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from fastapi import APIRouter
 
 from api.auth import Guarded, Visit, door
 from api.routes.common import Serving, found, problems, roles
-from api.schemas import AccountList, DatasetList, DatasetView, LicenceList, LicenceView
+from api.schemas import AccountList, DatasetList, DatasetView
 from api.services import Services
-from api.views import accounts_view, dataset_view, licence_view
-from jobs import acts, ledger
+from api.views import accounts_view, dataset_view
+from jobs import ledger
 from jobs.directory import LicenceRecord
 from jobs.ledger import Balance
-from policies.licence import Licence
 
 router = APIRouter(prefix="/v1", tags=["register"], route_class=Guarded)
 
@@ -40,42 +39,6 @@ def dataset(name: str, services: Serving, visit: Annotated[Visit, door("dataset_
 
 
 @router.get(
-    "/licences",
-    summary="授权运营协议 · Licences",
-    responses=problems(401, 403),
-    openapi_extra=roles("licence_list"),
-)
-def licences(services: Serving, visit: Annotated[Visit, door("licence_list")]) -> LicenceList:
-    return LicenceList(licences=[licence_view(record, _accounts(services, [record]), services.clock()) for record in services.register.licences(visit.only)])
-
-
-@router.get(
-    "/licences/{id}",
-    summary="一份协议及其账户 · One licence and its accounts",
-    responses=problems(401, 403, 404),
-    openapi_extra=roles("licence_list"),
-)
-def licence(id: str, services: Serving, visit: Annotated[Visit, door("licence_list")]) -> LicenceView:
-    record = services.register.licence(id)
-    own = record is not None and visit.only in (None, record.licence.operator)
-    record = found(record if own else None, "licence")
-    return licence_view(record, _accounts(services, [record]), services.clock())
-
-
-@router.post(
-    "/licences",
-    status_code=201,
-    summary="授予协议 · Grant a licence",
-    responses=problems(400, 401, 403, 409, 413, 422),
-    openapi_extra=roles("licence_grant"),
-)
-def grant(body: Licence, services: Serving, visit: Annotated[Visit, door("licence_grant")]) -> LicenceView:
-    acts.grant_licence(services.register, body, by=visit.principal.id)
-    record = found(services.register.licence(body.id), "licence")
-    return licence_view(record, _accounts(services, [record]), services.clock())
-
-
-@router.get(
     "/accounts",
     summary="隐私预算账户 · Privacy budget accounts",
     description="运营单位看到其协议涉及的账户；数据局看到全部账户。 · "
@@ -86,10 +49,10 @@ def grant(body: Licence, services: Serving, visit: Annotated[Visit, door("licenc
 def accounts(services: Serving, visit: Annotated[Visit, door("account_list")]) -> AccountList:
     if visit.only is None:
         return AccountList(accounts=accounts_view(ledger.balances(services.register)))
-    return AccountList(accounts=accounts_view(_accounts(services, services.register.licences(visit.only))))
+    return AccountList(accounts=accounts_view(accounts_under(services, services.register.licences(visit.only))))
 
 
-def _accounts(services: Services, records: list[LicenceRecord]) -> list[Balance]:
+def accounts_under(services: Services, records: list[LicenceRecord]) -> list[Balance]:
     """Every account that jobs under these licences are charged to."""
     catalogue = services.register.catalogue()
     names: set[str] = set()

@@ -16,6 +16,7 @@ from api.services import Services
 from api.views import release_view
 from jobs import deliveries, ledger, lookup
 from jobs.lookup import ReleaseSeen
+from jobs.papers import RESULTS_WITHDRAWN, withdrawn
 from jobs.statements import FeeSeen, fee_of_release
 from policies.roles import reach
 from sandbox.finish.formats import FORMATS, MEDIA_TYPES, Format
@@ -78,6 +79,8 @@ def table(
     if_range: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
     seen = _seen(services, id, visit)
+    if visit.principal.role in ("operator", "builder") and withdrawn(services.register, id, visit.only):
+        raise RESULTS_WITHDRAWN()
     form = _format(format, accept)
     deliveries.may_take(services.register, seen, visit.principal.id, visit.principal.role)
     name = f"table.{form}"
