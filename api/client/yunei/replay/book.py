@@ -118,17 +118,21 @@ class Book:
     jobs: dict[str, str] = field(default_factory=dict)
     questions: dict[str, str] = field(default_factory=dict)  # the job that was admitted last to answer each
     licences: dict[str, str] = field(default_factory=dict)
+    operators: dict[str, str] = field(default_factory=dict)  # by licence
+    terms: dict[str, tuple[str, str]] = field(default_factory=dict)  # by licence: from, until before
+    agreements: dict[str, int] = field(default_factory=dict)  # by licence: version of its document
+    withdrawn: set[str] = field(default_factory=set)  # licences whose products are handed to nobody any more
     people: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)  # by principal
     keys: dict[str, str] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)  # principal by key
+    subjects: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)  # newest version by case-folded name
     releases: dict[str, str] = field(default_factory=dict)  # release → SHA-256 of its table
     products: set[str] = field(default_factory=set)  # SHA-256 of everything published or delivered
     origins: dict[str, tuple[str, str, Charge]] = field(default_factory=dict)  # release → operator, licence, what paid for it
     freezes: dict[str, str] = field(default_factory=dict)
-    holders: dict[str, str] = field(default_factory=dict)  # principal by key
-    subjects: dict[str, str] = field(default_factory=dict)
-    sessions: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)  # in force: freeze → what it stops
     policies: list[str] = field(default_factory=list)  # documents, in the order they came into force
     programs: dict[str, Program] = field(default_factory=dict)
