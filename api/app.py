@@ -28,7 +28,7 @@ from api.problems import (
     invalid,
     not_found,
 )
-from api.routes import authority, jobs, log, meta, register, releases
+from api.routes import authority, fees, jobs, licences, log, meta, register, releases
 from api.services import Services, services_of
 from api.signin.tally import Refused
 from api.web import Shell
@@ -48,7 +48,12 @@ DESCRIPTION = (
 TAGS = [
     {"name": "jobs", "description": "作业 · Jobs"},
     {"name": "releases", "description": "发布结果 · Releases"},
-    {"name": "register", "description": "数据目录、协议与账户 · Catalogue, licences and accounts"},
+    {"name": "fees", "description": "计费、对账与收益分配 · Fees, statements and revenue"},
+    {"name": "register", "description": "数据目录与账户 · Catalogue and accounts"},
+    {
+        "name": "licences",
+        "description": "授权运营协议：申请、同意、授权、变更、终止 · Licences: applied for, consented to, granted, amended, ended",
+    },
     {"name": "authority", "description": "应急处置与策略 · Freezes and the policy"},
     {"name": "log", "description": "存证日志 · The log"},
     {"name": "server", "description": "服务 · The server"},
@@ -78,7 +83,17 @@ def create_app(services: Services | None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for router in (jobs.router, releases.router, register.router, log.bureau, log.router, meta.guarded, meta.router):
+    for router in (
+        jobs.router,
+        releases.router,
+        fees.router,
+        register.router,
+        licences.router,
+        log.bureau,
+        log.router,
+        meta.guarded,
+        meta.router,
+    ):
         app.include_router(router)
     app.include_router(authority.router)
     _fail_in_one_way(app)
