@@ -168,6 +168,8 @@ def dataset_add(
     )
     notes = [
         (say("缺少隐私单元而丢弃的行", "rows dropped for having no unit"), report.dropped_null_units or None),
+        (say("引用的对象不存在而丢弃的行", "rows dropped for referring to nothing"), report.dropped_missing_units or None),
+        (say("超过每单元行数而截去的行", "rows cut beyond the most a unit may have"), report.cut_rows or None),
         *((say(f"列 {name} 截到范围内", f"column {name} clamped"), count) for name, count in sorted(report.clamped.items())),
         *((say(f"列 {name} 的 NaN 记为空值", f"column {name} NaN to null"), count) for name, count in sorted(report.nan_to_null.items())),
         (say("未声明而未入库的列", "columns not declared, not stored"), ", ".join(report.ignored_columns) or None),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ConfigDict, Field, ValidationError
 
 from policies.catalogue import Catalogue, Dataset, Model, Snapshot
@@ -30,9 +31,11 @@ from sandbox.noisy import NoisyTable
 from sandbox.plan.ask import Ask
 from sandbox.plan.compile import compile_job
 from sandbox.plan.model import Part, Plan, Scan
+from sandbox.raw.checks import Crowds, Unique
 from sandbox.raw.faults import Faults
 from sandbox.raw.ingest import publish_keys, resolve_domains
-from sandbox.raw.rules import Rules, Tally
+from sandbox.raw.owners import Owners, as_read, with_unit_type
+from sandbox.raw.rules import Rules, Tally, schema_of
 from sandbox.raw.run import check_plan, totals_of_tables
 from sandbox.raw.sources import SUFFIXES, open_sources
 from sandbox.raw.totals import ExactTotals
@@ -85,13 +88,18 @@ class Desk:
 
     @classmethod
     def open(cls, datasets: Sequence[Dataset], folder: Path, encoding: str = "utf-8") -> Desk:
-        """Read `<name>.parquet` or `<name>.csv` of every dataset and hold it to its declaration, public ones first. Raises `data_*`."""
+        """Read `<name>.parquet` or `<name>.csv` of every dataset and hold it to its declaration, public ones first, then in the order in which
+        they refer to each other. Raises `data_*`."""
         snapshots: list[Snapshot] = []
         tables: dict[str, pa.Table] = {}
-        for dataset in sorted(datasets, key=lambda one: one.private):
-            path = _file_of(dataset, folder)
-            declared = resolve_domains(dataset, Catalogue(tuple(snapshots)), lambda snapshot, name: tables[snapshot.dataset.name].column(name))
-            table = read_table(declared, path, encoding)
+        for dataset in _in_order(datasets):
+            path, known = _file_of(dataset, folder), Catalogue(tuple(snapshots))
+
+            def read(snapshot: Snapshot, name: str) -> pa.ChunkedArray:
+                return tables[snapshot.dataset.name].column(name)
+
+            declared = with_unit_type(resolve_domains(dataset, known, read), known)
+            table = read_table(declared, path, encoding, Owners.of(declared, known, read))
             tables[dataset.name] = table
             if not dataset.private:
                 declared = publish_keys(declared, table.column)
@@ -153,15 +161,37 @@ def _exactly(part: Part, table: pa.Table) -> dict[str, Any]:
     }
 
 
-def read_table(dataset: Dataset, path: Path, encoding: str) -> pa.Table:
+def _in_order(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """Public ones, then private ones, those that others find their unit in before those."""
+    waiting = sorted(datasets, key=lambda one: one.private)
+    made: list[Dataset] = []
+    while waiting:
+        named = {one.name.casefold() for one in waiting}
+        ready = [one for one in waiting if one.unit is None or one.unit.via is None or one.unit.via.table.casefold() not in named]
+        made += ready or waiting  # a circle is refused when its first dataset is read
+        waiting = [one for one in waiting if one not in made]
+    return made
+
+
+def read_table(dataset: Dataset, path: Path, encoding: str, owners: Owners | None = None) -> pa.Table:
     """A file's rows as ingest would store them, in memory, sorted by unit. Raises `data_*`."""
-    (source,) = open_sources(dataset, [path], encoding)
-    rules, faults = Rules(dataset), Faults()
-    made = [rules.apply(batch, faults, Tally()) for batch in source.batches(dataset, lambda file, row: faults.add("", "fields", 1, file, row))]
+    asked = as_read(dataset)
+    (source,) = open_sources(asked, [path], encoding)
+    rules, faults, tally, unique = Rules(asked), Faults(), Tally(), Unique(dataset)
+    made = []
+    for batch in source.batches(asked, lambda file, row: faults.add("", "fields", 1, file, row)):
+        rows = rules.apply(batch, faults, tally)
+        made.append(rows if owners is None else owners.attach(rows, batch, faults, tally))
+        unique.add(made[-1])
+    unique.check(faults)
+    table = pa.concat_tables(made) if made else schema_of(dataset.stored).empty_table()
+    unit = dataset.unit_column
+    if unit is not None:
+        ordered = table.take(pc.sort_indices(table, sort_keys=[(unit.name, "ascending")]))  # stable, as ingest is
+        table = Crowds(dataset).held(ordered, faults, tally)
     if faults:
         raise faults.problem(dataset.name)
-    table = pa.concat_tables(made) if made else rules.schema.empty_table()
-    return table if dataset.unit is None else table.sort_by(dataset.unit.column)
+    return table
 
 
 def shown(released: Released) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _table(plan: Plan, scan: Scan, catalogue: Catalogue, rows: int, seed: int) -
 
 
 def _column_of(dataset: Dataset, name: str) -> Column:
-    column = dataset.get(name)
+    column = next((column for column in dataset.stored if column.name == name), None)
     if column is None:
         raise KeyError(f"{dataset.name} has no column {name}")
     return column

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit
+from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit, Via
 from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.model import BINNED, Plan, Total
@@ -37,7 +37,16 @@ def column(name: str, type: str, low: object = None, high: object = None, **more
 
 
 def snapshot(
-    name: str, columns: Sequence[Column], *, unit: str | None = None, space: str = "person", groups: int = 3, rows: int = 4, about: int = 10_000
+    name: str,
+    columns: Sequence[Column],
+    *,
+    unit: str | None = None,
+    space: str = "person",
+    groups: int = 3,
+    rows: int = 4,
+    about: int = 10_000,
+    via: Via | None = None,
+    rows_per_unit: int | None = None,
 ) -> Snapshot:
     dataset = Dataset(
         name=name,
@@ -48,8 +57,8 @@ def snapshot(
         updated_on=date(2025, 1, 1),
         grade="general-2",
         share=Share(attribute="conditional", reason=_title("含个人信息"), basis="《办法》第十二条"),
-        unit=None if unit is None else Unit(column=unit, space=space, title=_title("自然人")),
-        bounds=None if unit is None else Bounds(groups_per_unit=groups, rows_per_group=rows),
+        unit=None if unit is None else Unit(column=unit, space=space, title=_title("自然人"), via=via, type="integer" if via else None),
+        bounds=None if unit is None else Bounds(groups_per_unit=groups, rows_per_group=rows, rows_per_unit=rows_per_unit),
         approximate_rows=about,
         columns=tuple(columns),
     )
@@ -80,6 +89,17 @@ VISITS = (
 HOSPITALS = (column("hospital", "integer"), column("level", "text", domain=LEVELS), column("beds", "integer", 1, 5000), column("area", "text"))
 PERSONS = (column("pid", "integer", uses=IDENTIFYING), column("sex", "text"), column("born", "integer", 1900, 2025))
 FIRMS = (column("firm", "integer", uses=IDENTIFYING), column("staff", "integer", 0, 1000))
+BILLS = (
+    column("bill", "integer", uses=(*IDENTIFYING, "key"), unique=True),
+    column("pid", "integer", uses=IDENTIFYING),
+    column("kind", "text", domain=("门诊", "住院")),
+    column("amount", "decimal", 0, 1000, decimals=2),
+)
+ITEMS = (  # whose they are says the bill
+    column("bill", "integer", uses=(*IDENTIFYING, "key")),
+    column("drug", "text", domain=("甲", "乙", "丙")),
+    column("packs", "integer", 0, 20),
+)
 CITY_FACTS = (column("city", "text", domain=CITIES), column("people", "integer", 1, 10_000_000))
 
 CATALOGUE = Catalogue(
@@ -88,6 +108,8 @@ CATALOGUE = Catalogue(
         snapshot("hospitals", HOSPITALS),
         snapshot("persons", PERSONS, unit="pid"),
         snapshot("city_facts", CITY_FACTS),
+        snapshot("bills", BILLS, unit="pid", rows_per_unit=2000),
+        snapshot("items", ITEMS, unit="person", via=Via(column="bill", references="bills.bill"), rows_per_unit=2000),
         snapshot("firms", FIRMS, unit="firm", space="firm"),
     )
 )
@@ -161,9 +183,23 @@ def persons(pids: Iterable[int | None]) -> pa.Table:
     return arrow(PERSONS, rows)
 
 
+def bills(pids: Iterable[int | None]) -> tuple[pa.Table, pa.Table]:
+    """Of every third unit none, else one bill or two with items, as they are stored: the unit beside each item."""
+    made, parts = [], []
+    for pid in dict.fromkeys(pids):
+        for copy in range(0 if pid is None else pid % 3):
+            salt = 7 * (pid or 0) + 31 * copy
+            made.append([10 * (pid or 0) + copy, pid, ("门诊", "住院")[salt % 2], Decimal(salt * 37 % 100_000) / 100])
+            parts += [[10 * (pid or 0) + copy, ("甲", "乙", "丙")[(salt + item) % 3], (salt + item) % 21, pid] for item in range(salt % 3)]
+    return arrow(BILLS, made), arrow((*ITEMS, column("person", "integer")), parts)
+
+
 def tables(visits: Iterable[Sequence[Any]]) -> dict[str, pa.Table]:
     rows = list(visits)
-    return {"visits": arrow(VISITS, rows), "hospitals": hospitals(), "city_facts": city_facts(), "persons": persons(row[0] for row in rows)}
+    pids = [row[0] for row in rows]
+    billed, items = bills(pids)
+    made = {"visits": arrow(VISITS, rows), "hospitals": hospitals(), "city_facts": city_facts(), "persons": persons(pids)}
+    return {**made, "bills": billed, "items": items}
 
 
 def scanned(plan: Plan, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:

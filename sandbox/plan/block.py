@@ -171,7 +171,7 @@ def _distinct(tree: exp.Select, source: Source, items: Sequence[Item]) -> tuple[
     """SELECT DISTINCT with the unit among its columns: the combinations that each unit has."""
     scope = source.scope
     piece = fragment(tree, scope.text)
-    if scope.owner is not None and not any(scope.is_unit(item.expr) for item in items):
+    if scope.owner is not None and not any(scope.tells_unit(item.expr) for item in items):
         raise refusals.INNER_AGGREGATE(fragment=piece)
     if tree.args.get("qualify") is not None or any(map(_windows, tree.expressions)):
         raise problems.NOT_SUPPORTED(fragment=piece, element="DISTINCT")
@@ -200,7 +200,7 @@ def _group(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) ->
         if not scope.is_unit(expr):
             scope.note(scope.bases(expr), "distinct")
         keys.append(GroupKey(settled(expr), node))
-    if scope.owner is not None and not any(scope.is_unit(key.expr) for key in keys):
+    if scope.owner is not None and not any(scope.tells_unit(key.expr) for key in keys):
         raise refusals.INNER_AGGREGATE(fragment=fragment(tree, scope.text))
     items = []
     for name, shown in listed(tree, scope):

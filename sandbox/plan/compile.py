@@ -333,9 +333,10 @@ def _scans(scope: Scope, project: Project) -> tuple[Scan, ...]:
     for alias, read in sorted(read_columns(project).items(), key=lambda item: int(item[0][1:])):
         snapshot = scope.shared.scanned[alias]
         dataset = snapshot.dataset
-        named = tuple(column.name for column in dataset.columns if column.name in read) or (dataset.columns[0].name,)
-        types = tuple(stored_as(column) for name in named for column in dataset.columns if column.name == name)
-        owned = ("", "") if dataset.unit is None else (dataset.unit.column, dataset.unit.space)
+        kept = [column for column in dataset.stored if column.name in read] or [dataset.columns[0]]
+        unit = dataset.unit_column
+        owned = ("", "") if unit is None or dataset.unit is None else (unit.name, dataset.unit.space)
+        named, types = tuple(column.name for column in kept), tuple(map(stored_as, kept))
         scans.append(Scan(dataset.name, snapshot.version, snapshot.digest, dataset.private, alias, named, types, *owned))
     return tuple(scans)
 

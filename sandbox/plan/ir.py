@@ -14,6 +14,7 @@ from typing import Literal
 from policies.catalogue import KeyValue
 from sandbox.plan.model import Total
 from sandbox.sql.expr import Call, Column, Expr, walk
+from sandbox.sql.types import Type
 
 UNIT = "u"  # the column in which an owned derived table carries its unit; its other columns are c0, c1, …
 PER_UNIT = frozenset({"agg rows", "agg values", "agg distinct", "agg total", "agg least", "agg greatest"})  # aggregates of a multiset of rows
@@ -21,11 +22,13 @@ PER_UNIT = frozenset({"agg rows", "agg values", "agg distinct", "agg total", "ag
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a relation's rows are: the unit space, the column that gives the unit's id, and others that equal it on every row."""
+    """Whose a relation's rows are: the unit space, the column that gives the unit's id, and others that equal it on every row. `by`: columns
+    that hold values of a unique key somewhere, by that key's name: where two such are equal the units are meant to be, and may be asked to."""
 
     space: str
     unit: Column
     same: tuple[Column, ...] = ()
+    by: tuple[tuple[Column, str], ...] = ()
 
     def names(self, expr: Expr) -> bool:
         """Whether the expression is the unit's id, on every row."""
@@ -151,7 +154,8 @@ def owner(relation: Relation) -> Owner | None:
         if inside is None:
             return None
         same = tuple(Column(relation.alias, name, expr.type) for name, expr in items_of(relation.of) if name in named)
-        return Owner(inside.space, Column(relation.alias, UNIT, inside.unit.type), same)
+        by = tuple((Column(relation.alias, name, kind), key) for name, kind, key in referring(relation.of))
+        return Owner(inside.space, Column(relation.alias, UNIT, inside.unit.type), same, by)
     if isinstance(relation, Filter):
         _plain(relation.predicate, relation)
         return owner(relation.of)
@@ -167,7 +171,7 @@ def owner(relation: Relation) -> Owner | None:
     if not any(equates(term, left, right) for term in conjuncts(relation.on)):
         raise Unowned("two", relation)
     if relation.kind == "inner":
-        return Owner(left.space, left.unit, (*left.same, right.unit, *right.same))
+        return Owner(left.space, left.unit, (*left.same, right.unit, *right.same), (*left.by, *right.by))
     return left
 
 
@@ -204,6 +208,22 @@ def _owned(block: Block) -> tuple[Owner | None, frozenset[str]]:
                 raise Unowned("aggregate", block)
     named = frozenset() if whose is None else frozenset(name for name, expr in block.items if whose.names(expr))
     return whose, named
+
+
+def referring(block: Block) -> tuple[tuple[str, Type, str], ...]:
+    """The block's columns that hold values of a unique key, by the key's name: of a union, those that do on both sides."""
+    if isinstance(block, Union):
+        theirs = {(name, key) for name, _, key in referring(block.right)}
+        return tuple(item for item in referring(block.left) if (item[0], item[2]) in theirs)
+    whose = owner(block.of)
+    found = () if whose is None else whose.by
+    return tuple((name, expr.type, key) for name, expr in block.items for column, key in found if _bare(expr) == (column.table, column.name))
+
+
+def _bare(expr: Expr) -> tuple[str, str] | None:
+    while isinstance(expr, Call) and expr.op == "typed":
+        (expr,) = expr.args
+    return (expr.table, expr.name) if isinstance(expr, Column) else None
 
 
 def items_of(block: Block) -> Items:

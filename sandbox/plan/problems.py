@@ -22,6 +22,19 @@ JOIN_UNIT = declare(
         "Put equality of the two unit columns into ON, e.g. ON a.unit = b.unit, other conditions beside it with AND, never under OR.",
     ),
 )
+FAN_OUT = declare(
+    "plan_fan_out",
+    zh=(
+        "连接会产生过多的行",
+        "按目录声明的每单元行数，{fragment} 可使一个单元产生 {rows} 行，超过上限 {limit}。",
+        "请先在子查询中按单元（及所需的列）汇总，再连接；或在条件中加上声明为唯一的列的相等关系。",
+    ),
+    en=(
+        "The join can make too many rows",
+        "By the rows a unit may have, as the catalogue declares them, {fragment} can make {rows} rows of one unit; the limit is {limit}.",
+        "Aggregate one side by unit (and the columns needed) in a subquery first, then join; or also equate a column declared unique.",
+    ),
+)
 UNIT_SPACES = declare(
     "plan_unit_spaces",
     zh=("隐私单元不是同一类", "{fragment} 两边的隐私单元属于不同的单元空间。", "请对每个数据集各提交一个作业。"),

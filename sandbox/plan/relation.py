@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from sandbox.plan import problems as refusals
 from sandbox.plan.bind import Rows
+from sandbox.plan.fanout import MOST_ROWS, TooMany, limits, rows_of
 from sandbox.plan.ir import Filter, Join, Owner, Relation, Unowned, conjuncts, equates, owner
 from sandbox.plan.scope import Scope, Table, scanned_table
 from sandbox.sql import problems
@@ -146,25 +147,46 @@ def _assembled(first: Table, joins: Sequence[_Joined], where: Sequence[Expr], sc
     """The joins in order. Two owned sides of an inner join may be tied by any equalities that hold on every row of the answer: those of
     WHERE and of inner joins, put together."""
     everywhere = [*where, *(term for join in joins if join.kind == "inner" for term in conjuncts(join.on))]
-    same = _classes(everywhere)
+    same = classes(everywhere)
     made: Relation = first.relation
     for join in joins:
         on, right = join.on, owner(join.table.relation)
         left = owner(made)
         if left is not None and right is not None and join.kind == "inner" and not any(equates(term, left, right) for term in conjuncts(on)):
-            tie = next((pair for pair in _pairs(left, right) if same.get(_name(pair[0]), _name(pair[0])) == same.get(_name(pair[1]))), None)
-            if tie is not None:
-                equal = FUNCTIONS["="].rule(tie)
-                on = equal if on is None else FUNCTIONS["and"].rule([*conjuncts(on), equal])
+            tie = next((pair for pair in _pairs(left, right) if _alike(same, *pair)), None) or referred(same, left, right)
+            on = on if tie is None else _besides(on, FUNCTIONS["="].rule(tie))
+        elif left is not None and right is not None and not any(equates(term, left, right) for term in conjuncts(on)):
+            tie = referred(classes([*conjuncts(on)]), left, right)
+            on = on if tie is None else _besides(on, FUNCTIONS["="].rule(tie))
         made = Join(made, join.table.relation, join.kind, on)
         try:
             owner(made)
         except Unowned as unowned:
             raise _refusal(unowned, join, left) from None
+        try:
+            rows_of(made, limits(scope.shared.scanned), everywhere)
+        except TooMany as many:
+            raise refusals.FAN_OUT(fragment=join.piece, rows=f"{many.rows:,}", limit=f"{MOST_ROWS:,}") from None
         alias = join.table.alias
         if not _tied(on, alias) and (join.kind == "left" or not any(_tied(term, alias) for term in where)):
             raise problems.JOIN_CONDITION(fragment=join.piece)
     return made
+
+
+def referred(same: Mapping[tuple[str, str], tuple[str, str]], left: Owner, right: Owner) -> tuple[Column, Column] | None:
+    """The units of both sides, when columns that refer to one unique key are equal: then the units are, and it may be asked for."""
+    if left.space != right.space:
+        return None
+    found = any(key == other and _alike(same, a, b) for a, key in left.by for b, other in right.by)
+    return (left.unit, right.unit) if found else None
+
+
+def _alike(same: Mapping[tuple[str, str], tuple[str, str]], a: Column, b: Column) -> bool:
+    return same.get(_name(a), _name(a)) == same.get(_name(b))
+
+
+def _besides(on: Expr | None, term: Expr) -> Expr:
+    return term if on is None else FUNCTIONS["and"].rule([*conjuncts(on), term])
 
 
 def _refusal(unowned: Unowned, join: _Joined, left: Owner | None) -> Exception:
@@ -183,7 +205,7 @@ def _name(column: Column) -> tuple[str, str]:
     return column.table, column.name
 
 
-def _classes(terms: Sequence[Expr]) -> dict[tuple[str, str], tuple[str, str]]:
+def classes(terms: Sequence[Expr]) -> dict[tuple[str, str], tuple[str, str]]:
     """For each column under a top-level equality with another one, a representative of the columns it equals."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for term in terms:

@@ -17,7 +17,7 @@ from sandbox.plan.ir import Derived, Join, Owner, Scan
 from sandbox.plan.model import ColumnUse
 from sandbox.sql import problems
 from sandbox.sql.casts import scaled_reading
-from sandbox.sql.expr import Column, Expr, columns
+from sandbox.sql.expr import Call, Column, Expr, columns
 from sandbox.sql.fragment import fragment
 from sandbox.sql.types import BOOLEAN, DATE, STORED, TEXT, TIMESTAMP, Type, exact, floating
 
@@ -215,20 +215,39 @@ class Scope:
         """Whether the expression is the unit's id on every row."""
         return self.owner is not None and self.owner.names(expr)
 
+    def tells_unit(self, expr: Expr) -> bool:
+        """Whether rows with equal values of the expression are of one unit: it is the unit, or refers to a unique key. Where rows are put
+        together by it the unit is a key as well, so that this decides what a query means, not what it may do."""
+        column = expr.args[0] if isinstance(expr, Call) and expr.op == "settled" else expr
+        referring = () if self.owner is None else self.owner.by
+        return self.is_unit(expr) or (
+            isinstance(column, Column) and any((column.table, column.name) == (by.table, by.name) for by, _ in referring)
+        )
+
 
 def scanned_table(name: str, alias: str, snapshot: Snapshot, shared: Shared) -> Table:
     """A dataset of the catalogue in FROM."""
     dataset = snapshot.dataset
     shared.scanned[alias] = snapshot
-    unit = dataset.unit
+    unit = dataset.unit_column
     fields = []
-    whose = None
     for column in dataset.columns:
         made = Column(alias, column.name, column_type(column), reading(column))
         asked = shared.ranges.get((dataset.name.casefold(), column.name.casefold())) if column.type in NUMERIC else None
         narrow = made.type if asked is None else replace(made.type, low=Fraction(asked.low), high=Fraction(asked.high))
-        is_unit = unit is not None and unit.column.casefold() == column.name.casefold()
-        fields.append(Field(column.name, made, narrow, ((dataset.name, column.name),), column.domain, is_unit))
-        if unit is not None and is_unit:
-            whose = Owner(unit.space, made)
+        fields.append(Field(column.name, made, narrow, ((dataset.name, column.name),), column.domain, column == unit))
+    whose = None
+    if unit is not None and dataset.unit is not None:
+        whose = Owner(dataset.unit.space, Column(alias, unit.name, column_type(unit), reading(unit)), by=_referring(alias, dataset))
     return Table(name, alias, tuple(fields), Scan(alias, dataset.name, whose), Named(dataset.name))
+
+
+def _referring(alias: str, dataset: Dataset) -> tuple[tuple[Column, str], ...]:
+    """The columns whose value says whose a row is, with the unique column whose values they are: its own unique ones, and the one it refers by.
+    Ingest saw to it; that two rows with equal values are of one unit is still asked of DuckDB wherever it matters."""
+    named = [(column, f"{dataset.name}.{column.name}".casefold()) for column in dataset.columns if column.unique]
+    via = None if dataset.unit is None else dataset.unit.via
+    reference = None if via is None else dataset.get(via.column)
+    if via is not None and reference is not None:
+        named.append((reference, via.references.casefold()))
+    return tuple((Column(alias, column.name, column_type(column), reading(column)), key) for column, key in named)

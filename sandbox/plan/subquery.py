@@ -15,16 +15,16 @@ from sqlglot import exp
 
 from sandbox.plan import problems as refusals
 from sandbox.plan.bind import Rows
-from sandbox.plan.grouped import Grouped
+from sandbox.plan.grouped import Grouped, settled
 from sandbox.plan.ir import PER_UNIT, UNIT, Block, Derived, Group, Join, Select, equates, owner, unit_items
 from sandbox.plan.naming import aggregates
-from sandbox.plan.relation import Source, read_from
+from sandbox.plan.relation import Source, classes, read_from, referred
 from sandbox.plan.scope import CTE, Field, Named, Scope, Table
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, columns
 from sandbox.sql.functions import FUNCTIONS
 from sandbox.sql.numbers import integer
-from sandbox.sql.types import BOOLEAN, exact
+from sandbox.sql.types import BOOLEAN, Type, exact
 
 MATCHED = "({0} IS NOT NULL)"
 MEMBER = "CASE WHEN {0} IS NOT NULL THEN TRUE WHEN {1} = 0 THEN FALSE WHEN {2} IS NULL OR {3} > 0 THEN NULL ELSE FALSE END"
@@ -106,20 +106,25 @@ def _opened(tree: exp.Expr, binder: Rows) -> tuple[Scope, Source]:
     return inner, read_from(tree, inner, {}, around=binder.scope)
 
 
-def _ties(binder: Rows, source: Source, terms: Sequence[Expr], node: exp.Expr) -> list[Expr]:
-    """The conditions that equate the subquery's unit with the row's. Raises `plan_subquery_unit` when protected rows have none."""
+def _ties(binder: Rows, source: Source, terms: Sequence[Expr], node: exp.Expr) -> tuple[Expr | None, list[Expr]]:
+    """The equality of the subquery's unit with the row's (None: public rows), and the other conditions. Where conditions equate columns that
+    refer to one unique key, equality of the units follows and is asked for besides. Raises `plan_subquery_unit` when nothing ties protected
+    rows to the row's unit."""
     mine, theirs = binder.scope.owner, source.scope.owner
     if theirs is None:
-        return []
-    tied = [] if mine is None or mine.space != theirs.space else [term for term in terms if equates(term, mine, theirs)]
-    if not tied:
-        raise refusals.SUBQUERY_UNIT(fragment=binder.piece(node))
-    return tied
+        return None, list(terms)
+    if mine is not None and mine.space == theirs.space:
+        tied = [term for term in terms if equates(term, mine, theirs)]
+        implied = None if tied else referred(classes(terms), mine, theirs)
+        if tied or implied is not None:
+            return tied[0] if implied is None else _equal(*implied), [term for term in terms if term not in tied]
+    raise refusals.SUBQUERY_UNIT(fragment=binder.piece(node))
 
 
 def _matched(binder: Rows, source: Source, terms: Sequence[Expr], node: exp.Expr, kind: Either["semi", "anti"]) -> None:
     """Keeps the rows that have (semi) or lack (anti) a partner in the subquery under the conditions."""
-    _ties(binder, source, terms, node)
+    tie, others = _ties(binder, source, terms, node)
+    terms = others if tie is None else [tie, *others]
     scope, inner = binder.scope, source.scope
     alias = scope.shared.alias()
     read = list(dict.fromkeys(column for term in terms for column in columns(term) if inner.mine(column)))
@@ -154,19 +159,48 @@ def _marked(binder: Rows, block: Block) -> Expr:
     return Call("matched", (unit,), BOOLEAN, MATCHED)
 
 
+def _looked_up(
+    binder: Rows, source: Source, node: exp.Expr, others: Sequence[Expr], made: Expr, narrow: Type, bases: tuple[tuple[str, str], ...]
+) -> Column:
+    """An aggregate of the rows that belong to this row: those of its unit, where they are owned, and for which `others` hold, which equate
+    something of theirs with something of this row. Grouped by what they equate, there is at most one row for each of these."""
+    scope, inner = binder.scope, source.scope
+    pairs = []
+    for term in others:
+        sides = term.args if isinstance(term, Call) and term.op == "eq" else ()
+        mine = [all(inner.mine(column) for column in columns(side)) and any(columns(side)) for side in sides]
+        outer = [not any(inner.mine(column) for column in columns(side)) for side in sides]
+        if len(sides) != 2 or not ((mine[0] and outer[1]) or (mine[1] and outer[0])):
+            raise refusals.SUBQUERY_UNIT(fragment=binder.piece(node)) if inner.owner is not None else _refuse(binder, node)
+        pairs.append((settled(sides[0]), sides[1]) if mine[0] else (settled(sides[1]), sides[0]))
+    alias = scope.shared.alias()
+    keys = tuple(key for key, _ in pairs)
+    block = Group(source.relation(), keys, (("c0", made), *((f"c{place}", key) for place, key in enumerate(keys, 1))))
+    terms = [_equal(outer, Column(alias, f"c{place}", key.type)) for place, (key, outer) in enumerate(pairs, 1)]
+    if inner.owner is not None:
+        assert scope.owner is not None
+        terms.insert(0, _equal(scope.owner.unit, Column(alias, UNIT, scope.owner.unit.type)))
+    for key in keys:
+        scope.note(inner.bases(key), "join")
+    column = Column(alias, "c0", made.type)
+    on = None if not terms else FUNCTIONS["and"].rule(terms) if len(terms) > 1 else terms[0]
+    _attach(binder, block, alias, (Field("", column, narrow, bases, None, False),), "left", on)
+    return column
+
+
 def _equal(a: Expr, b: Expr) -> Expr:
     return FUNCTIONS["="].rule([a, b])
 
 
 def _present(binder: Rows, source: Source, node: exp.Expr) -> Expr:
     """EXISTS inside an expression: tied to the unit alone, or public and tied to nothing."""
-    ties = _ties(binder, source, source.correlated, node)
-    if source.scope.owner is not None and len(ties) == len(source.correlated):
+    _, others = _ties(binder, source, source.correlated, node)
+    if source.scope.owner is not None and not others:
         return _marked(binder, Group(source.relation(), (), ()))
+    count = Call("agg rows", (), exact(None, None), "count(*)")
     if source.scope.owner is None and not source.correlated:
-        count = Call("agg rows", (), exact(None, None), "count(*)")
         return FUNCTIONS[">"].rule([_scalar(binder, Group(source.relation(), (), (("c0", count),)), [(count, ())])[0], integer(0)])
-    raise _refuse(binder, node)
+    return Call("matched", (_looked_up(binder, source, node, others, count, count.type, ()),), BOOLEAN, MATCHED)
 
 
 def _scalar(binder: Rows, block: Group, made: Sequence[tuple[Expr, tuple[tuple[str, str], ...]]]) -> list[Column]:
@@ -196,7 +230,10 @@ def _member(binder: Rows, node: exp.In, *, top: bool) -> Expr | None:
     equal = binder.call(node, FUNCTIONS["="], [sought, field.column])
     if whose is not None:
         _own(binder, node)
-        if scope.owner is None or whose.space != scope.owner.space or not equates(equal, scope.owner, whose):
+        implied = None if scope.owner is None or not top else referred(classes([equal]), scope.owner, whose)
+        if implied is not None:
+            equal = FUNCTIONS["and"].rule([equal, _equal(*implied)])
+        elif scope.owner is None or whose.space != scope.owner.space or not equates(equal, scope.owner, whose):
             raise refusals.SUBQUERY_UNIT(fragment=binder.piece(node))
         if not top:
             assert field.column.name in unit_items(table.relation.of)
@@ -256,28 +293,15 @@ def _value(binder: Rows, node: exp.Expr) -> Expr:
     if not _plain(tree) or len(tree.expressions) != 1 or not aggregates(tree.expressions[0]):
         raise _refuse(binder, node)
     inner, source = _opened(tree, binder)
-    ties = _ties(binder, source, source.correlated, node)
-    if len(ties) != len(source.correlated):
-        raise refusals.SUBQUERY_UNIT(fragment=piece)
+    _, others = _ties(binder, source, source.correlated, node)
     item = tree.expressions[0].unalias()
     made = Grouped(inner, [], {}).bind(item)
     bases = inner.bases(made)
-    block = Group(source.relation(), (), (("c0", made),))
-    if inner.owner is None:
-        return _scalar(binder, block, [(made, bases)])[0]
-    if not isinstance(made, Call) or made.op not in PER_UNIT:
+    if inner.owner is None and not others:
+        return _scalar(binder, Group(source.relation(), (), (("c0", made),)), [(made, bases)])[0]
+    if inner.owner is not None and (not isinstance(made, Call) or made.op not in PER_UNIT):
         raise _refuse(binder, node)
-    scope, alias = binder.scope, binder.scope.shared.alias()
-    assert scope.owner is not None
-    column = Column(alias, "c0", made.type)
     narrow = Grouped(inner, [], {}, narrowed=True).bind(item).type
-    _attach(
-        binder,
-        block,
-        alias,
-        (Field("", column, narrow, bases, None, False),),
-        "left",
-        _equal(scope.owner.unit, Column(alias, UNIT, scope.owner.unit.type)),
-    )
-    counts = made.op in ("agg rows", "agg values", "agg distinct")
+    column = _looked_up(binder, source, node, others, made, narrow, bases)
+    counts = isinstance(made, Call) and made.op in ("agg rows", "agg values", "agg distinct")
     return FUNCTIONS["coalesce"].rule([column, integer(0)]) if counts else column

@@ -54,7 +54,7 @@ class Windowed(Rows):
         by = [self.bind(item) for item in node.args.get("partition_by") or []]
         unit = self.scope.owner
         if unit is not None:
-            if not any(self.scope.is_unit(item) for item in by):
+            if not any(self.scope.tells_unit(item) for item in by):
                 raise refusals.WINDOW_UNIT(fragment=piece)
             by = [unit.unit, *(item for item in by if item != unit.unit)]
         order = node.args.get("order")

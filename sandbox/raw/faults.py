@@ -55,6 +55,41 @@ RULES: dict[str, Kind] = {
             "Fill it in; if such rows may be left out, declare on_null = drop, and they are counted.",
         ),
     ),
+    "reference": declare(
+        "data_unit_missing",
+        zh=(
+            "有记录引用的对象不存在",
+            "列 {column}：{count} 行在 {expected} 中没有对应记录，无从认定隐私单元；首处在 {file} 第 {row} 行。",
+            "请补全被引用的数据集；如可舍弃这些行，请声明 on_missing = drop，系统会计数。",
+        ),
+        en=(
+            "Rows that refer to nothing",
+            "Column {column}: {count} rows have no counterpart in {expected}, so nobody owns them; the first is in {file}, row {row}.",
+            "Complete the dataset referred to; if such rows may be left out, declare on_missing = drop, and they are counted.",
+        ),
+    ),
+    "unique": declare(
+        "data_not_unique",
+        zh=("声明为唯一的列有重复值", "列 {column}：{count} 行的值重复出现。", "请去除重复，或取消 unique 声明。"),
+        en=(
+            "A unique column has values twice",
+            "Column {column}: {count} rows repeat a value.",
+            "Remove them, or take back the declaration unique.",
+        ),
+    ),
+    "crowded": declare(
+        "data_rows_per_unit",
+        zh=(
+            "有单元的行数超过声明",
+            "{count} 个单元的行数超过声明的 {expected} 行。",
+            "请核对数据，提高 rows_per_unit，或声明 over_rows = cut 以截去多余的行并计数。",
+        ),
+        en=(
+            "Units with more rows than declared",
+            "{count} units have more than the declared {expected} rows.",
+            "Check the data, raise rows_per_unit, or declare over_rows = cut to have rows beyond it cut and counted.",
+        ),
+    ),
     "range": declare(
         "data_range",
         zh=(

@@ -18,13 +18,16 @@ import pyarrow.compute as pc
 from infra.vault import Draft, Part, Random, Scratch, Vault, VaultError
 from policies.catalogue import KEYABLE, Catalogue, Column, Dataset, KeyValue, Snapshot, with_domains
 from policies.problem import declare
+from sandbox.raw.checks import Crowds, Unique
 from sandbox.raw.digest import PartDigest, content_digest
 from sandbox.raw.failure import SNAPSHOT_REFUSED
 from sandbox.raw.faults import Faults
+from sandbox.raw.owners import Owners, as_read, with_unit_type
 from sandbox.raw.partition import shard_count, split
-from sandbox.raw.rules import Rules, Tally
+from sandbox.raw.rules import Rules, Tally, schema_of
 from sandbox.raw.sources import open_sources
 
+Read = Callable[[Snapshot, str], pa.ChunkedArray]  # a stored column
 Progress = Callable[[int, int | None], None]  # rows read so far, rows in all where the files say so
 MAX_DOMAIN = 100_000
 MAX_PUBLISHED = 10_000
@@ -68,6 +71,8 @@ class IngestReport:
     rows: int
     shards: int
     dropped_null_units: int
+    dropped_missing_units: int
+    cut_rows: int
     clamped: dict[str, int]  # clamped to the range, cut to the length, or made null for being none of the declared keys
     nan_to_null: dict[str, int]
     ignored_columns: tuple[str, ...] = field(default=())  # in the files but not declared: not stored
@@ -88,13 +93,15 @@ def ingest(
     """Check all rows of all `sources` and commit them as one version.
 
     Raises data_refused with one part per broken rule after everything has been checked; data_source_*, data_column_*, data_domain_source,
-    data_version_exists before a row is read; data_storage_failed. In every case the vault is as it was.
+    data_unit_reference, data_version_exists before a row is read; data_storage_failed. In every case the vault is as it was.
     """
-    dataset = resolve_domains(dataset, catalogue_public, reader_of(vault))
-    files = open_sources(dataset, sources, csv_encoding)
+    read = reader_of(vault)
+    dataset = with_unit_type(resolve_domains(dataset, catalogue_public, read), catalogue_public)
+    owners, asked = Owners.of(dataset, catalogue_public, read), as_read(dataset)
+    files = open_sources(asked, sources, csv_encoding)
     totals = [file.total_rows for file in files]
     total = None if None in totals else sum(count or 0 for count in totals)
-    rules, faults, tally = Rules(dataset), Faults(), Tally()
+    rules, faults, tally, unique = Rules(asked), Faults(), Tally(), Unique(dataset)
 
     def malformed(file: str, row: int) -> None:
         faults.add("", "fields", 1, file, row)
@@ -102,21 +109,25 @@ def ingest(
     def checked() -> Iterator[pa.Table]:
         done = 0
         for file in files:
-            for batch in file.batches(dataset, malformed):
-                yield rules.apply(batch, faults, tally)
+            for batch in file.batches(asked, malformed):
+                rows = rules.apply(batch, faults, tally)
+                yield rows if owners is None else owners.attach(rows, batch, faults, tally)
                 done += batch.rows.num_rows
                 if progress:
                     progress(done, total)
 
     try:
         with vault.begin(dataset.name, version, random) as draft:
-            writer = _Shards(dataset, draft, vault, shard_count(dataset.approximate_rows, shard_rows), rules.schema)
+            schema = schema_of(dataset.stored)
+            writer = _Shards(dataset, draft, vault, shard_count(dataset.approximate_rows, shard_rows), schema, faults, tally)
             for table in checked():
                 if not faults:
+                    unique.add(table)
                     writer.add(table)
+            unique.check(faults)
+            digest = "" if faults else writer.finish()
             if faults:
                 raise faults.problem(dataset.name)
-            digest = writer.finish()
             committed = draft.commit(digest)
         if not dataset.private:
             dataset = publish_keys(dataset, lambda column: _read(committed.parts, column))
@@ -131,17 +142,16 @@ def ingest(
         rows=sum(part.rows for part in committed.parts),
         shards=len(committed.parts),
         dropped_null_units=tally.dropped_null_units,
+        dropped_missing_units=tally.dropped_missing_units,
+        cut_rows=tally.cut_rows,
         clamped=dict(+tally.clamped),
         nan_to_null=dict(+tally.nan_to_null),
         ignored_columns=tuple(dict.fromkeys(name for file in files for name in file.ignored)),
     )
 
 
-Read = Callable[[Snapshot, str], pa.ChunkedArray]  # a column of a public table
-
-
 def reader_of(vault: Vault) -> Read:
-    """Reads public columns from the vault. Raises data_snapshot_refused."""
+    """Reads stored columns from the vault. Raises data_snapshot_refused."""
 
     def read(snapshot: Snapshot, column: str) -> pa.ChunkedArray:
         try:
@@ -196,8 +206,12 @@ def _different(values: pa.ChunkedArray) -> list[KeyValue]:
 class _Shards:
     """Rows on their way to parts: a private dataset's by unit, a public one's in turn."""
 
-    def __init__(self, dataset: Dataset, draft: Draft, vault: Vault, shards: int, schema: pa.Schema) -> None:
-        self._dataset, self._draft, self._schema = dataset, draft, schema
+    def __init__(self, dataset: Dataset, draft: Draft, vault: Vault, shards: int, schema: pa.Schema, faults: Faults, tally: Tally) -> None:
+        self._name = dataset.name
+        self._draft, self._schema, self._faults, self._tally = draft, schema, faults, tally
+        unit = dataset.unit_column
+        self._unit = None if unit is None else unit.name
+        self._crowds = Crowds(dataset)
         self._count = shards
         self._turn = itertools.cycle(range(shards))
         self._key = vault.derive(f"partition/{dataset.unit.space}") if dataset.unit else b""
@@ -209,7 +223,7 @@ class _Shards:
     def add(self, table: pa.Table) -> None:
         if not table.num_rows:
             return
-        parts = split(table, self._dataset.unit.column, self._key, self._count) if self._dataset.unit else [(next(self._turn), table)]
+        parts = [(next(self._turn), table)] if self._unit is None else split(table, self._unit, self._key, self._count)
         for shard, rows in parts:
             self._waiting[shard].append(rows)
         self._bytes += table.nbytes
@@ -226,17 +240,18 @@ class _Shards:
                     part.add(table)
                     writer.write(table)
             digests.append(part.digest())
-        return content_digest(self._digest_key, self._dataset.name, self._schema, digests)
+        return content_digest(self._digest_key, self._name, self._schema, digests)
 
     def _rows(self, shard: int) -> Iterator[pa.Table]:
         waiting, self._waiting[shard] = self._waiting[shard], []
         spilled = [self._scratch.pop(shard).take()] if shard in self._scratch else []
         rows = pa.concat_tables([self._schema.empty_table(), *spilled, *waiting]).combine_chunks()
-        if self._dataset.unit is None:
+        if self._unit is None:
             yield rows
         else:
             # Stable: rows of one unit stay in the order they came in.
-            yield rows.take(pc.sort_indices(rows, sort_keys=[(self._dataset.unit.column, "ascending")])).combine_chunks()
+            ordered = rows.take(pc.sort_indices(rows, sort_keys=[(self._unit, "ascending")])).combine_chunks()
+            yield self._crowds.held(ordered, self._faults, self._tally)
 
     def _spill(self) -> None:
         for shard, tables in enumerate(self._waiting):

@@ -8,6 +8,7 @@ what cannot be converted becomes NULL and raises a flag.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -71,6 +72,8 @@ class Tally:
     clamped: Counter[str] = field(default_factory=Counter)
     nan_to_null: Counter[str] = field(default_factory=Counter)
     dropped_null_units: int = 0
+    dropped_missing_units: int = 0  # they referred to no row of the table that says whose they are
+    cut_rows: int = 0  # of units that had more rows than declared
 
 
 class Rules:
@@ -78,7 +81,7 @@ class Rules:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.schema = pa.schema([(column.name, stored_type(column)) for column in dataset.columns])
+        self.schema = schema_of(dataset.columns)
         self._columns = [_ColumnRules(column, f"c{index}", dataset) for index, column in enumerate(dataset.columns)]
         self._domains = {rules.domain_table: rules.domain for rules in self._columns if rules.domain is not None}
         self._sql: dict[tuple[Kind, ...], str] = {}
@@ -220,6 +223,10 @@ class _ColumnRules:
         if column.type == "date":
             return f"DATE '{low}'", f"DATE '{high}'"
         return f"TIMESTAMP '{low} 00:00:00'", f"TIMESTAMP '{high} 23:59:59.999999'"
+
+
+def schema_of(columns: Sequence[Column]) -> pa.Schema:
+    return pa.schema([(column.name, stored_type(column)) for column in columns])
 
 
 def stored_type(column: Column) -> pa.DataType:

@@ -29,6 +29,7 @@ BASES = (
     "SELECT pid, city AS k, dept AS x FROM visits",
     "SELECT pid, note AS k, hospital AS x FROM visits WHERE urgent",
     "SELECT pid, sex AS k, born AS x FROM persons",
+    "SELECT b.pid, i.drug AS k, i.packs AS x FROM items i JOIN bills b ON i.bill = b.bill",
 )
 FORMS = (
     "SELECT * FROM ({0}) t WHERE x > 2",
@@ -54,6 +55,15 @@ FORMS = (
     "SELECT * FROM ({0}) t WHERE NOT EXISTS (SELECT 1 FROM ({1}) s WHERE s.pid = t.pid AND s.k = t.k)",
     "SELECT pid, k, (SELECT COUNT(*) FROM ({1}) s WHERE s.pid = t.pid) AS x FROM ({0}) t",
     "SELECT pid, k, (SELECT MIN(x) FROM ({1}) s WHERE s.pid = t.pid) AS x FROM ({0}) t",
+    "SELECT pid, k, (SELECT SUM(s.x) FROM ({1}) s WHERE s.pid = t.pid AND s.k = t.k) AS x FROM ({0}) t",
+    "SELECT pid, k, CASE WHEN EXISTS (SELECT 1 FROM ({1}) s WHERE s.pid = t.pid AND t.x = s.x) THEN 1 ELSE 0 END AS x FROM ({0}) t",
+    "SELECT pid, k, (SELECT MAX(beds) FROM hospitals h WHERE h.hospital = t.x) AS x FROM ({0}) t",
+    "SELECT b.pid, t.k, i.packs AS x FROM bills b JOIN items i ON b.bill = i.bill JOIN ({0}) t ON t.pid = b.pid",
+    "SELECT b.pid, b.kind AS k, t.x FROM bills b LEFT JOIN (SELECT bill, SUM(packs) AS p FROM items GROUP BY bill) i "
+    "ON i.bill = b.bill JOIN ({0}) t ON t.pid = b.pid",
+    "SELECT t.* FROM ({0}) t JOIN bills b ON b.pid = t.pid WHERE EXISTS (SELECT 1 FROM items i WHERE i.bill = b.bill AND i.packs > 3)",
+    "SELECT t.pid, t.k, (SELECT SUM(packs) FROM items i WHERE i.bill = b.bill) AS x FROM ({0}) t JOIN bills b ON b.pid = t.pid",
+    "SELECT t.* FROM ({0}) t JOIN bills b ON b.pid = t.pid WHERE b.bill IN (SELECT bill FROM items WHERE drug = '甲')",
     "SELECT * FROM ({0}) t WHERE x NOT IN (SELECT hospital FROM hospitals WHERE beds > 300)",
     "SELECT * FROM ({0}) t WHERE x < (SELECT AVG(beds) FROM hospitals)",
 )

@@ -22,6 +22,7 @@ NOTES = "SELECT note, COUNT(*) AS n, SUM(fee) AS s FROM visits GROUP BY note"
 MEANS = "SELECT hospital, AVG(fee) AS a FROM visits GROUP BY hospital"
 MEDIANS = "SELECT note, MEDIAN(fee) AS m FROM visits GROUP BY note"
 JOINED = "SELECT sex, COUNT(*) AS n FROM visits v JOIN persons p ON v.pid = p.pid GROUP BY sex"
+REFERRED = "SELECT kind, COUNT(*) AS n FROM items i JOIN bills b ON i.bill = b.bill GROUP BY kind"
 INNER = "SELECT x, COUNT(*) AS n FROM (SELECT pid, SUM(dept) AS x FROM visits GROUP BY pid) t GROUP BY x"
 RANKED = "SELECT x, COUNT(*) AS n FROM (SELECT pid, row_number() OVER (PARTITION BY pid ORDER BY day) AS x FROM visits) t GROUP BY x"
 CROWDED = "SELECT city, COUNT(*) AS n FROM visits GROUP BY city"
@@ -85,6 +86,10 @@ MUTATIONS: dict[str, tuple[str, Change]] = {
     "bins in the order met": (MEDIANS, cut(r"list_sort\((list\(v1\) FILTER \(WHERE v1 IS NOT NULL\))\)", r"\1")),
     "a join not on the unit": (JOINED, cut(r"\(TRY_CAST\(\"s0\"\.\"pid\" AS BIGINT\) = TRY_CAST\(\"s1\"\.\"pid\" AS BIGINT\)\)", "TRUE")),
     "a join on something near": (JOINED, put('= TRY_CAST("s1"."pid" AS BIGINT)', '<= TRY_CAST("s1"."pid" AS BIGINT)')),
+    "a reference instead of the unit": (
+        REFERRED,
+        cut(r" AND \(TRY_CAST\(\"s0\"\.\"person\" AS BIGINT\) = TRY_CAST\(\"s1\"\.\"pid\" AS BIGINT\)\)"),
+    ),
     "an outer join": (JOINED, put('"s0" JOIN', '"s0" RIGHT JOIN')),
     "an inner grouping without the unit": (
         INNER,
