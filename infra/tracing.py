@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Status, StatusCode
 
-Stretch = Literal["job", "admit", "behind_the_wall", "answer"]
+Stretch = Literal["job", "admit", "behind_the_wall"]
 Label = Literal["job"]
 QUIET_S = 10  # a collector that is away costs no more than this when the server stops
 

@@ -31,15 +31,13 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted | None =
     Raises the problem when the order is refused: then nothing was read or spent, and the refusal stands in the log.
     """
     if resumed is None:
-        with verdicts.refusals_logged(office, order):
+        with verdicts.refusals_logged(office, order), office.tracing.span("admit"):
             verdicts.may_ask(office, order)  # 3: licence in force, scenario, kind of job
             catalogue = office.register.catalogue()
             plan = compile_job(order.sql, catalogue, order.ask)  # 4: plan and price, from public facts alone
             check_price(plan)  # 4: OpenDP's own map agrees with the price
             check_finish(plan)  # 4: the last query runs, over no rows
-            admitted = admission.admit(
-                office, order, plan, catalogue
-            )  # 5, 2, 6: what it reads; asked before? every account
+            admitted = admission.admit(office, order, plan, catalogue)  # 5, 2, 6: what it reads; asked before? every account
         if isinstance(admitted, str):  # answered, or waiting for the answer that another job is getting to the same question
             told(admitted)
             return
@@ -47,16 +45,17 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted | None =
         told(job.id)
     else:
         job = resumed
-    staged = office.staging.load(job.id)  # 10: what was staged before a crash is published, never drawn again
-    if staged is None:
-        hops.begin_reading(office, job)  # 7: from here on giving up costs the budget
-        with hops.constant_failure(office, job):
-            totals = hops.totals(office, job)  # 7, 8: shards on workers, partials added exactly
-        hops.spend(office, job)  # 9: at a public instant, before the first draw
-        with hops.constant_failure(office, job):
-            answer = hops.drawn(office, job, totals)  # 9: part by part, one draw each; then only noisy rows
-            staged = hops.stage(office, job, answer)  # 10: fixed for ever
-    hops.publish(office, job, staged)  # 11, 11b: licence asked again, log, projections and metering in one transaction; visible at the slot
+    with office.tracing.span("behind_the_wall", {"job": job.id}):  # ends with `publish`, at a public instant, or with a constant failure
+        staged = office.staging.load(job.id)  # 10: what was staged before a crash is published, never drawn again
+        if staged is None:
+            hops.begin_reading(office, job)  # 7: from here on giving up costs the budget
+            with hops.constant_failure(office, job):
+                totals = hops.totals(office, job)  # 7, 8: shards on workers, partials added exactly
+            hops.spend(office, job)  # 9: at a public instant, before the first draw
+            with hops.constant_failure(office, job):
+                answer = hops.drawn(office, job, totals)  # 9: part by part, one draw each; then only noisy rows
+                staged = hops.stage(office, job, answer)  # 10: fixed for ever
+        hops.publish(office, job, staged)  # 11, 11b: licence asked again, log, projections, metering in one transaction; visible at the slot
 
 
 def carry(office: Office, order: Order, told: Told, refused: Callable[[Exception], None]) -> None:
@@ -69,7 +68,8 @@ def carry(office: Office, order: Order, told: Told, refused: Callable[[Exception
         told(known)
 
     try:
-        release(office, order, tell)
+        with office.tracing.span("job"):
+            release(office, order, tell)
     except Exception as error:
         if job is None:
             refused(error)
