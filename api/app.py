@@ -28,7 +28,7 @@ from api.problems import (
     invalid,
     not_found,
 )
-from api.routes import authority, fees, jobs, licences, log, meta, register, releases
+from api.routes import access, authority, fees, jobs, licences, log, meta, people, register, releases, sign_in
 from api.services import Services, services_of
 from api.signin.tally import Refused
 from api.web import Shell
@@ -55,6 +55,7 @@ TAGS = [
         "description": "授权运营协议：申请、同意、授权、变更、终止 · Licences: applied for, consented to, granted, amended, ended",
     },
     {"name": "authority", "description": "应急处置与策略 · Freezes and the policy"},
+    {"name": "people", "description": "主体、密钥、登录 · People, keys, signing in"},
     {"name": "log", "description": "存证日志 · The log"},
     {"name": "server", "description": "服务 · The server"},
 ]
@@ -96,6 +97,8 @@ def create_app(services: Services | None) -> FastAPI:
     ):
         app.include_router(router)
     app.include_router(authority.router)
+    for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
+        app.include_router(router)
     _fail_in_one_way(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way of replacing it
     settings = services.settings if services is not None else Settings()

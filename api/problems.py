@@ -154,6 +154,9 @@ STATUS: dict[str, int] = {
     "auth_unknown": 401,
     "auth_certificate": 401,
     "auth_locked": 429,
+    "auth_sign_in_off": 404,
+    "auth_sign_in_failed": 400,
+    "auth_provider": 502,
     "auth_key_unknown": 404,
     "auth_principal_unknown": 404,
     "auth_principal_exists": 409,
@@ -186,6 +189,7 @@ STATUS: dict[str, int] = {
 
 
 _THINGS = {
+    "principal": "主体",
     "freeze": "应急处置",
     "policy": "策略",
     "program": "算法",

@@ -19,7 +19,9 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from api.signin.door import Door
+from api.signin.flow import Flows
 from api.signin.limits import Limits
+from api.signin.oidc import Provider
 from api.signin.tally import Tally
 from api.signin.tokens import Tokens
 from infra.clock import Clock, system_clock
@@ -119,6 +121,8 @@ class Services:
         limits = Limits(register.engine, clock, settings)
         self.tally = Tally(register, clock, settings.refusals_window_s, limits.sweep)
         self.door = Door(settings, register, clock, tokens, limits, self.tally)
+        self.provider = Provider(settings, clock)
+        self.flows = Flows(register.engine, key_ring, clock, random)
         self._key_ring = key_ring
         self._lock = lock
         self._workers: ClosablePool | None = None

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -199,6 +200,17 @@ class Settings(BaseModel):
         if not slots or list(slots) != sorted(set(slots)) or slots[0] <= 0:
             raise ValueError("slots_ms must be positive and ascending")
         return slots
+
+    @model_validator(mode="after")
+    def _sign_in_is_safe(self) -> Self:
+        """Codes and cookies cross networks over TLS alone."""
+        if self.oidc_issuer and not self.public_url:
+            raise ValueError("oidc_issuer needs public_url: the identity provider sends people back there")
+        for name in ("oidc_issuer", "public_url"):
+            parts = urlsplit(getattr(self, name))
+            if self.oidc_issuer and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+                raise ValueError(f"{name} must be https, except on this machine")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -24,14 +24,17 @@ _MEANING: dict[int, str] = {
     413: "请求体过大 · body too large",
     416: "范围超出内容 · range outside the content",
     422: "请求不符合格式或不受支持 · does not fit the schema, or is not supported",
+    429: "尝试过多，稍后再试 · too many attempts, wait",
+    502: "身份提供方不可用 · the identity provider is not available",
     500: "内部错误 · internal error",
     503: "尚未就绪或正在停止 · starting or stopping",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problem answers of an endpoint, for its OpenAPI entry. Every endpoint may fail with 500."""
-    return {status: {"model": ProblemView, "description": _MEANING[status]} for status in (*statuses, 500)}
+    """The problem answers of an endpoint, for its OpenAPI entry. Every endpoint may fail with 500, and each that asks for a key with 429."""
+    every = dict.fromkeys((*statuses, *((429,) if 401 in statuses else ()), 500))
+    return {status: {"model": ProblemView, "description": _MEANING[status]} for status in every}
 
 
 def roles(act: Act) -> dict[str, Any]:

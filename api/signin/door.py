@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -169,13 +171,29 @@ class Door:
         scopes = found.scopes if claims.scopes is None else claims.scopes if found.scopes is None else claims.scopes & found.scopes
         return Caller(found, scopes, "token", peer)
 
+    @contextmanager
+    def guessing(self, request: Request) -> Iterator[None]:
+        """Around what a stranger may hand in instead of a key: a problem inside counts as a failure of the address. AUTH_LOCKED."""
+        try:
+            peer = self.proxies.peer(request)
+        except BadPeer:
+            raise AUTH_CERTIFICATE() from None
+        seconds = self.limits.locked(peer.address, None)
+        if seconds:
+            raise self._refuse(AUTH_LOCKED, peer, None, seconds=seconds)
+        try:
+            yield
+        except Problem as problem:
+            self._failed(problem.kind, peer, None, **problem.fields)
+            raise
+
     def source(self, address: str) -> str:
         """What the log calls an address: a keyed hash, the same each time."""
         return self._register.key_ring.derive("address", address.encode()).hex()
 
-    def _failed(self, kind: Kind, peer: Peer, prefix: str | None) -> Problem:
+    def _failed(self, kind: Kind, peer: Peer, prefix: str | None, **fields: object) -> Problem:
         seconds, fresh = self.limits.failed(peer.address, prefix)
-        problem = self._refuse(kind, peer, prefix, locked=fresh)
+        problem = self._refuse(kind, peer, prefix, locked=fresh, **fields)
         if fresh:
             self.tally.hurry()
         return AUTH_LOCKED(seconds=seconds) if seconds and not fresh else problem
