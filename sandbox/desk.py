@@ -53,6 +53,17 @@ FILE_MISSING = declare(
 )
 
 
+NOT_A_KEY = declare(
+    "plan_key_undeclared",
+    zh=("该列不得作分组键", "目录未允许将 {dataset}.{column} 用作分组键。", "请改用目录允许作分组键的列；标识类列从不作分组键。"),
+    en=(
+        "This column is never a key",
+        "The catalogue does not let {dataset}.{column} be grouped by.",
+        "Group by a column whose uses name key; identifiers never are one.",
+    ),
+)
+
+
 class Line(Model):
     """One question. Bounds and ranges as in a job; `privacy` is spelled flat."""
 
@@ -115,6 +126,7 @@ class Desk:
         try:
             line, ask = _read_line(asked)
             plan = compile_job(line.sql, self.catalogue, ask)
+            self._keys_declared(plan)
             check_price(plan)
             check_finish(plan)
             check_plan(plan)
@@ -123,6 +135,14 @@ class Desk:
         except Problem as problem:
             said = {"status": "refused", "code": problem.code, "message": str(problem), "problem": problem.as_data()}
         return {"id": name, **said, "seconds": round(time.perf_counter() - started, 6)}
+
+    def _keys_declared(self, plan: Plan) -> None:
+        """What the policy asks of a release, and the desk, which has no licence, of the catalogue alone. Raises `plan_key_undeclared`."""
+        for used in plan.uses:
+            dataset = self.catalogue[used.dataset].dataset
+            column = dataset.get(used.column)
+            if used.use == "key" and (column is None or "key" not in column.uses):
+                raise NOT_A_KEY(dataset=dataset.name, column=used.column)
 
     def _scanned(self, scans: Sequence[Scan]) -> dict[str, pa.Table]:
         return {scan.alias: self.tables[self.catalogue[scan.dataset].dataset.name].select(list(scan.columns)) for scan in scans}
@@ -215,6 +235,8 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, list):  # of a quantile: how many rows lie nearest to each candidate that has any
+        return [[bin["bin"], bin["n"]] for bin in value]
     return value.isoformat()
 
 

@@ -99,6 +99,27 @@ def test_exact_totals_come_with_what_one_unit_moves(folder: Path, monkeypatch: p
     assert sum(row[2] for row in answer["rows"]) == rows * 1250  # no one comes near the cap on what may be added up
 
 
+def test_the_bins_of_a_quantile_are_pairs(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = said(folder, monkeypatch, capsys, {"id": 1, "sql": "SELECT MEDIAN(days) AS m, COUNT(*) AS n FROM visits", "rho": 1}, exact=True)
+    (row,) = line["rows"]
+    bins, (count,) = (value for value in row if isinstance(value, list)), [value for value in row if isinstance(value, int)]
+    assert sum(n for _, n in next(bins)) == count
+    assert next(bins, None) is None
+
+
+def test_a_column_that_the_catalogue_keeps_from_being_a_key_is_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by = "SELECT dept, COUNT(*) AS n FROM visits GROUP BY dept"
+    assert said(folder, monkeypatch, capsys, {"sql": by, "rho": 1})[0]["status"] == "answer"
+    catalogue = json.loads((folder / "catalogue.json").read_text())
+    for column in catalogue["datasets"][0]["columns"]:
+        column["uses"] = [use for use in column["uses"] if (column["name"], use) != ("dept", "key")]
+    (folder / "catalogue.json").write_text(json.dumps(catalogue))
+    lines = said(folder, monkeypatch, capsys, {"sql": by, "rho": 1}, {"sql": "SELECT COUNT(*) AS n FROM visits WHERE dept = 2", "rho": 1})
+    assert [(line["status"], line.get("code")) for line in lines] == [("refused", "plan_key_undeclared"), ("answer", None)]
+
+
 def test_registered_data_is_not_tried(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     register = Register.open(Settings(home=folder / "home"))
     acts.register_dataset(register, Snapshot(dataset=visits.hospitals(), version=1, digest="0" * 64))
