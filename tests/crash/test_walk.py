@@ -130,6 +130,33 @@ def test_every_point_is_in_the_order() -> None:
     assert {(point, when) for point in POINTS for when in ("before", "after")} == set(POINTS_IN_ORDER)
 
 
+@pytest.mark.parametrize(("point", "when"), AFTERMATH)
+def test_killed_on_a_hop_and_frozen_meanwhile_the_job_publishes_nothing(
+    bureau_home: Home, tmp_path: Path, killed: Killed, point: str, when: str
+) -> None:
+    """A freeze between any two hops: what had not read gives its reservation back, what had read pays, and only what was out before it is out."""
+    home = tmp_path / "home"
+    bureau_home.copy_to(home)
+    killed(home, point, when)
+    between = Services.open(settings_in(home))
+    acts.set_freeze(between.register, "dataset", "visits", reason="drill")
+    between.close()
+    services = opened(home, **FAST)
+    try:
+        job = only_job(services)
+        assert job is not None
+        seen = over(services, job)
+        assert seen.price is not None
+        out = POINTS_IN_ORDER.index((point, when)) >= POINTS_IN_ORDER.index(("publish", "after"))
+        read = POINTS_IN_ORDER.index((point, when)) >= POINTS_IN_ORDER.index(("begin_reading", "after"))
+        assert seen.state == ("published" if out else "failed" if read else "refused")
+        adds_up(services, seen.price.pico_rho)
+        assert (seen.price.pico_rho > 0) == read
+        assert (services.staging.load(job) is not None) == out
+    finally:
+        services.close()
+
+
 def test_killed_before_the_reservation_nothing_happened(bureau_home: Home, tmp_path: Path, killed: Killed) -> None:
     home = tmp_path / "home"
     bureau_home.copy_to(home)
