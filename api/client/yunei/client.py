@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from yunei.agreements import Agreements
 from yunei.answer import Answer, format_of, read_arrow
 from yunei.config import Config
 from yunei.download import download
@@ -67,7 +68,7 @@ def request_body(
     return body
 
 
-class Client:
+class Client(Agreements):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file). `language` of words ("zh", "en") defaults to the

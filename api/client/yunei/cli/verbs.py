@@ -65,6 +65,14 @@ NOUNS: tuple[Noun, ...] = (
         (
             Verb("list", "我的协议", "your licences", "catalogue:licences"),
             Verb("show", "协议的范围、期限与预算", "a licence: scope, term, budget", "catalogue:licence"),
+            Verb("document", "协议文本：签名正本、网页、ODRL 等", "its paper: signed original, page, ODRL, …", "licence:document"),
+            Verb("history", "历次办理记录", "every act in its life", "licence:history"),
+            Verb("verify", "离线核验协议签名", "verify a licence's signature, offline", "licence:verify"),
+            Verb("apply", "申请协议", "apply for a licence", "licence:apply"),
+            Verb("consent", "来源部门同意", "consent, as the source body", "licence:consent"),
+            Verb("decline", "不予授权", "decline an application", "licence:decline"),
+            Verb("approve", "授予所申请的协议，或由两人办理", "grant what was applied for, also as two people", "licence:approve"),
+            Verb("amend", "变更或续期，账户不变", "amend or renew; accounts are kept", "licence:amend"),
         ),
     ),
     Noun(
