@@ -261,11 +261,28 @@ def paused(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, then: Callabl
     monkeypatch.setattr(where, name, hop)
 
 
-@pytest.mark.parametrize("where", ["totals", "spend", "stage", "publish"])
-def test_a_licence_suspended_during_the_run_stops_the_release_and_the_charge_stays(
-    bureau: Bureau, monkeypatch: pytest.MonkeyPatch, where: str
+def _expire(bureau: Bureau) -> None:
+    """Its term ends now; nothing but the clock says so, and no sweep has written it down."""
+    soon = bureau.services.clock() + timedelta(milliseconds=300)
+    acts.amend_licence(bureau.services.register, licence(valid_until=soon), reason="test")
+    eventually(lambda: bureau.services.clock() > soon)
+
+
+ENDINGS: dict[str, Callable[[Bureau], object]] = {
+    "suspended": lambda bureau: acts.suspend_licence(bureau.services.register, LICENCE, reason="test"),
+    "revoked": lambda bureau: acts.revoke_licence(bureau.services.register, LICENCE, reason="test"),
+    "expired": _expire,
+    "narrowed": lambda bureau: acts.amend_licence(bureau.services.register, licence(scenarios=("insurance",)), reason="test"),
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "ending"), [*((where, "suspended") for where in ("totals", "spend", "stage")), *(("publish", ending) for ending in ENDINGS)]
+)
+def test_a_licence_that_ends_during_the_run_stops_the_release_and_the_charge_stays(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch, where: str, ending: str
 ) -> None:
-    paused(monkeypatch, hops, where, lambda: acts.suspend_licence(bureau.services.register, LICENCE, reason="test"))
+    paused(monkeypatch, hops, where, lambda: ENDINGS[ending](bureau))
     seen = ended(bureau, order())
     assert (seen.state, seen.problem, seen.release) == ("failed", ("job_withheld",), None)
     assert seen.price is not None
