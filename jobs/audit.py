@@ -25,6 +25,7 @@ from infra.journal.tree import TILE_HEIGHT, TILE_WIDTH, CompactRange, JournalErr
 from infra.prepared import Writer
 from infra.tables import PROJECTIONS, accounts, charge_accounts, charges, documents, entries, log_hashes, log_head, metadata, openings
 from jobs import findings as found
+from jobs.audit_fees import Bills
 from jobs.events import Recorded, UnreadableEntry, commitment, read_entry
 from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
@@ -73,6 +74,7 @@ def audit(log_dir: Path, vkeys: Sequence[str], engine: Engine | None = None, *, 
             with reading(scratch) as connection:
                 report.accounts = balances(connection)
                 if not replay.halted:
+                    report.findings += replay.unpaid()
                     sum_charges(connection, report)
         except _Stop:
             pass
@@ -145,6 +147,7 @@ class _Replay:
         self._files = files
         self.scratch = scratch
         self._report = report
+        self._bills = Bills(files.folder)
         self._at = ""
         self._halted = False  # an event that did not fit: tables after it would be guesswork
         self.edge = CompactRange()
@@ -154,6 +157,10 @@ class _Replay:
     @property
     def halted(self) -> bool:
         return self._halted
+
+    def unpaid(self) -> list[Problem]:
+        """What the last entry owes."""
+        return list(self._bills.end(self._report.size + self._report.unpublished))
 
     def tree(self, now: Checkpoint, before: Checkpoint | None) -> None:
         """Every entry against its hash tile, every tile against the one above, the whole against the signed root. Stops at the first entry
@@ -262,6 +269,7 @@ class _Replay:
         if recorded.at < self._at:
             self._report.findings.append(found.TIME(index=recorded.index))
         self._at = recorded.at
+        self._report.findings += self._bills.saw(recorded)
         named = [getattr(recorded.event, name, None) for name in DOCUMENTS]
         digest = next((each for each in named if each is not None and not self._files.has_document(each)), None)
         if digest is not None and recorded.index < self._report.size:

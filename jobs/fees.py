@@ -45,8 +45,14 @@ def posting(fee: Fee) -> dict[str, object]:
 
 
 def post(act: Act, release: str, *, delivery: int | None = None) -> None:
-    """Append the fee of a release, right after its publication; or, right after it, of the delivery that entry `delivery` records: a call,
-    under the licence the release was made under."""
+    """Append the fee of a release, right after its publication; or, right after it, of the delivery that entry `delivery` records."""
+    event = due(act, release, delivery=delivery)
+    if event is not None:
+        act.append(event)
+
+
+def due(act: Act, release: str, *, delivery: int | None = None) -> FeePosted | None:
+    """The fee; None without a tariff. A delivery is a call, under the licence the release was made under."""
     query = (
         select(metering, openings.c.content)
         .join(releases, releases.c.id == metering.c.release)
@@ -56,7 +62,7 @@ def post(act: Act, release: str, *, delivery: int | None = None) -> None:
     row = act.connection.execute(query).one()
     held = directory.licence(act.connection, row.licence)
     if held is None or held.licence.tariff is None:
-        return
+        return None
     usage: Usage = USAGE_OF_DELIVERY
     if delivery is None:
         usage = usage_of_release(rows=row.rows, bytes=row.bytes, slot_ms=row.compute_ms or 0, loss=Loss(row.pico_rho, row.atto_delta))
@@ -64,23 +70,21 @@ def post(act: Act, release: str, *, delivery: int | None = None) -> None:
     period = Period.holding(tariff.period, parse_time(act.at))
     before = totals(act.connection, row.licence, period, tariff.digest)
     fee = fee_of(tariff, usage, scenario=row.scenario, datasets=datasets, before=before)
-    act.append(
-        FeePosted.model_validate(
-            {
-                "by": SYSTEM,
-                "cause": "release" if delivery is None else "delivery",
-                "licence": row.licence,
-                "operator": row.operator,
-                "release": release,
-                "delivery": delivery,
-                "scenario": row.scenario,
-                "period": str(period),
-                "licence_document": held.document,
-                "tariff": tariff.digest,
-                "datasets": datasets,
-                **posting(fee),
-            }
-        )
+    return FeePosted.model_validate(
+        {
+            "by": SYSTEM,
+            "cause": "release" if delivery is None else "delivery",
+            "licence": row.licence,
+            "operator": row.operator,
+            "release": release,
+            "delivery": delivery,
+            "scenario": row.scenario,
+            "period": str(period),
+            "licence_document": held.document,
+            "tariff": tariff.digest,
+            "datasets": datasets,
+            **posting(fee),
+        }
     )
 
 

@@ -77,6 +77,16 @@ SUM = declare(
     zh=("账户与明细不符", "账户 {account} 的 {column} 不等于其各笔扣减之和。", _KEEP_ZH),
     en=("An account is not the sum of its charges", "{column} of account {account} differs from the sum of its charges.", _KEEP_EN),
 )
+FEE = declare(
+    "log_fee_wrong",
+    zh=("费用与价目不符", "第 {index} 条（{what}）的费用、分配或结算不是协议价目所定。", _KEEP_ZH),
+    en=("A fee is not what the tariff says", "Entry {index} ({what}): fee, shares or settlement differ from the licence's tariff.", _KEEP_EN),
+)
+FEE_MISSING = declare(
+    "log_fee_missing",
+    zh=("没有计费", "第 {index} 条（{what}）应当计费而没有。", _KEEP_ZH),
+    en=("Something was not charged for", "Entry {index} ({what}) is under a tariff, and no fee follows it.", _KEEP_EN),
+)
 DATABASE_SHORT = declare(
     "log_database_short",
     zh=("数据库落后于日志", "已公布 {published} 条，数据库只有 {size} 条。", "数据库可能由旧备份恢复；请恢复更新的备份，切勿继续写入。"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from jobs import acts, fees, ledger
-from jobs.events import Cost, JobAdmitted, JobStaged, JobSubmitted, ProductDelivered, ReleasePublished, question_digest, rfc3339
+from jobs.events import Cost, FeePosted, JobAdmitted, JobStaged, JobSubmitted, ProductDelivered, ReleasePublished, question_digest, rfc3339
 from jobs.register import Register
 from policies.licence import Licence
 from policies.loss import Loss
@@ -92,8 +92,9 @@ def publish(
     slot_ms: int = 250,
     datasets: tuple[str, ...] = ("visits",),
     charged: bool = True,
+    bend: Bend | None = None,
 ) -> str:
-    """One release, from submission to publication; its fee too, unless it is left out. Returns its id."""
+    """One release, from submission to publication; its fee too, unless it is left out, or bent. Returns its id."""
     cost, charge, question = loss or Loss(10**9, 0), f"c-{job}", question_digest(job.encode().hex().ljust(64, "0")[:64], ())
     with register.transaction() as act:
         request = act.seal(b"select " + job.encode())
@@ -123,8 +124,20 @@ def publish(
             )
         )
         if charged:
-            fees.post(act, f"r-{job}")
+            event = fees.due(act, f"r-{job}")
+            if event is not None:
+                act.append(event if bend is None else bent(event, bend))
     return f"r-{job}"
+
+
+Bend = Callable[[dict[str, Any]], object]
+
+
+def bent(event: FeePosted, bend: Bend) -> FeePosted:
+    """The event with its JSON changed."""
+    data = event.model_dump(mode="json")
+    bend(data)
+    return FeePosted.model_validate(data)
 
 
 def deliver(register: Register, release: str, *, charged: bool = True) -> int:

@@ -14,7 +14,7 @@ from jobs.events import FeePosted, PeriodClosed, SettledShare
 from jobs.fees import posting
 from jobs.register import Act, Register
 from jobs.slots import parse_time
-from policies.fees import Usage, fee_of, settle
+from policies.fees import fee_of, settle
 from policies.licence import Licence
 from policies.life import ENDED
 from policies.period import Period
@@ -124,19 +124,11 @@ def _by_the_month(act: Act, licence: str, period: Period, history: Sequence[Vers
     """One fee for each tariff under which months were begun in the period: what holds at a month's end holds for the month."""
     row = act.connection.execute(select(licences.c.state, licences.c.changed_at).where(licences.c.id == licence)).one()
     ended = parse_time(row.changed_at) if row.state in ENDED else None
-    due: dict[str, tuple[Version, int]] = {}
-    for month in period.months():
-        version = in_force(history, month.end)
-        if version is None or version.licence.tariff is None or not _held_in(month, version.licence, ended):
-            continue
-        if version.licence.tariff.item_for("month", None) is not None:
-            tariff = version.licence.tariff.digest
-            due[tariff] = version, due.get(tariff, (version, 0))[1] + 1
-    for tariff, (version, months) in due.items():
-        used: Usage = {"month": months}
+    for version, months in months_due(period, history, ended):
         names = tuple(sorted(grant.dataset for grant in version.licence.datasets))
-        assert version.licence.tariff is not None
-        fee = fee_of(version.licence.tariff, used, scenario=None, datasets=names, before={})
+        tariff = version.licence.tariff
+        assert tariff is not None
+        fee = fee_of(tariff, {"month": months}, scenario=None, datasets=names, before={})
         yield FeePosted.model_validate(
             {
                 "by": by,
@@ -145,11 +137,25 @@ def _by_the_month(act: Act, licence: str, period: Period, history: Sequence[Vers
                 "operator": version.licence.operator,
                 "period": str(period),
                 "licence_document": version.document,
-                "tariff": tariff,
+                "tariff": tariff.digest,
                 "datasets": names,
                 **posting(fee),
             }
         )
+
+
+def months_due(period: Period, history: Sequence[Version], ended: datetime | None) -> list[tuple[Version, int]]:
+    """How many months were begun in a period under each tariff that has a price by the month, with the newest version that has the tariff.
+    What holds at a month's end holds for the month."""
+    due: dict[str, tuple[Version, int]] = {}
+    for month in period.months():
+        version = in_force(history, month.end)
+        if version is None or version.licence.tariff is None or not _held_in(month, version.licence, ended):
+            continue
+        if version.licence.tariff.item_for("month", None) is not None:
+            tariff = version.licence.tariff.digest
+            due[tariff] = version, due.get(tariff, (version, 0))[1] + 1
+    return list(due.values())
 
 
 def _held_in(month: Period, licence: Licence, ended: datetime | None) -> bool:

@@ -13,6 +13,7 @@ from policies.fees import allot, cost_fen, fee_of, settle
 from policies.tariff import MEASURES, ROUNDING, Item, Measure, Tariff
 from yunei.replay import pricing
 
+OFTEN = settings(max_examples=200, deadline=None)
 PRICES = st.decimals("0", "1000", places=6)
 MEASURED: st.SearchStrategy[Measure] = st.sampled_from([each for each in MEASURES if each != "month"])
 
@@ -51,7 +52,7 @@ def tariffs(draw: st.DrawFn) -> Tariff:
 USAGES = st.fixed_dictionaries({measure: st.integers(0, 6000 * MEASURES[measure].scale) for measure in MEASURES if measure != "month"})
 
 
-@settings(max_examples=200)
+@OFTEN
 @given(items().map(Item.model_validate), st.lists(st.integers(0, 4000), min_size=1, max_size=12))
 def test_a_periods_lines_add_up_however_usage_is_divided(item: Item, parts: list[int]) -> None:
     scale = MEASURES[item.measure].scale
@@ -63,7 +64,7 @@ def test_a_periods_lines_add_up_however_usage_is_divided(item: Item, parts: list
     assert min(lines) >= 0
 
 
-@settings(max_examples=200)
+@OFTEN
 @given(items().map(Item.model_validate), st.integers(0, 10**7))
 def test_a_price_is_exact_to_half_a_fen_and_half_goes_to_even(item: Item, quantity: int) -> None:
     units, exact = Fraction(quantity, MEASURES[item.measure].scale), Fraction(0)
@@ -77,13 +78,13 @@ def test_a_price_is_exact_to_half_a_fen_and_half_goes_to_even(item: Item, quanti
         assert fen % 2 == 0
 
 
-@settings(max_examples=200)
+@OFTEN
 @given(items().map(Item.model_validate), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_more_never_costs_less(item: Item, quantity: int, more: int) -> None:
     assert cost_fen(item, quantity + more) >= cost_fen(item, quantity)
 
 
-@settings(max_examples=200)
+@OFTEN
 @given(tariffs(), st.lists(USAGES, min_size=1, max_size=5), st.sets(st.sampled_from(["d0", "d1", "d2"]), min_size=1))
 def test_fees_add_up_in_lines_in_shares_and_over_a_period(tariff: Tariff, usages: list[dict[Measure, int]], datasets: set[str]) -> None:
     before: dict[str, int] = {}
@@ -98,7 +99,7 @@ def test_fees_add_up_in_lines_in_shares_and_over_a_period(tariff: Tariff, usages
     assert fee_of(tariff, whole, scenario="good", datasets=datasets, before={}).fen == 0
 
 
-@settings(max_examples=200)
+@OFTEN
 @given(tariffs(), USAGES, USAGES, st.sets(st.sampled_from(["d0", "D1", "d2"]), min_size=1))
 def test_the_auditors_own_arithmetic_agrees(tariff: Tariff, used: dict[Measure, int], usage: dict[Measure, int], datasets: set[str]) -> None:
     before = {item.name: used[item.measure] for item in tariff.items}
@@ -114,6 +115,7 @@ def test_the_auditors_own_arithmetic_agrees(tariff: Tariff, used: dict[Measure, 
 AMOUNTS = st.dictionaries(st.sampled_from("abcde"), st.integers(0, 10**12), max_size=5)
 
 
+@OFTEN
 @given(st.integers(0, 10**12), st.dictionaries(st.sampled_from("abcde"), st.integers(0, 10**9), min_size=1).filter(lambda w: any(w.values())))
 def test_what_is_allotted_adds_up_and_is_within_a_fen_of_fair(amount: int, weights: dict[str, int]) -> None:
     parts, whole = allot(amount, weights), sum(weights.values())
@@ -122,6 +124,7 @@ def test_what_is_allotted_adds_up_and_is_within_a_fen_of_fair(amount: int, weigh
     assert parts == pricing.divided(amount, weights)
 
 
+@OFTEN
 @given(st.lists(AMOUNTS, min_size=1, max_size=8), st.lists(st.none() | st.integers(0, 10**12), min_size=8, max_size=8))
 def test_revenue_over_periods_is_kept_within_its_ceiling_and_nothing_is_lost(posted: list[dict[str, int]], ceilings: list[int | None]) -> None:
     carried: dict[str, int] = {}
@@ -142,6 +145,7 @@ def test_revenue_over_periods_is_kept_within_its_ceiling_and_nothing_is_lost(pos
         assert sum(each.get(name, 0) for each in posted) == paid.get(name, 0) + carried.get(name, 0)
 
 
+@OFTEN
 @given(st.integers(2000 * 12, 8998 * 12), st.sampled_from(["month", "quarter", "year"]))
 def test_the_auditors_calendar_agrees(months: int, kind: Any) -> None:
     from jobs.events import rfc3339
