@@ -202,10 +202,11 @@ def propose(body: Licence, services: Serving, visit: Annotated[Visit, door("lice
     "/licences/{id}/consent",
     summary="来源部门同意 · The source body consents",
     description="有条件共享的数据，经提供数据的机构审核同意。 · For data shared on condition.",
-    responses=problems(400, 401, 403, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("licence_consent"),
 )
 def consent(id: str, body: ConsentRequest, services: Serving, visit: Annotated[Visit, door("licence_consent")]) -> LicenceView:
+    _own(services, id, visit)
     acts.consent_licence(services.register, id, body.dataset, reference=body.reference, by=visit.principal.id)
     return _view(services, id)
 
@@ -213,10 +214,11 @@ def consent(id: str, body: ConsentRequest, services: Serving, visit: Annotated[V
 @router.post(
     "/licences/{id}/decline",
     summary="不予授权 · Decline an application",
-    responses=problems(400, 401, 403, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("licence_decline"),
 )
 def decline(id: str, body: Because, services: Serving, visit: Annotated[Visit, door("licence_decline")]) -> LicenceView:
+    _own(services, id, visit)
     acts.decline_licence(services.register, id, reason=body.reason, by=visit.principal.id)
     return _view(services, id)
 
@@ -224,10 +226,11 @@ def decline(id: str, body: Because, services: Serving, visit: Annotated[Visit, d
 @router.post(
     "/licences/{id}/propose",
     summary="提出授予某申请，由另一人办理 · Propose to grant an application, for another person to do",
-    responses=problems(400, 401, 403, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("licence_grant"),
 )
 def propose_application(id: str, body: GrantRequest, services: Serving, visit: Annotated[Visit, door("licence_grant")]) -> Proposed:
+    _own(services, id, visit)
     whole = acts.application(services.register, id, decision=body.decision_document, approvals=body.second_approvals)
     return Proposed(proposal=acts.propose_licence(services.register, whole, by=visit.principal.id))
 
@@ -235,10 +238,11 @@ def propose_application(id: str, body: GrantRequest, services: Serving, visit: A
 @router.post(
     "/licences/{id}/grant",
     summary="授予所申请的协议 · Grant what was applied for",
-    responses=problems(400, 401, 403, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("licence_grant"),
 )
 def grant_application(id: str, body: GrantRequest, services: Serving, visit: Annotated[Visit, door("licence_grant")]) -> LicenceView:
+    _own(services, id, visit)
     whole = acts.application(services.register, id, decision=body.decision_document, approvals=body.second_approvals)
     acts.grant_licence(services.register, whole, by=visit.principal.id, proposal=body.proposal)
     return _view(services, id)
@@ -259,10 +263,11 @@ def amend(id: str, body: AmendRequest, services: Serving, visit: Annotated[Visit
 @router.post(
     "/licences/{id}/suspend",
     summary="暂停：不再受理，也不再发布 · Suspend: nothing is admitted or published",
-    responses=problems(400, 401, 403, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("licence_suspend"),
 )
 def suspend(id: str, body: Because, services: Serving, visit: Annotated[Visit, door("licence_suspend")]) -> LicenceView:
+    _own(services, id, visit)
     acts.suspend_licence(services.register, id, reason=body.reason, by=visit.principal.id)
     return _view(services, id)
 
@@ -270,10 +275,11 @@ def suspend(id: str, body: Because, services: Serving, visit: Annotated[Visit, d
 @router.post(
     "/licences/{id}/resume",
     summary="恢复 · Resume",
-    responses=problems(400, 401, 403, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("licence_resume"),
 )
 def resume(id: str, body: Because, services: Serving, visit: Annotated[Visit, door("licence_resume")]) -> LicenceView:
+    _own(services, id, visit)
     acts.resume_licence(services.register, id, reason=body.reason, by=visit.principal.id)
     return _view(services, id)
 
@@ -281,9 +287,10 @@ def resume(id: str, body: Because, services: Serving, visit: Annotated[Visit, do
 @router.post(
     "/licences/{id}/revoke",
     summary="撤销，不可恢复；按约定处置 · Revoke for good, and dispose as agreed",
-    responses=problems(400, 401, 403, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("licence_revoke"),
 )
 def revoke(id: str, body: Because, services: Serving, visit: Annotated[Visit, door("licence_revoke")]) -> LicenceView:
+    _own(services, id, visit)
     services.ended(acts.revoke_licence(services.register, id, reason=body.reason, by=visit.principal.id))
     return _view(services, id)

@@ -52,6 +52,15 @@ from api.schemas.jobs import JobList as JobList
 from api.schemas.jobs import JobRequest as JobRequest
 from api.schemas.jobs import JobView as JobView
 from api.schemas.jobs import Quote as Quote
+from api.schemas.licences import AmendRequest as AmendRequest
+from api.schemas.licences import Because as Because
+from api.schemas.licences import BureauKeys as BureauKeys
+from api.schemas.licences import ConsentRequest as ConsentRequest
+from api.schemas.licences import ConsentView as ConsentView
+from api.schemas.licences import GrantRequest as GrantRequest
+from api.schemas.licences import LicenceHistory as LicenceHistory
+from api.schemas.licences import Proposed as Proposed
+from api.schemas.licences import VersionView as VersionView
 from api.schemas.register import AccountList as AccountList
 from api.schemas.register import AccountView as AccountView
 from api.schemas.register import DatasetList as DatasetList
