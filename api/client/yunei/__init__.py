@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from yunei.answer import Answer as Answer
+    from yunei.billing import Fee as Fee
+    from yunei.billing import Revenue as Revenue
+    from yunei.billing import Statement as Statement
     from yunei.client import Client as Client
     from yunei.evidence import Evidence as Evidence
     from yunei.evidence import verify_folder as verify_folder
@@ -38,6 +41,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Answer": "answer",
     "Client": "client",
+    **dict.fromkeys(("Fee", "Revenue", "Statement"), "billing"),
     **dict.fromkeys(("Evidence", "verify_folder", "verify_offline"), "evidence"),
     **dict.fromkeys(("Account", "Dataset", "Dummy", "Job", "Licence", "Loss", "Quote", "Release"), "models"),
     **dict.fromkeys(("NotVerified", "StillRunning", "Unreachable", "YuneiProblem"), "problem"),

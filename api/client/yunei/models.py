@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from yunei.problem import YuneiProblem, from_response, problem
 from yunei.words import Language, pick
+
+if TYPE_CHECKING:
+    from yunei.billing import FeeQuote
 
 JobState = Literal["running", "published", "refused", "cancelled", "failed"]
 Format = Literal["arrow", "parquet", "csv", "json"]
@@ -110,6 +113,7 @@ class Quote(Said):
     slot_ms: int
     accounts: tuple[Account, ...]
     explanation: Mapping[str, Any]
+    fee: FeeQuote | None
 
     @classmethod
     def _of(cls, data: Mapping[str, Any], language: Language) -> Self:
@@ -120,7 +124,14 @@ class Quote(Said):
             slot_ms=int(data["slot_ms"]),
             accounts=tuple(Account.read(account) for account in data["accounts"]),
             explanation=dict(data["explanation"]),
+            fee=_fee_quote(data.get("fee")),
         )
+
+
+def _fee_quote(data: object) -> FeeQuote | None:
+    from yunei.billing import FeeQuote
+
+    return None if data is None else FeeQuote.read(data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +222,8 @@ class File(Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Said):
-    """A table that left the sandbox, and what is known about it. `left` are the accounts of the licence as they are now."""
+    """A table that left the sandbox, and what is known about it. `left` are the accounts of the licence as they are now; `fee` is what was
+    charged for it in yuan, None where there is no tariff or it is not yours to see."""
 
     id: str
     job: str
@@ -226,6 +238,7 @@ class Release(Said):
     files: tuple[File, ...]
     published_at: datetime
     log_index: int
+    fee: Decimal | None
 
     @classmethod
     def _of(cls, data: Mapping[str, Any], language: Language) -> Self:
@@ -244,6 +257,7 @@ class Release(Said):
             files=tuple(File.read(file) for file in data["files"]),
             published_at=datetime.fromisoformat(data["published_at"]),
             log_index=int(data["log_index"]),
+            fee=None if data.get("fee") is None else Decimal(data["fee"]),
         )
 
     def file(self, format: Format) -> File | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from yunei.cli import output
+from yunei.cli.billing import quoted
 from yunei.cli.session import Shape, session
 from yunei.models import Job
 from yunei.problem import problem
@@ -118,6 +119,7 @@ def check(sql: str, job: dict[str, Any]) -> None:
                 else say("否", "no"),
             ),
             (say("最早可见", "visible after"), f"{quote.slot_ms} ms"),
+            (say("费用", "fee"), quoted(quote.fee)),
         ]
     )
     words = quote.explanation.get(say.language)

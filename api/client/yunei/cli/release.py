@@ -11,6 +11,7 @@ import typer
 
 from yunei.answer import format_of
 from yunei.cli import output
+from yunei.cli.billing import yuan
 from yunei.cli.session import Shape, session
 from yunei.evidence import Evidence, verify_offline
 from yunei.models import Format, Release
@@ -84,6 +85,7 @@ def facts(release: Release) -> None:
             *((say("数据来源", "source"), source_words(source)) for source in release.data.get("sources", ())),
             (say("发布时间", "published"), f"{release.published_at:%Y-%m-%d %H:%M:%S}Z"),
             (say("代价", "price"), f"{release.price}  ρ = {release.price.rho}"),
+            (say("费用（元）", "fee (yuan)"), None if release.fee is None else yuan(release.fee)),
             (say("日志序号", "log index"), release.log_index),
         ]
     )

@@ -82,6 +82,27 @@ NOUNS: tuple[Noun, ...] = (
         (Verb("list", "上限、已用、剩余", "cap, used and left", "catalogue:accounts"),),
     ),
     Noun(
+        "fee",
+        "费用明细",
+        "what was charged",
+        (Verb("list", "费用，新的在前", "fees, newest first", "billing:list_"),),
+    ),
+    Noun(
+        "statement",
+        "对账单与收益分配",
+        "statements, and who shares in the revenue",
+        (
+            Verb("show", "各协议在一个周期内的对账单", "statements of a period, by licence", "billing:show"),
+            Verb("bodies", "收益分配：各来源部门应得", "revenue of a period, by body", "billing:bodies"),
+        ),
+    ),
+    Noun(
+        "period",
+        "结算周期",
+        "settlement periods",
+        (Verb("close", "关账：过账月费，核对准许收入，超出结转", "close a period, in order, for good", "billing:close"),),
+    ),
+    Noun(
         "log",
         "发布日志：查看与验证",
         "the log of everything released",
