@@ -171,7 +171,16 @@ class Desk:
 
 def _exactly(part: Part, table: pa.Table) -> dict[str, Any]:
     sensitivities = [
-        {"name": total.name, "kind": total.kind, "cap": total.cap, "decimals": total.decimals, "centre": total.centre} for total in part.totals
+        {
+            "name": total.name,
+            "kind": total.kind,
+            "cap": total.cap,
+            "decimals": total.decimals,
+            "centre": total.centre,
+            "low": total.low,
+            "step": total.step,
+        }
+        for total in part.totals
     ]
     return {
         "columns": table.column_names,
@@ -233,6 +242,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, list):  # a histogram before noise
+        return [{name: plain(of) for name, of in item.items()} for item in value]
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, list):  # of a quantile: how many rows lie nearest to each candidate that has any

@@ -11,7 +11,8 @@ from sandbox.plan.model import Part
 
 @dataclass(frozen=True, slots=True)
 class NoisyTable:
-    """Keys `k*` and noisy totals `t*` (int64) of one part, in its order. Already paid for, so it may be printed, logged and sent.
+    """Keys `k*` and noisy totals `t*` (int64) of one part, in its order; of a tree, a column for each quantile. Already paid for, so it may be
+    printed, logged and sent.
 
     With public keys the rows are the product of the keys' domains in catalogue order, the last key fastest; with private keys they are
     the released keys in ascending order, NULL last. Neither order carries anything the keys themselves do not.
@@ -22,5 +23,5 @@ class NoisyTable:
     @classmethod
     def of(cls, part: Part, keys: pa.Table, totals: dict[str, list[int]]) -> NoisyTable:
         columns = {key.name: keys.column(key.name) for key in part.keys}
-        columns |= {total.name: pa.array(totals[total.name], pa.int64()) for total in part.totals}
+        columns |= {name: pa.array(totals[name], pa.int64()) for total in part.totals for name in total.shares}
         return cls(pa.table(columns))

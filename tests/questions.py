@@ -288,12 +288,16 @@ class Engine:
 
     def finish(self, plan: Plan, totals: Mapping[tuple[Any, ...], tuple[Any, ...]], *, empty: bool = True) -> list[dict[str, Any]]:
         """The answer the plan's finish query makes of totals as they are. `empty`: public keys without rows too."""
-        rows = {key: tuple(map(without_noise, plan.only.totals, values)) for key, values in totals.items()}
+        rows = {
+            key: tuple(without_noise(one, value) for total, value in zip(plan.only.totals, values, strict=True) for one in total.apart)
+            for key, values in totals.items()
+        }
+        shown = [name for total in plan.only.totals for name in total.shares]
         if plan.public_keys and empty:
             for key in itertools.product(*(key.domain or () for key in plan.only.keys)):
-                rows.setdefault(key, (0,) * len(plan.only.totals))
-        types = [ARROW[key.type] for key in plan.only.keys] + [pa.int64()] * len(plan.only.totals)
-        names = [key.name for key in plan.only.keys] + [total.name for total in plan.only.totals]
+                rows.setdefault(key, (0,) * len(shown))
+        types = [ARROW[key.type] for key in plan.only.keys] + [pa.int64()] * len(shown)
+        names = [key.name for key in plan.only.keys] + shown
         columns = list(zip(*(key + values for key, values in rows.items()), strict=True)) or [()] * len(names)
         noisy = pa.table({name: pa.array(list(values), kind) for name, values, kind in zip(names, columns, types, strict=True)})
         return self.query(plan.finish_sql, {"noisy": noisy}).to_pylist()

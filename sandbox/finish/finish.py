@@ -87,7 +87,7 @@ def check(plan: Plan) -> None:
 
 
 def _empty(part: Part) -> pa.Table:
-    fields = [(key.name, _KEYS[key.type]) for key in part.keys] + [(total.name, pa.int64()) for total in part.totals]
+    fields = [(key.name, _KEYS[key.type]) for key in part.keys] + [(name, pa.int64()) for total in part.totals for name in total.shares]
     return pa.table({name: pa.array([], kind) for name, kind in fields})
 
 

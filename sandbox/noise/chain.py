@@ -7,7 +7,8 @@ Private keys:  bounding ▸ adaptive composition in approximate zCDP of a first 
 
 Pure DP (public keys only): (vector ▸ discrete Laplace) in L1, its epsilon held to the price first and then read as zCDP.
 
-A quantile is chosen, per key, by OpenDP's noisy max in place of (vector ▸ discrete Gaussian): `sandbox.noise.choose`.
+Several quantiles of one column may be read off one noisy tree (nodes ▸ discrete Gaussian ▸ reading).
+A quantile by itself is chosen, per key, by OpenDP's noisy max in place of (vector ▸ discrete Gaussian): `sandbox.noise.choose`.
 
 What is ours to prove: the stability maps below (docs/proofs/vector.md, docs/proofs/map.md), the choice per key (docs/proofs/noisy-max.md)
 and the strict threshold (docs/proofs/threshold.md). Everything after them is OpenDP's.
@@ -26,11 +27,11 @@ import opendp.prelude as dp
 from policies.loss import ATTO, PICO, Loss
 from policies.problem import declare
 from sandbox.noise import keys as wire
-from sandbox.noise.choose import selection
+from sandbox.noise.choose import candidate, counted, selection
 from sandbox.noise.keys import Index
 from sandbox.noise.rounding import float_above, root_above
 from sandbox.noise.space import Bounded, Place, bounded_space, bounding, database_space, quiet, units
-from sandbox.plan.model import Draw, Part, Plan
+from sandbox.plan.model import Draw, Part, Plan, Total
 
 PRICE_DISAGREES = declare(
     "plan_price_disagrees",
@@ -118,9 +119,42 @@ def values(part: Part, draw: Draw, size: int, place: Place) -> Any:
     does not confirm."""
     if draw.pure:
         return dp.c.make_pureDP_to_zCDP(confirmed(draw, pure_values(part, draw, size, place)))
+    if part.total(draw.total).branching:
+        return read_off(part, draw, size, place)
     if part.total(draw.total).kind == "quantile":
         return selection(part, draw, size, place)
     return vector(part, draw.total, size, place) >> dp.m.then_gaussian(scale=draw.scale)
+
+
+def nodes(part: Part, total: Total, size: int, place: Place) -> Any:
+    """BOUNDED → (vector of int64, L2): every node of every answered key's tree. One row is at one node of each level (docs/proofs/tree.md)."""
+    tree = total.tree
+    assert tree is not None
+
+    def step(bounded: Bounded) -> Index:
+        rows, at = place(bounded)
+        if len(np.unique(at)) != len(at):
+            raise ValueError("a key occurs twice")  # see Bounded.row_of
+        dense = np.zeros((size, tree.nodes), dtype=np.int64)
+        for row, position in zip(rows.tolist(), at.tolist(), strict=True):
+            dense[position] = tree.counted(counted(total, *bounded.bins[total.name].row(row)))
+        return dense.reshape(-1)
+
+    stability = vector_map(part.groups_per_unit * tree.levels, total.cap)
+    return dp.t.make_user_transformation(*bounded_space(part), _VECTOR, _L2, quiet(step), stability)
+
+
+def read_off(part: Part, draw: Draw, size: int, place: Place) -> Any:
+    """Several quantiles over known keys, read off one noisy tree per key: a zCDP measurement on BOUNDED, a list of values per share."""
+    total = part.total(draw.total)
+    tree, shares = total.tree, [part / whole for part, whole in total.shares.values()]
+    assert tree is not None
+
+    def read(noisy: list[int]) -> list[list[int]]:
+        places = tree.places(np.array(noisy, dtype=np.int64).reshape(size, tree.nodes), shares)
+        return [[candidate(total, place) for place in found.tolist()] for found in places]
+
+    return (nodes(part, total, size, place) >> dp.m.then_gaussian(scale=draw.scale)) >> dp.new_function(quiet(read), TO="ExtrinsicObject")
 
 
 def pure_values(part: Part, draw: Draw, size: int, place: Place) -> Any:

@@ -28,8 +28,7 @@ def scores(total: Total, rank: int | None, bins: Index, counts: Index) -> Index:
     Of n rows, `below` lie under a candidate and `within` at or under it. A share a/b asks for below ≤ n·a/b ≤ within; MIN asks for
     below < rank ≤ within, MAX the same from the other end.
     """
-    here = np.zeros(total.candidates, dtype=np.int64)
-    here[bins] = np.minimum(counts, MOST_ROWS)
+    here = counted(total, bins, counts)
     within = np.cumsum(here)
     below, rows = within - here, within[-1]
     part, whole = total.quantile
@@ -41,6 +40,13 @@ def scores(total: Total, rank: int | None, bins: Index, counts: Index) -> Index:
         miss = np.maximum(rows - within - (rank - 1), rank - (rows - below))
     scored: Index = -np.maximum(miss, 0)
     return scored
+
+
+def counted(total: Total, bins: Index, counts: Index) -> Index:
+    """Rows by candidate."""
+    here = np.zeros(total.candidates, dtype=np.int64)
+    here[bins] = np.minimum(counts, MOST_ROWS)
+    return here
 
 
 def candidate(total: Total, place: int) -> int:

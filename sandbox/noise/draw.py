@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from sandbox.noise import keys as wire
 from sandbox.noise.chain import by_product, by_released, checked
 from sandbox.noise.choose import best
 from sandbox.noise.space import Bounded, Database, Totals
 from sandbox.noisy import NoisyTable
-from sandbox.plan.model import Part
+from sandbox.plan.model import Draw, Part
 from sandbox.raw.failure import JOB_FAILED
 
 
@@ -23,15 +24,21 @@ def draw(part: Part, totals: Totals) -> NoisyTable:
     with suppress(Exception):
         answer = chain.measurement(Database(totals))
         if chain.first is None:
-            drawn = {draw.total: list(column) for draw, column in zip(part.draws, answer, strict=True)}
+            drawn = {name: column for draw, found in zip(part.draws, answer, strict=True) for name, column in named(part, draw, found).items()}
             return NoisyTable.of(part, wire.product(part.keys), drawn)
         chosen = answer(chain.first)
         released, keys = wire.read_sorted(part.keys, list(chosen))
         drawn = {part.draws[0].total: [chosen[text] for text in released]}
         for later in part.draws[1:]:
-            drawn[later.total] = list(answer(chain.rest(later, released)))
+            drawn |= named(part, later, answer(chain.rest(later, released)))
         return NoisyTable.of(part, keys, drawn)
     raise JOB_FAILED()  # outside any handler: no traceback keeps what was in hand
+
+
+def named(part: Part, draw: Draw, found: Any) -> dict[str, list[int]]:
+    """The columns that a draw gives to the noisy table."""
+    total = part.total(draw.total)
+    return dict(zip(total.shares, found, strict=True)) if total.branching else {total.name: list(found)}
 
 
 def unnoised(part: Part, totals: Totals) -> NoisyTable:
@@ -42,10 +49,10 @@ def unnoised(part: Part, totals: Totals) -> NoisyTable:
     rows, at = place(bounded)
     drawn: dict[str, list[int]] = {}
     for total in part.totals:
-        values = [0] * size if total.kind != "quantile" else [total.low] * size
-        for row, position in zip(rows.tolist(), at.tolist(), strict=True):
-            values[position] = (
-                int(bounded.totals[total.name][row]) if total.kind != "quantile" else best(total, *bounded.bins[total.name].row(row))
-            )
-        drawn[total.name] = values
+        for one in total.apart:
+            values = [total.low if total.kind == "quantile" else 0] * size
+            for row, position in zip(rows.tolist(), at.tolist(), strict=True):
+                binned = total.kind == "quantile"
+                values[position] = best(one, *bounded.bins[total.name].row(row)) if binned else int(bounded.totals[total.name][row])
+            drawn[one.name] = values
     return NoisyTable.of(part, names, drawn)

@@ -87,7 +87,7 @@ def best_weights(totals: Sequence[Total], supposed: Supposed, *, pure: bool = Fa
     given sum of rho_i is least where rho_i is proportional to sensitivity / e (Cauchy-Schwarz). Pure DP splits epsilon, the variance going
     with (sensitivity / e)² / epsilon_i²: least where epsilon_i is proportional to (sensitivity / e) ** (2/3) (Hölder).
     """
-    shares = [total.sensitivity / supposed.size(total) for total in totals]
+    shares = [sum(one.sensitivity / supposed.size(one) for one in total.apart) for total in totals]  # a tree weighs what its quantiles would
     most = max(shares)
     return tuple(max(1, round(FINEST * float(share / most) ** (2 / 3) if pure else FINEST * share / most)) for share in shares)
 
@@ -122,7 +122,7 @@ def rho_for(
         if min(parts) <= 0:
             return goals[0][0]
         scales = {
-            total.name: pure_scale_for(total, groups, part) if pure else scale_for(total.sensitivity, groups, part)
+            total.name: pure_scale_for(total, groups, part) if pure else scale_for(total.sensitivity, groups * total.levels, part)
             for total, part in zip(totals, parts, strict=True)
         }
         return next((label for label, form, goal in goals if (supposed.width(form, Noise(scales, pure)) or 0.0) > goal), None)

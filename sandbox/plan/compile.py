@@ -7,7 +7,7 @@ here, before any row could be read.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -26,7 +26,7 @@ from sandbox.plan.ir import Frontier, Project
 from sandbox.plan.model import MOST_EDGES, Bound, Key, Output, Part, Plan, Scan
 from sandbox.plan.naming import aliases_of, position
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
-from sandbox.plan.price import asked_loss, price, score_error
+from sandbox.plan.price import asked_loss, price, rank_error
 from sandbox.plan.prune import pruned, read_columns
 from sandbox.plan.ranges import all_taken, stored_ranges
 from sandbox.plan.relation import Source, read_from
@@ -44,8 +44,10 @@ from sandbox.sql.types import NAMES
 
 MAX_PUBLIC_KEYS = 250_000
 MOST_CHOICES = 5_000_000  # public groups × candidates: some ten seconds of choosing
+MOST_NODES = 400_000  # public groups × nodes of a noisy tree: some ten seconds of drawing
 MECHANISM = "discrete Gaussian"
 CHOICE = "Gumbel noisy max"
+TREE = "noisy tree, discrete Gaussian"
 PURE_MECHANISM = "discrete Laplace"
 PURE_CHOICE = "permute-and-flip"
 HALF_WIDTH = "__half_width"
@@ -86,10 +88,12 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         raise (refusals.NOTHING_PRIVATE() if keys else refusals.UNIT_ROWS(fragment=fragment(tree.expressions[0], sql)))
 
     all_taken(scope.shared)
+    if not ask.privacy.pure:
+        totals.share(MOST_NODES // _product(made) if public else MOST_NODES)
     most = max((total.candidates for total in totals.totals if total.kind == "quantile"), default=0)
     if public and _product(made) * most > MOST_CHOICES:
         raise refusals.TOO_MANY_CANDIDATES(groups=_product(made), candidates=most, limit=MOST_CHOICES)
-    pieces = [next((item.label for item in select if _mentions(item.expr, total.name)), total.name) for total in totals.totals]
+    pieces = [next((item.label for item in select if _mentions(item.expr, total.shares)), total.name) for total in totals.totals]
     expected = max(1, max(dataset.approximate_rows for dataset in scope.shared.private) // max(1, _product(made))) if public else 1000
     supposed = Supposed({total.name: total for total in totals.totals}, expected, bounds.rows_per_group)
     weights = _weights(ask.weights, select, totals) or best_weights(totals.totals, supposed, pure=ask.privacy.pure)
@@ -101,7 +105,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
 
     whole = asked_loss(privacy, private_keys=not public, groups=groups, weights=weights, for_accuracy=rho)
     draws = price(whole, privacy.asked, totals.totals, weights, groups, pieces)
-    noise = Noise.of(draws)
+    noise = Noise.of(draws, totals.totals)
     choose = None if public and _product(made) <= bounds.groups_per_unit else bounds.groups_per_unit
     frontier = Frontier(
         pruned(Project(source.relation(), scope.owner, tuple(key.expr for key in keys), tuple(totals.values))),
@@ -254,8 +258,9 @@ class Selected:
             return Output(self.label, "value", chosen, None, None, None)
         total = totals.named(self.single)
         low, high, step = (end / 10**total.decimals for end in (total.low, total.high, total.step))
-        ranks = math.ceil(score_error(noise.scales[total.name], total.candidates) / (1 if total.extreme else total.quantile[1]))
-        return Output(self.label, "value", chosen, None, low, high, spacing=step, rank_error=ranks)
+        whole = next(one for one in totals.totals if total.name in one.shares)
+        mechanism, ranks = TREE if whole.branching else chosen, rank_error(whole, noise.scales[whole.name])
+        return Output(self.label, "value", mechanism, None, low, high, spacing=step, rank_error=ranks)
 
 
 def _weights(asked: Mapping[str, int], select: Sequence[Selected], totals: Totals) -> tuple[int, ...] | None:
@@ -268,7 +273,8 @@ def _weights(asked: Mapping[str, int], select: Sequence[Selected], totals: Total
         if label.casefold() not in labels:
             raise refusals.WEIGHT_UNKNOWN(name=label)
     return tuple(
-        max((given.get(item.label.casefold(), 1) for item in select if _mentions(item.expr, total.name)), default=1) for total in totals.totals
+        sum(max((given.get(item.label.casefold(), 1) for item in select if _mentions(item.expr, [name])), default=1) for name in total.shares)
+        for total in totals.totals
     )
 
 
@@ -354,5 +360,5 @@ def _unit_name(scope: Scope) -> str:
     return next(named, next(dataset.unit.column for dataset in scope.shared.private if dataset.unit is not None))
 
 
-def _mentions(expr: Expr, name: str) -> bool:
-    return any(column.name == name and not column.table for column in columns(expr))
+def _mentions(expr: Expr, names: Iterable[str]) -> bool:
+    return any(column.name in names and not column.table for column in columns(expr))

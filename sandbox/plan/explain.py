@@ -124,7 +124,7 @@ def _total(part: Part, draw: Draw, place: int) -> dict[str, object]:
         "one_unit_moves_a_group_by": total.cap / (1 if total.kind == "quantile" else unit),
         "one_unit_moves_groups": groups,
         "mechanism": _mechanism(total, draw),
-        "scale": draw.scale / (total.quantile[1] if total.kind == "quantile" else unit),
+        "scale": draw.scale / (1 if total.branching else total.quantile[1] if total.kind == "quantile" else unit),
         "candidates": total.candidates if total.kind == "quantile" else None,
         "rank": draw.rank,
         "threshold": draw.threshold,
@@ -135,6 +135,8 @@ def _total(part: Part, draw: Draw, place: int) -> dict[str, object]:
 
 
 def _mechanism(total: Total, draw: Draw) -> str:
+    if total.branching:
+        return "noisy tree, discrete Gaussian"
     if total.kind == "quantile":
         return "permute-and-flip" if draw.pure else "Gumbel noisy max"
     if draw.pure:
@@ -196,7 +198,7 @@ def _error(output: Output, rows: int, language: int) -> str:
             "half-width is NULL; in groups of fewer rows it means nothing.",
         )
         return said[language].format(label=output.label, spacing=output.spacing, ranks=output.rank_error)
-    if output.mechanism in ("Gumbel noisy max", "permute-and-flip"):
+    if output.mechanism in ("Gumbel noisy max", "permute-and-flip", "noisy tree, discrete Gaussian"):
         said = ("{label}：由分位数算得，误差不能如实给出。", "{label}: computed from a quantile; no half-width can be said.")
         return said[language].format(label=output.label)
     said = ("{label}：误差范围取决于结果，随结果逐行给出。", "{label}: the error depends on the answer, which carries it row by row.")

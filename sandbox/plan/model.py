@@ -18,6 +18,7 @@ from typing import Literal
 
 from policies.catalogue import KeyValue, Use
 from policies.loss import PICO, Loss
+from sandbox.plan.tree import Tree, shape
 
 INT64_MAX = 2**63 - 1
 TotalKind = Literal["units", "count", "sum", "average", "squares", "quantile", "distinct"]
@@ -67,8 +68,10 @@ class Total:
     being 1.
 
     Kind "quantile" counts a key's rows by the candidate nearest to their value (low, low + step, … high), a unit having at most `cap` rows
-    in a key; `quantile` is the wanted share as a fraction. What is drawn is one candidate. Kind "distinct" is the number of different
-    values, a unit contributing at most `cap` of them to a key.
+    in a key; `quantile` is the wanted share as a fraction. What is drawn is one candidate. With `branching` one noisy tree over the
+    candidates (`sandbox.plan.tree`) answers this share and `also` others, each under a name of its own.
+
+    Kind "distinct" is the number of different values, a unit contributing at most `cap` of them to a key.
     """
 
     name: str
@@ -80,11 +83,31 @@ class Total:
     centre: int = 0
     step: int = 0
     quantile: tuple[int, int] = (0, 1)
+    branching: int = 0
+    also: tuple[tuple[str, tuple[int, int]], ...] = ()
 
     def __post_init__(self) -> None:
         within = self.kind == "quantile" or max(abs(self.low), abs(self.high)) <= self.cap
         if not self.low <= self.high or not 0 < self.cap <= 2**62 or not within:
             raise ValueError(f"total {self.name}: bounds {self.low}..{self.high}, cap {self.cap}")
+        if self.also and not self.branching:
+            raise ValueError(f"total {self.name}: several shares need a tree")
+
+    @property
+    def shares(self) -> dict[str, tuple[int, int]]:
+        """The columns of the noisy table that it becomes, in order; of a quantile, with their shares."""
+        return {self.name: self.quantile, **dict(self.also)}
+
+    @property
+    def apart(self) -> tuple[Total, ...]:
+        """Each quantile of a tree as a total of its own; of any other total, itself."""
+        if not self.branching:
+            return (self,)
+        return tuple(dataclasses.replace(self, name=name, quantile=share, branching=0, also=()) for name, share in self.shares.items())
+
+    @property
+    def tree(self) -> Tree | None:
+        return shape(self.candidates, self.branching) if self.branching else None
 
     @property
     def candidates(self) -> int:
@@ -97,9 +120,15 @@ class Total:
         return self.quantile[0] in (0, self.quantile[1])
 
     @property
+    def levels(self) -> int:
+        """How many times a unit moves a key by `sensitivity`: once, or once at each level of a tree, all independent of each other."""
+        return 1 if self.tree is None else self.tree.levels
+
+    @property
     def sensitivity(self) -> int:
-        """By how much one unit moves what noise is added to, within one key: the total, or the scores of a quantile's candidates."""
-        if self.kind != "quantile" or self.extreme:
+        """By how much one unit moves what noise is added to, within one key: the total, the scores of a quantile's candidates, or the nodes of
+        one level of a tree."""
+        if self.kind != "quantile" or self.extreme or self.branching:
             return self.cap
         part, whole = self.quantile
         return self.cap * max(part, whole - part)
@@ -110,8 +139,8 @@ class Draw:
     """The noise of one total: discrete Gaussian of standard deviation `scale` on every key; with `threshold`, keys whose noisy value does
     not exceed it are not shown (stability-based selection) and `loss.atto_delta` is charged. `loss` is what OpenDP's map must agree with.
 
-    Of a quantile: the candidate whose score plus Gumbel noise of this scale is the largest. `rank`: MIN and MAX look for the row that many
-    places from the end, so that noise does not take empty space for data.
+    Of a tree: every node of every key gets the noise. Of another quantile: the candidate whose score plus Gumbel noise of this scale is the
+    largest. `rank`: MIN and MAX look for the row that many places from the end, so that noise does not take empty space for data.
 
     With `pico_epsilon` the draw is pure DP, of that epsilon in 1e-12: discrete Laplace of parameter `scale` (of a quantile: exponential noise
     of that scale, which is permute-and-flip), and `loss` is epsilon²/2 in rho, which it implies (Bun & Steinke 2016, proposition 1.4).
@@ -343,6 +372,11 @@ class Plan:
         parts: list[dict[str, object]] = data.pop("parts")  # type: ignore[assignment]  # of dataclasses
         data = {name: value for name, value in data.items() if name not in ("views", "tables") or value}
         parts = [{name: value for name, value in part.items() if name != "reads" or value} for part in parts]
+        for part in parts:
+            for item in (*part["totals"], *part["draws"]):  # type: ignore[misc]  # lists of dicts
+                for name, usual in (("branching", 0), ("also", []), ("pico_epsilon", None)):
+                    if item.get(name, usual) == usual:
+                        item.pop(name, None)
         data |= parts[0] if len(parts) == 1 else {"parts": parts}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -86,13 +86,13 @@ def price(
         raise refusals.PRICE_TOO_SMALL(asked=asked, parts=len(totals))
     draws = []
     for place, (total, pico) in enumerate(zip(totals, parts, strict=True)):
-        scale = scale_for(total.sensitivity, groups, pico)
+        scale = scale_for(total.sensitivity, groups * total.levels, pico)
         if scale > LARGEST_SCALE:
             raise refusals.NOISE_TOO_LARGE(asked=asked, fragment=pieces[place])
         if private_keys and place == 0:
             draws.append(Draw(total.name, scale, Loss(pico, whole.atto_delta), threshold_for(scale, groups, whole.atto_delta)))
         else:
-            rank = rank_for(scale, total.candidates) if total.kind == "quantile" and total.extreme else None
+            rank = rank_for(scale, total.candidates) if total.kind == "quantile" and total.extreme and not total.branching else None
             draws.append(Draw(total.name, scale, Loss(pico), rank=rank))
     return tuple(draws)
 
@@ -127,6 +127,13 @@ def scale_for(cap: int, groups: int, pico_rho: int) -> float:
 def score_error(scale: float, candidates: int) -> float:
     """How far below the best score the chosen candidate's is at most, in 95 % of cases (McSherry & Talwar 2007, theorem 6)."""
     return scale * math.log(20 * candidates)
+
+
+def rank_error(total: Total, scale: float) -> int:
+    """Within how many rows of the wanted rank a quantile is in 95 % of cases; of a tree, each of its quantiles by itself."""
+    if total.tree is not None:
+        return math.ceil(max(total.tree.rank_error(part / whole) for part, whole in total.shares.values()) * scale)
+    return math.ceil(score_error(scale, total.candidates) / (1 if total.extreme else total.quantile[1]))
 
 
 def rank_for(scale: float, candidates: int) -> int:

@@ -27,9 +27,11 @@ class Noise:
     pure: bool = False
 
     @classmethod
-    def of(cls, draws: Iterable[Draw]) -> Noise:
-        drawn = tuple(draws)
-        return cls({draw.total: draw.scale for draw in drawn}, bool(drawn) and all(draw.pure for draw in drawn))
+    def of(cls, draws: Iterable[Draw], totals: Iterable[Total]) -> Noise:
+        """By column of the noisy table: all quantiles of a tree have its scale."""
+        drawn = {draw.total: draw for draw in draws}
+        scales = {name: drawn[total.name].scale for total in totals for name in total.shares}
+        return cls(scales, bool(drawn) and all(draw.pure for draw in drawn.values()))
 
     @property
     def z(self) -> float:

@@ -15,6 +15,7 @@ from policies.problem import Problem
 from sandbox.plan import problems as refusals
 from sandbox.plan.emit import fixed_point
 from sandbox.plan.model import MOST_EDGES, Bound, Total, TotalKind
+from sandbox.plan.tree import best
 from sandbox.sql.expr import Call, Column, Expr, Literal, columns, float_literal
 from sandbox.sql.numbers import integer, whole
 from sandbox.sql.types import MAX_DIGITS, Type, exact, floating
@@ -112,14 +113,32 @@ class Totals:
     ) -> str:
         known = (kind, value, low, high, cap, decimals, centre, step, quantile)
         if known not in self._known:
-            name = f"t{len(self.totals)}"
+            name = f"t{len(self._known)}"
             self.totals.append(Total(name, kind, low, high, cap, decimals, centre, step, quantile))
             self.values.append(value)
             self._known[known] = name
         return self._known[known]
 
     def named(self, name: str) -> Total:
-        return next(total for total in self.totals if total.name == name)
+        """The total shown in that column of the noisy table; of a tree, as a quantile by itself."""
+        return next(one for total in self.totals for one in total.apart if one.name == name)
+
+    def share(self, most_nodes: int) -> None:
+        """Put quantiles of one column and condition on one noisy tree where that leaves their ranks less uncertain than a choice for each.
+        Decided from the number of candidates and the shares alone."""
+        alike: dict[object, list[Total]] = {}
+        for total, value in zip(self.totals, self.values, strict=True):
+            if total.kind == "quantile" and not total.extreme:
+                alike.setdefault((value, total.low, total.high, total.cap, total.decimals, total.step), []).append(total)
+        for group in alike.values():
+            first, *rest = group
+            branching = best(first.candidates, tuple(total.quantile for total in group), most_nodes) if rest else 0
+            if not branching:
+                continue
+            also = tuple((total.name, total.quantile) for total in rest)
+            kept = [(total, value) for total, value in zip(self.totals, self.values, strict=True) if total not in rest]
+            self.totals = [replace(total, branching=branching, also=also) if total is first else total for total, _ in kept]
+            self.values = [value for _, value in kept]
 
     def _range(self, value: Expr, piece: str, source: Origin) -> tuple[int, int, int]:
         """Bounds of one row's value in fixed point, and how many decimals that has. Raises `plan_no_bound`."""

@@ -128,7 +128,11 @@ def opendp_loss(plan: Plan) -> tuple[float, float]:
     rho = delta = 0.0
     for draw in plan.draws:
         cap, groups = plan.only.total(draw.total).cap, plan.only.groups_per_unit
-        if plan.only.total(draw.total).kind == "quantile":
+        if plan.only.total(draw.total).branching:
+            space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
+            moved = cap * math.sqrt(groups * plan.only.total(draw.total).levels)
+            rho += dp.m.make_gaussian(*space, scale=draw.scale).map(math.nextafter(moved, math.inf))
+        elif plan.only.total(draw.total).kind == "quantile":
             space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
             part, whole = plan.only.total(draw.total).quantile
             miss = cap if part in (0, whole) else cap * max(part, whole - part)
