@@ -80,6 +80,11 @@ def middle(total: Total) -> Fraction:
     return max(abs(Fraction(total.low + total.high, 2) + total.centre), Fraction(total.high - total.low, 4))
 
 
+def relative_moves(total: Total, supposed: Supposed) -> Fraction:
+    """How far a unit moves a total within one key, relative to its supposed size; of a tree, what its quantiles would be moved by one by one."""
+    return sum((one.sensitivity / supposed.size(one) for one in total.apart), Fraction(0))
+
+
 def best_weights(totals: Sequence[Total], supposed: Supposed, *, pure: bool = False) -> tuple[int, ...]:
     """Weights that minimise the sum of squared relative errors.
 
@@ -87,7 +92,7 @@ def best_weights(totals: Sequence[Total], supposed: Supposed, *, pure: bool = Fa
     given sum of rho_i is least where rho_i is proportional to sensitivity / e (Cauchy-Schwarz). Pure DP splits epsilon, the variance going
     with (sensitivity / e)² / epsilon_i²: least where epsilon_i is proportional to (sensitivity / e) ** (2/3) (Hölder).
     """
-    shares = [sum(one.sensitivity / supposed.size(one) for one in total.apart) for total in totals]  # a tree weighs what its quantiles would
+    shares = [relative_moves(total, supposed) for total in totals]
     most = max(shares)
     return tuple(max(1, round(FINEST * float(share / most) ** (2 / 3) if pure else FINEST * share / most)) for share in shares)
 
