@@ -100,7 +100,9 @@ class Client(Billing, Agreements):
         self.trust = Trust(Path(state) if state is not None else config.state)
         self._clock = clock
         self._pause = pause
-        self._http = Http(self.url, secret, language=self.language, timeout=timeout, retries=retries, pause=pause, transport=transport)
+        self._http = Http(
+            self.url, secret, language=self.language, timeout=timeout, retries=retries, pause=pause, transport=transport, clock=clock
+        )
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"

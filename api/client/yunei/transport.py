@@ -24,6 +24,8 @@ AGAIN = frozenset({429, 502, 503, 504})
 LONGEST_PAUSE_S = 30.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 AS_IS = {"Accept-Encoding": "identity"}  # digests and ranges are about the bytes themselves
+EXCHANGED = ("yk_", "ys_")  # keys and sessions: what a server gives an access token for
+EARLY_S = 30.0  # a token is replaced this long before it ends, so that none ends on its way
 Repeat = Literal["safe", "unsent"]
 
 
@@ -54,6 +56,7 @@ class Http:
         retries: int,
         pause: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url
         self.language: Language = language
@@ -61,10 +64,12 @@ class Http:
         self._retries = retries
         self._pause = pause
         headers = {"Accept-Language": "zh-CN" if language == "zh" else "en", "User-Agent": "yunei-client/0.1.0"}
-        if key is not None:
-            if not (key.isascii() and key.isprintable() and " " not in key and key):
-                raise problem("client_bad_key", language=language)
-            headers["Authorization"] = f"Bearer {key}"
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
+            raise problem("client_bad_key", language=language)
+        self._key = key
+        self._clock = clock
+        self._token: tuple[str, float] | None = None
+        self._keys_only = key is None or not key.startswith(EXCHANGED)  # no tokens: another kind of secret, or a server that has none
         self._client = httpx2.Client(headers=headers, timeout=timeout, transport=transport)
 
     @property
@@ -84,12 +89,17 @@ class Http:
         headers: Mapping[str, str] | None = None,
         extra_s: float = 0.0,
         repeat: Repeat = "safe",
+        key_itself: bool = False,
     ) -> Any:
-        """A JSON answer. `extra_s` is how long the server may hold the request back. Raises `YuneiProblem` for anything else."""
+        """A JSON answer, None for an empty one. `extra_s` is how long the server may hold the request back; `key_itself`: send no token in its
+        place. Raises `YuneiProblem` for anything else."""
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        with self.open(method, path, params=params, content=content, headers=headers, extra_s=extra_s, repeat=repeat) as response:
+        options: dict[str, Any] = {"params": params, "content": content, "headers": headers, "extra_s": extra_s, "repeat": repeat}
+        with self.open(method, path, key_itself=key_itself, **options) as response:
             if response.status_code >= 300:
                 raise self.refusal(response)
+            if response.status_code == 204:
+                return None
             try:
                 return json.loads(response.content)
             except ValueError as error:
@@ -120,21 +130,64 @@ class Http:
         extra_s: float = 0.0,
         repeat: Repeat = "safe",
         stream: bool = False,
+        key_itself: bool = False,
     ) -> Iterator[httpx2.Response]:
-        """A response, read unless `stream`. Statuses that mean "later" have been waited out; other statuses are the caller's business."""
-        request = self._client.build_request(
-            method,
-            self.url + path,
-            params=dict(params) if params else None,
-            content=content,
-            headers={**(headers or {}), **({"Content-Type": "application/json"} if content is not None else {})},
-            timeout=httpx2.Timeout(self._timeout, read=self._timeout + extra_s),
-        )
-        response = self._send(request, repeat, stream)
+        """A response, read unless `stream`. Statuses that mean "later" have been waited out; other statuses are the caller's business. A token
+        that ended early (its server was restarted with other keys) is replaced once."""
+        token = None if key_itself else self._access()
+        bearer = token or self._key
+
+        def request_with(bearer: str | None) -> httpx2.Request:
+            return self._client.build_request(
+                method,
+                self.url + path,
+                params=dict(params) if params else None,
+                content=content,
+                headers={
+                    **(headers or {}),
+                    **({"Content-Type": "application/json"} if content is not None else {}),
+                    **({"Authorization": f"Bearer {bearer}"} if bearer is not None else {}),
+                },
+                timeout=httpx2.Timeout(self._timeout, read=self._timeout + extra_s),
+            )
+
+        response = self._send(request_with(bearer), repeat, stream)
+        if response.status_code == 401 and token is not None:
+            response.close()
+            self._token = None
+            response = self._send(request_with(self._access() or self._key), repeat, stream)
         try:
             yield response
         finally:
             response.close()
+
+    def _access(self) -> str | None:
+        """A short-lived token in place of the key, so that the key itself travels once in a while only. None: send the key."""
+        if self._keys_only:
+            return None
+        now = self._clock()
+        if self._token is None or now >= self._token[1]:
+            request = self._client.build_request(
+                "POST",
+                f"{self.url}/v1/token",
+                content=b"{}",
+                headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+                timeout=self._timeout,
+            )
+            response = self._send(request, "safe", False)
+            try:
+                if response.status_code in (404, 405):  # a server of before there were tokens
+                    self._keys_only = True
+                    return None
+                if response.status_code >= 300:
+                    raise self.refusal(response)
+                given = json.loads(response.content)
+                self._token = str(given["access_token"]), now + max(0.0, float(given["expires_in"]) - EARLY_S)
+            except (ValueError, KeyError, TypeError) as error:
+                raise problem("client_not_yunei", language=self.language, status=response.status_code) from error
+            finally:
+                response.close()
+        return self._token[0]
 
     def _send(self, request: httpx2.Request, repeat: Repeat, stream: bool) -> httpx2.Response:
         attempt = 0

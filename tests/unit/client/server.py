@@ -80,7 +80,9 @@ class Bureau:
     def __init__(self, folder: Path) -> None:
         self.url = ""
         self.folder = folder
-        self.requests: list[tuple[str, str, dict[str, str], Any]] = []
+        self.requests: list[tuple[str, str, dict[str, str], Any]] = []  # but for those for tokens
+        self.tokens: list[str] = []  # handed out, the last one being good; any key or session is taken for them
+        self.has_tokens = True
         self.mishaps: list[Any] = []
         self.retry_after = "0"
         self.polls = 2  # how often a job is still running
@@ -227,6 +229,13 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length)) if length else None
+        if url.path == "/v1/token" and self.headers.get("Authorization") == f"Bearer {KEY}":
+            if not bureau.has_tokens:
+                self._send(404, b"{}", "application/problem+json")
+                return
+            bureau.tokens.append(f"a.token.{len(bureau.tokens)}")
+            self._send(200, json.dumps({"access_token": bureau.tokens[-1], "expires_in": 600}).encode(), "application/json")
+            return
         bureau.requests.append((self.command, url.path, dict(self.headers.items()), body if body is not None else query))
         mishap = bureau.mishaps.pop(0) if bureau.mishaps else None
         if mishap == "drop":
@@ -240,7 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(mishap, b"{}", "application/problem+json", {"Retry-After": bureau.retry_after})
             return
         cut = mishap[1] if isinstance(mishap, tuple) else None
-        if self.headers.get("Authorization") != f"Bearer {KEY}":
+        good = bureau.tokens[-1] if bureau.tokens else KEY if not bureau.has_tokens else None
+        if self.headers.get("Authorization") != f"Bearer {good}":
             self._problem({**REFUSED, "code": "auth_unknown", "status": 401, "parts": []})
             return
         parts = url.path.strip("/").split("/")

@@ -85,6 +85,34 @@ def test_a_cancellation_that_may_have_arrived_is_not_repeated(client: Client, bu
     assert client.cancel("job-1").state == "cancelled"
 
 
+def test_the_key_is_exchanged_once_and_then_a_token_travels(bureau: Bureau) -> None:
+    now = [1000.0]
+    with Client(bureau.url, KEY, clock=lambda: now[0]) as client:
+        client.accounts()
+        client.accounts()
+        assert [headers["Authorization"] for _, _, headers, _ in bureau.requests] == ["Bearer a.token.0"] * 2
+        now[0] += 571  # half a minute before it ends
+        client.accounts()
+        assert bureau.requests[-1][2]["Authorization"] == "Bearer a.token.1"
+        bureau.tokens.append("a.token.other")  # the server knows the old ones no more
+        client.accounts()
+        assert [headers["Authorization"] for _, _, headers, _ in bureau.requests[-2:]] == ["Bearer a.token.1", "Bearer a.token.3"]
+
+
+def test_a_server_without_tokens_gets_the_key(bureau: Bureau) -> None:
+    bureau.has_tokens = False
+    with Client(bureau.url, KEY) as client:
+        client.accounts()
+    assert bureau.requests[-1][2]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_key_that_opens_nothing_is_not_tried_twice(bureau: Bureau) -> None:
+    with Client(bureau.url, "yk_other_0123456789abcdef") as client, pytest.raises(YuneiProblem) as caught:
+        client.accounts()
+    assert caught.value.status == 401
+    assert [path for _, path, _, _ in bureau.requests] == ["/v1/token"]
+
+
 def test_retry_after_is_honoured_and_pauses_grow(client: Client, bureau: Bureau, pauses: list[float]) -> None:
     bureau.retry_after = "7"
     bureau.mishaps = [429]
@@ -165,7 +193,7 @@ def test_a_server_that_restarts_is_waited_for_but_not_for_ever(bureau: Bureau) -
 
 
 def test_the_time_to_wait_ends_and_the_job_goes_on(bureau: Bureau) -> None:
-    now = iter([0.0, 0.0, 3.0, 3.0, 11.0])
+    now = iter([0.0, 0.0, 0.0, 3.0, 3.0, 3.0, 11.0])
     bureau.polls = 100
     with Client(bureau.url, KEY, clock=lambda: next(now)) as client, pytest.raises(StillRunning, match="yunei job wait job-1"):
         client.wait("job-1", timeout_s=10)

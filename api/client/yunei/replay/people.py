@@ -70,9 +70,9 @@ def _retired(book: Book, event: Event, _index: int) -> None:
 
 def _registered(book: Book, event: Event, _index: int) -> None:
     require(event["principal"] not in book.people, f"{event['principal']} is registered twice")
-    _appointed(book, event, "principal_register", event["role"], "role", "title")
+    _appointed(book, event, "principal_register", event.get("role"), "role", "title")
     book.people[event["principal"]] = "active"
-    book.roles[event["principal"]] = event["role"]
+    book.roles[event["principal"]] = event.get("role", "")
 
 
 def _refused(_book: Book, event: Event, _index: int) -> None:
