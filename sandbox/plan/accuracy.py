@@ -81,7 +81,7 @@ def middle(total: Total) -> Fraction:
 
 
 def relative_moves(total: Total, supposed: Supposed) -> Fraction:
-    """How far a unit moves a total within one key, relative to its supposed size; of a tree, what its quantiles would be moved by one by one."""
+    """How far a unit moves a total within one key, relative to its supposed size; of a tree, the sum over its quantiles."""
     return sum((one.sensitivity / supposed.size(one) for one in total.apart), Fraction(0))
 
 

@@ -1,6 +1,7 @@
 """`make bench`: every measurement in one run, printed as ratios, written to build/bench.json.
 
-`python -m tests.bench --rows 1000000 10000000 100000000` chooses the sizes of the engine's workload.
+`python -m tests.bench --rows 1000000 10000000` chooses the sizes of the engine's workload; `--only large`, which is not
+part of the whole, asks one question of a hundred million rows: some 10 GB of disk, several minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, charges, engine, hops, latency
+from tests.bench import audit, charges, engine, hops, latency, noise
 
 FOLDER = Path("build/bench")
 
@@ -23,7 +24,8 @@ FOLDER = Path("build/bench")
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--only", choices=("engine", "latency", "charges", "audit"))
+    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "audit", "large"))
+    parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
     chosen = parser.parse_args()
     console, result = Console(highlight=False), {"machine": {"cores": os.cpu_count(), "python": platform.python_version()}}
     if chosen.only in (None, "charges"):
@@ -50,6 +52,13 @@ def main() -> None:
     if chosen.only in (None, "engine"):
         result["engine"] = engine.bench(FOLDER, tuple(chosen.rows))
         show(console, result["engine"])
+    if chosen.only in (None, "noise"):
+        result["noise"] = noise.bench()
+        for name, found in result["noise"].items():
+            console.print(f"noise       {name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
+    if chosen.only == "large":
+        result["large"] = engine.large(FOLDER, chosen.large)
+        console.print("large       " + ", ".join(f"{key} {value:,}" for key, value in result["large"].items()))
     FOLDER.mkdir(parents=True, exist_ok=True)
     Path("build/bench.json").write_text(json.dumps(result, indent=2) + "\n")
     console.print("build/bench.json")

@@ -125,3 +125,26 @@ def hospitals() -> Dataset:
         + _column("hospital", "integer", 'uses = ["filter", "key", "join"]')
         + _column("level", "integer", "low = 1\nhigh = 3\ndomain = [1, 2, 3]")
     )
+
+
+def write_people(path: Path, rows: int, seed: int = 2) -> None:
+    """A register with one row a person."""
+    random = np.random.default_rng(seed)
+    with pq.ParquetWriter(
+        path, pa.schema([("person_id", pa.int64()), ("sex", pa.int64()), ("income", pa.int64())]), compression="zstd"
+    ) as writer:
+        for low in range(0, rows, 1_000_000):
+            n = min(1_000_000, rows - low)
+            columns = [np.arange(low, low + n), random.integers(0, 2, n), np.minimum(random.lognormal(8, 1, n), 100_000).astype(np.int64)]
+            writer.write_table(pa.table(dict(zip(("person_id", "sex", "income"), columns, strict=True))))
+
+
+def people(rows: int) -> Dataset:
+    return dataset_from_toml(
+        f"name = 'people'\ntitle = {{ zh = '人口', en = 'people' }}\napproximate_rows = {rows}\n{_COMMON}"
+        '[unit]\ncolumn = "person_id"\nspace = "person"\ntitle = { zh = "个人", en = "person" }\n'
+        "[bounds]\ngroups_per_unit = 1\nrows_per_group = 1\n"
+        + _column("person_id", "integer", 'uses = ["filter", "join"]')
+        + _column("sex", "integer", "low = 0\nhigh = 1\ndomain = [0, 1]")
+        + _column("income", "integer", "low = 0\nhigh = 100000")
+    )
