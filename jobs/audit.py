@@ -31,7 +31,7 @@ from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
 from policies.problem import Problem
 
-DOCUMENTS = ("document", "signed", "lineage")  # fields of events that name content kept beside the log
+DOCUMENTS = ("document", "signed")  # fields of events that name content kept beside the log
 BATCH = 256  # rows fetched at once, as many as a tile has
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from infra.tables import answers, dataset_versions, datasets, documents, licence_consents, licence_versions, licences, principals
 from jobs.documents import read_licence, read_snapshot
-from policies.catalogue import Catalogue, Snapshot, Title
+from policies.catalogue import Catalogue, Registration, Snapshot, Title
 from policies.licence import Licence, LicenceState
 from policies.life import standing
 from policies.roles import PrincipalStatus, Role
@@ -75,28 +75,66 @@ def _licence(document: str, body: bytes) -> Licence:
 
 
 def catalogue(connection: Connection) -> Catalogue:
-    """The current snapshot of every dataset that has one."""
+    """The current snapshot of every dataset that has one and was not withdrawn."""
     query = (
         select(dataset_versions.c.document, documents.c.body)
         .join(datasets, (datasets.c.id == dataset_versions.c.dataset) & (datasets.c.version == dataset_versions.c.version))
         .join(documents, documents.c.digest == dataset_versions.c.document)
+        .where(datasets.c.state == "current", dataset_versions.c.state == "current")
         .order_by(datasets.c.id)
     )
     return Catalogue(tuple(_snapshot(row.document, bytes(row.body)) for row in connection.execute(query)))
 
 
+def standing_in(connection: Connection, older: Catalogue) -> Catalogue:
+    """Of a catalogue seen before, the snapshots that may still be used: neither they, nor their dataset, nor its current version were
+    withdrawn since."""
+    withdrawn = select(dataset_versions.c.dataset, dataset_versions.c.version).where(dataset_versions.c.state == "withdrawn")
+    versions = {(row.dataset, row.version) for row in connection.execute(withdrawn)}
+    current = {row.id: row for row in connection.execute(select(datasets.c.id, datasets.c.version, datasets.c.state))}
+
+    def stands(snapshot: Snapshot) -> bool:
+        name = snapshot.dataset.name.casefold()
+        row = current.get(name)
+        return row is not None and row.state == "current" and not {(name, snapshot.version), (name, row.version)} & versions
+
+    return Catalogue(tuple(snapshot for snapshot in older.values() if stands(snapshot)))
+
+
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A dataset as registered: its current version, and its unit space (None: public)."""
+    """A dataset as registered: its current version, unit space (None: public), how far its registration is, whether it was withdrawn."""
 
     name: str
     space: str | None
     version: int
+    registration: Registration
+    state: str  # current, withdrawn
 
 
 def registered(connection: Connection) -> list[Registered]:
-    query = select(datasets.c.name, datasets.c.space, datasets.c.version).order_by(datasets.c.id)
-    return [Registered(row.name, row.space, row.version) for row in connection.execute(query)]
+    query = select(datasets).order_by(datasets.c.id)
+    return [Registered(row.name, row.space, row.version, row.registration, row.state) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """One ingested version. `lineage` is the commitment to what it was made of."""
+
+    version: int
+    digest: str
+    state: str  # current, withdrawn
+    ingested_at: str
+    ingested_by: str
+    lineage: str | None
+
+
+def versions_of(connection: Connection, dataset: str) -> list[VersionRecord]:
+    """Oldest first."""
+    query = select(dataset_versions).where(dataset_versions.c.dataset == dataset.casefold()).order_by(dataset_versions.c.version)
+    return [
+        VersionRecord(row.version, row.digest, row.state, row.ingested_at, row.ingested_by, row.lineage) for row in connection.execute(query)
+    ]
 
 
 def snapshot(connection: Connection, dataset: str, version: int) -> Snapshot | None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from typing import cast
+
+import rfc8785
+
 from jobs import directory, ledger
 from jobs.documents import snapshot_document
 from jobs.events import (
@@ -9,11 +14,13 @@ from jobs.events import (
     AccountOpened,
     Cost,
     DatasetRegistered,
+    DatasetWithdrawn,
     PaceSet,
+    RegistrationMoved,
     VersionIngested,
 )
 from jobs.register import Act, Register
-from policies.catalogue import Snapshot
+from policies.catalogue import REGISTRATIONS, Registration, Snapshot
 from policies.loss import Loss
 from policies.problem import declare
 from policies.quota import Pace
@@ -43,6 +50,40 @@ UNIT_CHANGED = declare(
 )
 
 
+DATA_WITHDRAWN = declare(
+    "data_withdrawn",
+    zh=("数据集已撤回", "数据集 {dataset} 已撤回，或没有可撤回的版本。", "撤回的数据集不再使用；请以新的数据集名称登记。"),
+    en=("The dataset was withdrawn", "Dataset {dataset} was withdrawn, or has no such version to withdraw.", "Register it under another name."),
+)
+
+REGISTRATION_ORDER = declare(
+    "data_registration_order",
+    zh=("登记状态须逐级变更", "数据集 {dataset} 的登记状态为 {now}，不能变更为 {to}。", "登记依次为申请、受理、形式审核、公示、赋码。"),
+    en=(
+        "Registration goes step by step",
+        "The registration of dataset {dataset} is {now}; it cannot become {to}.",
+        "The states follow each other: applied, accepted, checked, published, coded.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was ingested: its name without folders, SHA-256 of its bytes in hex, and how many there are."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a version was made of: files, and other snapshots (dataset, version) that were read with them."""
+
+    sources: tuple[Source, ...] = ()
+    parents: tuple[tuple[str, int], ...] = ()
+
+
 def register_dataset(
     register: Register,
     snapshot: Snapshot,
@@ -50,6 +91,7 @@ def register_dataset(
     by: str = "system",
     population_cap: Loss | None = None,
     dataset_cap: Loss | None = None,
+    lineage: Lineage | None = None,
 ) -> None:
     """Put an ingested snapshot into the catalogue: the dataset's first, or a later version of it. A private dataset opens its account and,
     if it is the first of its unit space, the population's; caps not given are the settings'. Caps of accounts already open do not move;
@@ -60,18 +102,56 @@ def register_dataset(
         space = dataset.unit.space if dataset.unit else None
         if current is not None and current.version >= snapshot.version:
             raise VERSION_CONFLICT(dataset=dataset.name, current=current.version, version=snapshot.version)
+        if current is not None and current.state == "withdrawn":
+            raise DATA_WITHDRAWN(dataset=dataset.name)
         if current is not None and current.space != space:
             raise UNIT_CHANGED(dataset=dataset.name, before=current.space or "—", after=space or "—")
         document = act.attach(snapshot_document(snapshot))
         if current is None:
-            act.append(DatasetRegistered(by=by, dataset=dataset.name, space=space))
-        act.append(VersionIngested(by=by, dataset=dataset.name, version=snapshot.version, digest=snapshot.digest, document=document))
+            act.append(DatasetRegistered(by=by, dataset=dataset.name, space=space, registration=dataset.registration))
+        sealed = None if lineage is None else act.seal(_lineage(act, lineage, current, by))
+        act.append(
+            VersionIngested(by=by, dataset=dataset.name, version=snapshot.version, digest=snapshot.digest, document=document, lineage=sealed)
+        )
         if space is not None:
             cap = population_cap or Loss(settings.population_cap_pico_rho, settings.population_cap_atto_delta)
             open_account(act, ledger.population_account(space), "population", space, cap, by)
             cap = dataset_cap or Loss(settings.dataset_cap_pico_rho, settings.dataset_cap_atto_delta)
             open_account(act, ledger.dataset_account(dataset.name), "dataset", dataset.name, cap, by)
             keep_pace(act, ledger.dataset_account(dataset.name), dataset.pace, by)
+
+
+def _lineage(act: Act, lineage: Lineage, current: directory.Registered | None, by: str) -> bytes:
+    """Canonical JSON. The version it follows is a parent too; a digest of raw bytes could be guessed, so all of it is only committed to."""
+    wanted = ([(current.name, current.version)] if current is not None else []) + list(lineage.parents)
+    parents = []
+    for name, version in dict.fromkeys(wanted):
+        parent = directory.snapshot(act.connection, name, version)
+        if parent is not None:
+            parents.append({"dataset": parent.dataset.name, "version": version, "digest": parent.digest})
+    data = {"by": by, "sources": [asdict(source) for source in lineage.sources], "parents": parents}
+    return cast(bytes, rfc8785.dumps(data))
+
+
+def move_registration(register: Register, dataset: str, to: Registration, *, by: str = "system") -> None:
+    """One state further in the registration as a public data resource."""
+    with register.transaction() as act:
+        current = {row.name.casefold(): row for row in directory.registered(act.connection)}.get(dataset.casefold())
+        now = "—" if current is None else current.registration
+        if current is None or REGISTRATIONS.index(to) != REGISTRATIONS.index(current.registration) + 1:
+            raise REGISTRATION_ORDER(dataset=dataset, now=now, to=to)
+        act.append(RegistrationMoved(by=by, dataset=current.name, to=to))
+
+
+def withdraw_dataset(register: Register, dataset: str, *, reason: str, version: int | None = None, by: str = "system") -> None:
+    """Take back a dataset for good, or one version of it. From this transaction on jobs on it are refused and running ones not published. A
+    dataset whose current version was taken back can be used again once a newer one is ingested."""
+    with register.transaction() as act:
+        current = {row.name.casefold(): row for row in directory.registered(act.connection)}.get(dataset.casefold())
+        versions = {row.version: row.state for row in directory.versions_of(act.connection, dataset)}
+        if current is None or current.state == "withdrawn" or (version is not None and versions.get(version) != "current"):
+            raise DATA_WITHDRAWN(dataset=dataset)
+        act.append(DatasetWithdrawn(by=by, dataset=current.name, version=version, reason=reason))
 
 
 def open_account(act: Act, account: str, kind: AccountKind, subject: str, cap: Loss, by: str) -> None:

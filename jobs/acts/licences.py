@@ -27,7 +27,7 @@ from jobs.events import (
 from jobs.register import Act, Register
 from jobs.seals import bureau_signers, sealed_licence
 from jobs.slots import parse_time
-from policies.catalogue import Catalogue, Dataset
+from policies.catalogue import Dataset
 from policies.licence import Decision, Licence, check_scope
 from policies.life import IN_FORCE, before
 from policies.loss import Loss
@@ -65,6 +65,11 @@ LICENCE_FORBIDDEN_DATA = declare(
     "licence_data_forbidden",
     zh=("该数据不得授权运营", "数据集 {dataset} 为核心数据或属于不予共享。", "请从协议中移除该数据集。"),
     en=("This data cannot be licensed", "Dataset {dataset} is graded core, or its share attribute is none.", "Take it out of the licence."),
+)
+LICENCE_UNCODED = declare(
+    "licence_data_uncoded",
+    zh=("数据集尚未完成登记", "数据集 {dataset} 的公共数据资源登记尚未赋码。", "请待登记完成（赋码）后授权。"),
+    en=("Its registration is not complete", "Dataset {dataset} has no code yet.", "License it once its registration is coded."),
 )
 LICENCE_CONSENT_MISSING = declare(
     "licence_consent_missing",
@@ -122,15 +127,18 @@ class _Scope:
     important: bool
 
 
-def _scope(catalogue: Catalogue, licence: Licence) -> _Scope:
+def _scope(act: Act, licence: Licence) -> _Scope:
     """Raises for data that is not registered, may not be licensed, or lacks a column the licence names."""
-    found: list[Dataset] = []
+    catalogue, found = directory.catalogue(act.connection), list[Dataset]()
+    coded = {row.name for row in directory.registered(act.connection) if row.registration == "coded"}
     for grant in licence.datasets:
         if grant.dataset not in catalogue:
             raise LICENCE_DATA(dataset=grant.dataset)
         dataset = catalogue[grant.dataset].dataset
         if dataset.grade == "core" or dataset.share.attribute == "none":
             raise LICENCE_FORBIDDEN_DATA(dataset=dataset.name)
+        if dataset.name not in coded:
+            raise LICENCE_UNCODED(dataset=dataset.name)
         found.append(dataset)
     check_scope(licence, catalogue)
     return _Scope(
@@ -164,7 +172,7 @@ def apply_licence(register: Register, licence: Licence, *, by: str) -> None:
     with register.transaction() as act:
         if directory.licence(act.connection, licence.id) is not None:
             raise LICENCE_EXISTS(licence=licence.id)
-        _scope(directory.catalogue(act.connection), licence)
+        _scope(act, licence)
         _holder(act, licence)
         _not_over(licence, parse_time(act.at))
         document = act.attach(licence_document(licence.as_applied()))
@@ -176,7 +184,7 @@ def consent_licence(register: Register, licence: str, dataset: str, *, reference
     with register.transaction() as act:
         record = in_state(act, licence, "licence_consented")
         given = directory.consents(act.connection, licence)
-        scope = _scope(directory.catalogue(act.connection), record.licence)
+        scope = _scope(act, record.licence)
         waiting = {each.name.casefold(): each for each in scope.conditional if each.name.casefold() not in given}
         wanted = waiting.get(dataset.casefold())
         if wanted is None or wanted.steward not in (None, by):
@@ -225,7 +233,7 @@ def _not_over(licence: Licence, now: datetime) -> None:
 
 def _grantable(act: Act, licence: Licence) -> _Scope:
     """What must hold of any document that comes into force."""
-    scope = _scope(directory.catalogue(act.connection), licence)
+    scope = _scope(act, licence)
     _holder(act, licence)
     if licence.decision_document is None:
         raise LICENCE_DECISION_MISSING(licence=licence.id)

@@ -14,6 +14,8 @@ from jobs.events.authority import PolicyChanged as PolicyChanged
 from jobs.events.authority import PolicyProposed as PolicyProposed
 from jobs.events.authority import ThawProposed as ThawProposed
 from jobs.events.data import DatasetRegistered as DatasetRegistered
+from jobs.events.data import DatasetWithdrawn as DatasetWithdrawn
+from jobs.events.data import RegistrationMoved as RegistrationMoved
 from jobs.events.data import VersionIngested as VersionIngested
 from jobs.events.entry import EVENT_KINDS as EVENT_KINDS
 from jobs.events.entry import Recorded as Recorded

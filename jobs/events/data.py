@@ -14,19 +14,43 @@ from jobs.events.parts import Cost as Cost
 from jobs.events.parts import Digest as Digest
 from jobs.events.parts import Event as Event
 from jobs.events.parts import Text as Text
+from policies.catalogue import Registration
 
 
 class DatasetRegistered(Event):
+    """`registration` is how far the registration as a public data resource had come: applied, accepted, checked, published or coded."""
+
     kind = "dataset_registered"
     dataset: Text
     space: Text | None
+    registration: Registration
+
+
+class RegistrationMoved(Event):
+    """The registration of a dataset came one state further."""
+
+    kind = "registration_moved"
+    dataset: Text
+    to: Registration
 
 
 class VersionIngested(Event):
-    """`digest` is the snapshot's content digest, `document` the snapshot as the catalogue has it. Row counts are data: not here."""
+    """`digest` is the snapshot's content digest, `document` the snapshot as the catalogue has it. `lineage` commits to what it was made of:
+    earlier versions, SHA-256 of the source files, who ingested them. Row counts are data: not here."""
 
     kind = "version_ingested"
     dataset: Text
     version: int = Field(ge=1, le=2**31 - 1)
     digest: Digest
     document: Digest
+    lineage: Commitment | None = None
+
+
+class DatasetWithdrawn(Event):
+    """Jobs on it are refused from this entry on, running ones not published. `version` None: the dataset, for good; else that version, until a
+    newer one is ingested."""
+
+    kind = "dataset_withdrawn"
+    dataset: Text
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    reason: Text

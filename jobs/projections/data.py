@@ -12,16 +12,19 @@ from infra.tables import (
 from jobs import events as ev
 from jobs.projections.table import projects
 from jobs.rows import DoesNotFit, add
+from policies.catalogue import REGISTRATIONS
 
 
 @projects(ev.DatasetRegistered)
 def _dataset_registered(writer: Writer, recorded: ev.Recorded, event: ev.DatasetRegistered) -> None:
     row = {"id": event.dataset.casefold(), "name": event.dataset, "space": event.space, "version": 0, "registered_at": recorded.at}
-    add(writer, datasets, **row, registration="coded", state="current")
+    add(writer, datasets, **row, registration=event.registration, state="current")
 
 
 _NEWER = Prepared(
-    update(datasets).where(datasets.c.id == bindparam("key_"), datasets.c.version < bindparam("new_")).values(version=bindparam("new_"))
+    update(datasets)
+    .where(datasets.c.id == bindparam("key_"), datasets.c.version < bindparam("new_"), datasets.c.state == "current")
+    .values(version=bindparam("new_"))
 )
 
 
@@ -31,4 +34,42 @@ def _version_ingested(writer: Writer, recorded: ev.Recorded, event: ev.VersionIn
     if writer.run(_NEWER, {"key_": key, "new_": event.version}) != 1:
         raise DoesNotFit("datasets", key)
     row = {"dataset": key, "version": event.version, "digest": event.digest, "document": event.document, "ingested_at": recorded.at}
-    add(writer, dataset_versions, **row, state="current", ingested_by=event.by)
+    add(writer, dataset_versions, **row, state="current", ingested_by=event.by, lineage=event.lineage)
+
+
+_REGISTERED = Prepared(
+    update(datasets)
+    .where(datasets.c.id == bindparam("key_"), datasets.c.registration == bindparam("from_"))
+    .values(registration=bindparam("to_"))
+)
+
+
+@projects(ev.RegistrationMoved)
+def _registration_moved(writer: Writer, _recorded: ev.Recorded, event: ev.RegistrationMoved) -> None:
+    key, place = event.dataset.casefold(), REGISTRATIONS.index(event.to)
+    before = REGISTRATIONS[place - 1] if place else ""
+    if writer.run(_REGISTERED, {"key_": key, "from_": before, "to_": event.to}) != 1:
+        raise DoesNotFit("datasets", key)
+
+
+_WITHDRAWN = Prepared(update(datasets).where(datasets.c.id == bindparam("key_"), datasets.c.state == "current").values(state=bindparam("to_")))
+_VERSION_WITHDRAWN = Prepared(
+    update(dataset_versions)
+    .where(
+        dataset_versions.c.dataset == bindparam("key_"),
+        dataset_versions.c.version == bindparam("version_"),
+        dataset_versions.c.state == "current",
+    )
+    .values(state=bindparam("to_"))
+)
+
+
+@projects(ev.DatasetWithdrawn)
+def _dataset_withdrawn(writer: Writer, _recorded: ev.Recorded, event: ev.DatasetWithdrawn) -> None:
+    key = event.dataset.casefold()
+    if event.version is None:
+        changed = writer.run(_WITHDRAWN, {"key_": key, "to_": "withdrawn"})
+    else:
+        changed = writer.run(_VERSION_WITHDRAWN, {"key_": key, "version_": event.version, "to_": "withdrawn"})
+    if changed != 1:
+        raise DoesNotFit("datasets", key)

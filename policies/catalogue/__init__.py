@@ -10,6 +10,7 @@ from __future__ import annotations
 from policies.catalogue.base import GRADES as GRADES
 from policies.catalogue.base import KEYABLE as KEYABLE
 from policies.catalogue.base import NUMERIC as NUMERIC
+from policies.catalogue.base import REGISTRATIONS as REGISTRATIONS
 from policies.catalogue.base import USES as USES
 from policies.catalogue.base import ColumnType as ColumnType
 from policies.catalogue.base import Grade as Grade
@@ -17,6 +18,7 @@ from policies.catalogue.base import Identifier as Identifier
 from policies.catalogue.base import KeyValue as KeyValue
 from policies.catalogue.base import Model as Model
 from policies.catalogue.base import Name as Name
+from policies.catalogue.base import Registration as Registration
 from policies.catalogue.base import Title as Title
 from policies.catalogue.base import Use as Use
 from policies.catalogue.column import Column as Column
@@ -31,3 +33,7 @@ from policies.catalogue.dataset import data_catalogue_invalid as data_catalogue_
 from policies.catalogue.dataset import dataset_from_toml as dataset_from_toml
 from policies.catalogue.dataset import datasets_of as datasets_of
 from policies.catalogue.dataset import with_domains as with_domains
+from policies.catalogue.exchange import from_json_ld as from_json_ld
+from policies.catalogue.exchange import to_csvw as to_csvw
+from policies.catalogue.exchange import to_dcat as to_dcat
+from policies.catalogue.search import search as search

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator, model_validator
 
-from policies.catalogue.base import Grade, Identifier, KeyValue, Model, Name, Title
+from policies.catalogue.base import Grade, Identifier, KeyValue, Model, Name, Registration, Title
 from policies.catalogue.column import Column
 from policies.problem import declare
 from policies.quota import Pace
@@ -79,12 +79,24 @@ class Share(Model):
     basis: str = Field(min_length=1)
 
 
+def _without_private_key(column: Column, grade: Grade | None) -> Column:
+    if grade != "important" or "key" not in column.uses or column.domain is not None or column.domain_from is not None:
+        return column
+    if "uses" in column.model_fields_set:
+        raise wrong(
+            f"重要数据的列 {column.name} 没有公开取值，用途不能含 key",
+            f"column {column.name} is graded important and has no public domain: it is not a key",
+        )
+    return column.model_copy(update={"uses": tuple(use for use in column.uses if use != "key")})
+
+
 class Dataset(Model):
     """One registered public data resource. With a `unit` it is private; without, public: anyone may know its rows."""
 
     name: Name
     title: Title
     registration_no: str = Field(min_length=1, max_length=64)
+    registration: Registration = Field(default="coded", description="登记状态：申请、受理、形式审核、公示、赋码；赋码后方可授权")
     source_body: Title
     steward: Identifier | None = Field(default=None, description="来源部门的数据提供方管理员；缺省时任何数据提供方管理员都可代为同意")
     acquired_on: date
@@ -96,6 +108,15 @@ class Dataset(Model):
     approximate_rows: int = Field(ge=1, description="order of magnitude, public: sets shard count and slot, never checked against rows")
     columns: tuple[Column, ...] = Field(min_length=1, max_length=1000)
     pace: Pace = Pace()  # of the dataset's account: what all operators together may spend in a day, in a month
+
+    @field_validator("columns")
+    @classmethod
+    def _as_graded(cls, columns: tuple[Column, ...], info: ValidationInfo) -> tuple[Column, ...]:
+        """Values of a column graded important are shown as keys only when they are public: without a declared domain it is no key, unless
+        the table is public itself. Asked for all the same, that is a fault; by default the use is left out."""
+        if info.data.get("unit") is None:
+            return columns
+        return tuple(_without_private_key(column, column.grade or info.data.get("grade")) for column in columns)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -272,6 +272,7 @@ ENDINGS: dict[str, Callable[[Bureau], object]] = {
     "suspended": lambda bureau: acts.suspend_licence(bureau.services.register, LICENCE, reason="test"),
     "revoked": lambda bureau: acts.revoke_licence(bureau.services.register, LICENCE, reason="test"),
     "expired": _expire,
+    "data withdrawn": lambda bureau: acts.withdraw_dataset(bureau.services.register, "visits", reason="test"),
     "narrowed": lambda bureau: acts.amend_licence(bureau.services.register, licence(scenarios=("insurance",)), reason="test"),
 }
 

@@ -129,6 +129,8 @@ class Book:
     subjects: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)  # newest version by case-folded name
+    registrations: dict[str, str] = field(default_factory=dict)  # how far, by case-folded name
+    taken_back: set[tuple[str, int | None]] = field(default_factory=set)  # withdrawn: dataset, and its newest version or None for good
     releases: dict[str, str] = field(default_factory=dict)  # release → SHA-256 of its table
     products: set[str] = field(default_factory=set)  # SHA-256 of everything published or delivered
     origins: dict[str, tuple[str, str, Charge]] = field(default_factory=dict)  # release → operator, licence, what paid for it

@@ -23,6 +23,8 @@ def _published(book: Book, event: Event, _index: int) -> None:
     require(event["release"] not in book.releases, f"release {event['release']} is published twice")
     require(in_force(book, event["licence"]), f"licence {event['licence']} is not in force")
     book.unfrozen((event["operator"],), event["licence"], charge)
+    gone = {name for name, _ in book.taken_back} & {account.removeprefix("dataset:") for account in charge.accounts}
+    require(not gone, f"dataset {', '.join(sorted(gone))} was withdrawn")
     book.releases[event["release"]] = event["table_sha256"]
     book.origins[event["release"]] = (event["operator"], event["licence"], charge)
     book.products.add(event["table_sha256"])
