@@ -24,6 +24,7 @@ from api.signin.limits import Limits
 from api.signin.oidc import Provider
 from api.signin.tally import Tally
 from api.signin.tokens import Tokens
+from infra import keeper
 from infra.clock import Clock, system_clock
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
@@ -147,12 +148,7 @@ class Services:
         rehearsal.start()  # while the workers start
         asking = threading.Thread(target=self.register.witnesses.round, name="witnesses-first")
         asking.start()  # a register restored from an older copy is found before it takes work
-        self._workers = workers or Workers.start(
-            workers=settings.workers,
-            memory_bytes=settings.worker_memory_bytes,
-            object_store_bytes=settings.object_store_bytes,
-            address=settings.ray_address,
-        )
+        self._workers = workers or _workers(settings)
         warm(self._workers)
         rehearsal.join()
         asking.join()
@@ -218,6 +214,20 @@ class Services:
         self.register.close()
         if self._lock is not None:
             self._lock.close()
+
+
+def _workers(settings: Settings) -> Workers:
+    """Those of a cluster, or of the home's own Ray."""
+    size, memory = settings.workers, settings.worker_memory_bytes
+    if settings.ray_address is not None:
+        return Workers.start(workers=size, memory_bytes=memory, object_store_bytes=settings.object_store_bytes, address=settings.ray_address)
+    return keeper.workers(
+        settings.ray_dir,
+        workers=size,
+        memory_bytes=memory,
+        object_store_bytes=settings.object_store_bytes,
+        linger_s=settings.ray_linger_s,
+    )
 
 
 def _lock(home: Path) -> IO[bytes]:

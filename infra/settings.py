@@ -49,6 +49,12 @@ class Settings(BaseModel):
         default=None,
         description="Ray cluster to connect to; none: start one on this machine. Its nodes see raw rows in memory: trust them as this one.",
     )
+    ray_linger_s: float = Field(
+        default=600,
+        ge=0,
+        description="Seconds that the local Ray outlives a server that was killed, so that the next one is ready at once; 0: it ends at once. "
+        "A server that is stopped takes it along. Until then its workers keep what they had decrypted in memory.",
+    )
     workers: int = Field(default=2, ge=1, le=4096, description="Worker processes that read shards, one core each.")
     worker_memory_bytes: int = Field(
         default=512 * 2**20, ge=2**20, description="Bytes of decrypted shards one worker keeps hot, least recently used first out."
@@ -223,6 +229,10 @@ class Settings(BaseModel):
     @property
     def keys_dir(self) -> Path:
         return self.home / "keys"
+
+    @property
+    def ray_dir(self) -> Path:
+        return self.home / "ray"
 
     @property
     def vault_dir(self) -> Path:

@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 _PREFIX = "yunei-ray-"
 _LONGEST_TEMP = 40  # Ray's sockets lie 65 characters below it, and an AF_UNIX path has 107
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # memory, not disk: results in flight are exact totals, in plaintext
+_NAMESPACE = "yunei"
+_ANSWER_S = 15
 _RUNS = 3  # of one item, when its worker dies under it
 
 
@@ -57,10 +59,12 @@ class InlineWorkers:
 
 
 class Workers:
-    """`size` actors on Ray, one core each. Make with `start`; threads may share it; `close` ends every process it started."""
+    """`size` actors on Ray, one core each. Make with `start` or `join`; threads may share it; `close` ends every process it started."""
 
-    def __init__(self, ray: Any, actors: list[Any], memory_bytes: int, folders: tuple[Path | None, ...]) -> None:
-        self._ray, self._actors, self.folders = ray, actors, folders
+    def __init__(
+        self, ray: Any, actors: list[Any], memory_bytes: int, folders: tuple[Path | None, ...], ended: Callable[[], None] | None = None
+    ) -> None:
+        self._ray, self._actors, self.folders, self._ended = ray, actors, folders, ended
         self.size = len(actors)
         self.memory_bytes = memory_bytes
 
@@ -72,11 +76,12 @@ class Workers:
         memory_bytes: int = 512 * 2**20,
         object_store_bytes: int = 128 * 2**20,
         address: str | None = None,
+        lasting: bool = False,
     ) -> Workers:
         """Start Ray on this machine, reachable from this machine only, or connect to the cluster at `address`; then the actors.
 
         `memory_bytes`: what one worker may keep of decrypted data; `object_store_bytes`: shared memory for results in flight. Nothing is
-        spilled to disk. Takes about ten seconds. Raises WorkersError.
+        spilled to disk. `lasting`: other processes may `join` while this one lives. Takes about ten seconds. Raises WorkersError.
         """
         temp = shared = None
         if address is None:
@@ -91,6 +96,7 @@ class Workers:
                 ray.init(address=address, log_to_driver=False, configure_logging=False)
             else:
                 ray.init(
+                    namespace=_NAMESPACE,
                     num_cpus=workers,
                     num_gpus=0,
                     include_dashboard=False,
@@ -103,13 +109,43 @@ class Workers:
                     _system_config={"automatic_object_spilling_enabled": False},
                 )
             actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RUNS - 1)(_Actor)
-            actors = [actor.remote() for _ in range(workers)]
+            if lasting:
+                actors = [actor.options(name=name, lifetime="detached").remote() for name in _names(workers)]
+            else:
+                actors = [actor.remote() for _ in range(workers)]
             ray.get([one.pid.remote() for one in actors])
         except Exception:
             ray.shutdown()
             _remove(temp, shared)
             raise WorkersError("start_failed") from None
         return cls(ray, actors, memory_bytes, (temp, shared))
+
+    @classmethod
+    def join(cls, address: str, token: Path, *, workers: int, memory_bytes: int, ended: Callable[[], None]) -> Workers:
+        """Use the actors of a process that holds a `lasting` Ray at `address`. `ended` is called by `close`. Takes about a second. Raises
+        WorkersError start_failed when they do not answer."""
+        _environment(None, token)
+        import ray
+
+        try:
+            ray.init(address=address, namespace=_NAMESPACE, log_to_driver=False, configure_logging=False)
+            actors = [ray.get_actor(name) for name in _names(workers)]
+            ray.get([one.pid.remote() for one in actors], timeout=_ANSWER_S)
+        except Exception:
+            ray.shutdown()
+            raise WorkersError("start_failed") from None
+        return cls(ray, actors, memory_bytes, (), ended)
+
+    @property
+    def address(self) -> str:
+        """Where others may `join`."""
+        return str(self._ray.get_runtime_context().gcs_address)
+
+    @property
+    def token(self) -> Path:
+        """The file that holds what joining takes."""
+        assert self.folders[0] is not None  # this object started Ray
+        return _token(self.folders[0])
 
     def stream(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in the order of `items`, at most two items a worker ahead of the reader. Raises WorkersError."""
@@ -134,6 +170,8 @@ class Workers:
             self._actors = []
             self._ray.shutdown()
             _remove(*self.folders)
+            if self._ended is not None:
+                self._ended()
 
     def _take(self, reference: Any) -> Any:
         try:
@@ -164,20 +202,30 @@ def _attempt(fn: Callable[[Item], Result], item: Item) -> tuple[bool, Any]:
         return False, None
 
 
-def _environment(temp: Path | None) -> None:
+def _names(workers: int) -> list[str]:
+    return [f"worker-{number}" for number in range(workers)]
+
+
+def _token(temp: Path) -> Path:
+    return temp / "token"
+
+
+def _environment(temp: Path | None, token: Path | None = None) -> None:
     """Ray is told these things through the environment and in no other way."""
     variables = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the behaviour to come; silences a warning
         "RAY_enable_metrics_collection": "false",
     }
-    if temp is not None:
-        # Despite its name this decides on Linux too whether Ray listens on all addresses or on loopback alone.
+    if temp is not None or token is not None:
+        # Despite its name this decides on Linux too whether Ray listens on all addresses or on loopback alone, and who joins where to.
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if temp is not None:
         # Whoever can talk to this Ray runs code beside the data: a token that only this user can read, not ~/.ray/auth_token (0644).
-        token = temp / "token"
+        token = _token(temp)
         with open(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(32))
+    if token is not None:
         variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     os.environ.update(variables)  # noqa: TID251  # writing what a library wants to read there, not reading settings
 

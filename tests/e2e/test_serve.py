@@ -37,7 +37,7 @@ class Process:
 @contextmanager
 def serve(home: Path) -> Iterator[Process]:
     command = [str(Path(sys.executable).with_name("yunei")), "serve", "--home", str(home), "--port", "0"]
-    environment = {"PATH": "/usr/bin:/bin", "YUNEI_SLOTS_MS": str(SLOT_MS), "YUNEI_WORKERS": "1", "LANG": "C.UTF-8"}
+    environment = {"PATH": "/usr/bin:/bin", "YUNEI_SLOTS_MS": str(SLOT_MS), "YUNEI_WORKERS": "1", "YUNEI_RAY_LINGER_S": "5", "LANG": "C.UTF-8"}
     began = time.monotonic()
     with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
