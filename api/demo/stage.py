@@ -40,7 +40,11 @@ class Stage:
         self.url = f"http://127.0.0.1:{self.port}"
         # the real command line reads its settings from the environment, as it would for anyone
         os.environ.update(
-            YUNEI_HOME=str(self.home), YUNEI_URL=self.url, YUNEI_PORT=str(self.port), YUNEI_STATE=str(self.folder / "known-logs.json")
+            YUNEI_HOME=str(self.home),
+            YUNEI_URL=self.url,
+            YUNEI_PORT=str(self.port),
+            YUNEI_STATE=str(self.folder / "known-logs.json"),
+            YUNEI_RAY_LINGER_S="10",
         )
         os.environ.pop("YUNEI_KEY", None)
 
