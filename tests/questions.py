@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,9 +18,13 @@ import duckdb
 import pyarrow as pa
 
 from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit, Via
+from sandbox.finish.finish import finish, view_tables
+from sandbox.noise.draw import unnoised
+from sandbox.noisy import NoisyTable
 from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
-from sandbox.plan.model import BINNED, Plan, Total
+from sandbox.plan.model import BINNED, Part, Plan, Total
+from sandbox.raw.run import totals_of_tables
 
 Totals = dict[tuple[Any, ...], tuple[Any, ...]]  # by key: a number per total, or a Counter of bins
 IDENTIFYING = ("filter", "join", "distinct")
@@ -202,28 +206,32 @@ def tables(visits: Iterable[Sequence[Any]]) -> dict[str, pa.Table]:
     return {**made, "bills": billed, "items": items}
 
 
-def scanned(plan: Plan, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+def scanned(plan: Plan | Part, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
     """What the plan's scans see: tables by alias, with the only columns that are read."""
     return {scan.alias: tables[scan.dataset].select(list(scan.columns)) for scan in plan.scans}
 
 
-def by_key(plan: Plan, table: pa.Table) -> Totals:
-    if "bin" in plan.only.shard_columns:
+def one(plan: Plan | Part) -> Part:
+    return plan if isinstance(plan, Part) else plan.only
+
+
+def by_key(plan: Plan | Part, table: pa.Table) -> Totals:
+    if "bin" in one(plan).shard_columns:
         return folded(plan, table)
-    width = len(plan.only.keys)
+    width = len(one(plan).keys)
     rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
     found = {row[:width]: tuple(int(value) for value in row[width:]) for row in rows}
     assert len(found) == len(rows)
     return found
 
 
-def folded(plan: Plan, table: pa.Table) -> Totals:
+def folded(plan: Plan | Part, table: pa.Table) -> Totals:
     """The same of totals with bins."""
     found: Totals = {}
     seen = set()
-    binned = [total.kind in BINNED for total in plan.only.totals]
+    binned = [total.kind in BINNED for total in one(plan).totals]
     for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        width = len(plan.only.keys)
+        width = len(one(plan).keys)
         key, place, values = row[:width], row[width], row[width + 1 :]
         assert row[: width + 1] not in seen or place is not None
         seen.add(row[: width + 1])
@@ -262,6 +270,17 @@ def without_noise(total: Total, value: Any) -> int:
     return total.low
 
 
+def in_turn(plan: Plan, tables: Mapping[str, pa.Table], seed: int) -> Iterator[tuple[dict[str, pa.Table], NoisyTable]]:
+    """Part by part: the released tables that it reads, and what it would release if nothing were added."""
+    drawn: list[NoisyTable] = []
+    public = {scan.alias: tables[scan.dataset] for scan in plan.tables}
+    for part in plan.parts:
+        views = view_tables(plan, drawn, public)
+        read = {name: views[name] for name in part.reads}
+        drawn.append(unnoised(part, totals_of_tables(part, {**scanned(part, tables), **read}, seed)))
+        yield read, drawn[-1]
+
+
 def with_part(plan: Plan, **changes: Any) -> Plan:
     """The plan of one part, that part changed."""
     return dataclasses.replace(plan, parts=(dataclasses.replace(plan.only, **changes),))
@@ -282,9 +301,16 @@ class Engine:
             for name in tables:
                 self.connection.unregister(name)
 
-    def totals(self, plan: Plan, tables: Mapping[str, pa.Table], seed: int = 7) -> Totals:
-        """The exact totals of a plan by key, by its shard query in plain DuckDB."""
-        return by_key(plan, self.query(plan.only.shard_sql, scanned(plan, tables), {"seed": seed}))
+    def answer(self, plan: Plan, tables: Mapping[str, pa.Table], seed: int = 7) -> list[dict[str, Any]]:
+        """The answer without noise: of one part, its totals put through the finish query; of several, each in turn as the desk does."""
+        if len(plan.parts) == 1 and not plan.views:
+            return self.finish(plan, self.totals(plan, tables, seed), empty=False)
+        drawn = [table for _, table in in_turn(plan, tables, seed)]
+        return finish(plan, drawn, {scan.alias: tables[scan.dataset] for scan in plan.tables}).table.to_pylist()
+
+    def totals(self, plan: Plan | Part, tables: Mapping[str, pa.Table], seed: int = 7, read: Mapping[str, pa.Table] | None = None) -> Totals:
+        """The exact totals by key of a part (of a plan that has one), by its shard query in plain DuckDB; `read`: released tables."""
+        return by_key(plan, self.query(one(plan).shard_sql, {**scanned(plan, tables), **(read or {})}, {"seed": seed}))
 
     def finish(self, plan: Plan, totals: Mapping[tuple[Any, ...], tuple[Any, ...]], *, empty: bool = True) -> list[dict[str, Any]]:
         """The answer the plan's finish query makes of totals as they are. `empty`: public keys without rows too."""

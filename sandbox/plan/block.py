@@ -21,6 +21,7 @@ from sandbox.plan.outer import GroupKey
 from sandbox.plan.ranges import derived_range
 from sandbox.plan.relation import Source, read_from
 from sandbox.plan.scope import CTE, Field, Named, Scope, Table
+from sandbox.plan.sets import several
 from sandbox.plan.window import Windowed, with_ties
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, Literal
@@ -45,12 +46,9 @@ class Item:
 def derive(query: exp.Expr | CTE, scope: Scope, name: str) -> Table:
     """The table a query in FROM, or a CTE's name, stands for. Raises `sql_*`, `plan_*`."""
     query, ctes = (query.query, query.ctes) if isinstance(query, CTE) else (query, scope.ctes)
-    block, items = _built(query, Scope(scope.text, scope.shared, ctes=ctes, uses=scope.uses))
-    try:
-        block_owner(block)
-    except Unowned as unowned:
-        kind = refusals.UNION_OWNED if unowned.why == "union" else refusals.INNER_AGGREGATE
-        raise kind(fragment=fragment(query, scope.text)) from None
+    block, items = built(query, Scope(scope.text, scope.shared, ctes=ctes, uses=scope.uses))
+    owned(block, query, scope)
+    block, items = scope.shared.releases.viewed(block, items)
     alias = scope.shared.alias()
     fields = []
     for (column, expr), item in zip(items_of(block), items, strict=True):
@@ -61,7 +59,16 @@ def derive(query: exp.Expr | CTE, scope: Scope, name: str) -> Table:
         if narrow != item.narrow or any((dataset.casefold(), base.casefold()) in scope.shared.ranges for dataset, base in item.bases):
             scope.shared.narrowed.add((alias, column))
         fields.append(Field(item.name, made, narrow, item.bases, item.domain, item.identifying))
-    return Table(name, alias, tuple(fields), Derived(alias, block), Named(alias))
+    return Table(name, alias, tuple(fields), Derived(alias, scope.shared.releases.beside(block, alias)), Named(alias))
+
+
+def owned(block: Block, query: exp.Expr, scope: Scope) -> bool:
+    """Whether the block's rows belong to one unit each; False when they are public. Raises `plan_union_owned`, `plan_window_unit`."""
+    try:
+        return block_owner(block) is not None
+    except Unowned as unowned:
+        kind = refusals.UNION_OWNED if unowned.why == "union" else refusals.WINDOW_UNIT
+        raise kind(fragment=fragment(query, scope.text)) from None
 
 
 def with_ctes(tree: exp.Expr, scope: Scope) -> Mapping[str, CTE]:
@@ -73,11 +80,12 @@ def with_ctes(tree: exp.Expr, scope: Scope) -> Mapping[str, CTE]:
     return ctes
 
 
-def _built(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
+def built(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
+    """A query as a block, with its columns. One that aggregates across units is noised first; its rows are then public."""
     while isinstance(query, exp.Subquery):
         query = query.this
     scope.ctes = with_ctes(query, scope)
-    if any(query.args.get(name) is not None for name in ("limit", "offset")):
+    if not isinstance(query, exp.Select) and _cut(query):
         raise refusals.INNER_LIMIT(fragment=fragment(query, scope.text))
     if isinstance(query, exp.Union) and not query.args.get("distinct"):
         return _union(query, scope)
@@ -90,7 +98,7 @@ def _built(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
 
 def _union(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
     """UNION ALL: columns by position, brought to common types."""
-    sides = [_built(query.args[side], Scope(scope.text, scope.shared, ctes=scope.ctes, uses=scope.uses)) for side in ("this", "expression")]
+    sides = [built(query.args[side], Scope(scope.text, scope.shared, ctes=scope.ctes, uses=scope.uses)) for side in ("this", "expression")]
     (left, mine), (right, yours) = sides
     piece = fragment(query, scope.text)
     if len(mine) != len(yours):
@@ -147,9 +155,56 @@ def _put(expr: Expr, old: Expr, new: Expr) -> Expr:
     return replace(expr, args=tuple(_put(arg, old, new) for arg in expr.args)) if isinstance(expr, Call) else expr
 
 
+def _cut(query: exp.Expr) -> bool:
+    return any(query.args.get(name) is not None for name in ("limit", "offset"))
+
+
 def _select(tree: exp.Select, scope: Scope) -> tuple[Block, list[Item]]:
     aliases = aliases_of(tree)
-    source = read_from(tree, scope, aliases)
+    return selected(tree, read_from(tree, scope, aliases), aliases)
+
+
+def selected(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) -> tuple[Block, list[Item]]:
+    """A SELECT over rows already bound. LIMIT is for released rows alone. Raises `plan_inner_limit`."""
+    scope = source.scope
+    if not _cut(tree):
+        return rows_of(tree, source, aliases)
+    if scope.owner is None:
+        wider, hidden = with_order(tree, scope)
+        return scope.shared.releases.limited(tree, *rows_of(wider, source, aliases), hidden, scope)
+    block, items = rows_of(tree, source, aliases)
+    if owned(block, tree, scope):
+        raise refusals.INNER_LIMIT(fragment=fragment(tree, scope.text))
+    return block, items
+
+
+def ordered_by(tree: exp.Expr) -> list[exp.Expr]:
+    clause = tree.args.get("order")
+    return [] if clause is None else list(clause.expressions)
+
+
+def with_order(tree: exp.Select, scope: Scope) -> tuple[exp.Select, int]:
+    """The query with what ORDER BY computes among its columns, at the end, and how many there are. Positions, names of columns and ALL
+    are among them already."""
+    names = aliases_of(tree)
+    extra = [
+        item.this
+        for item in ordered_by(tree)
+        if not isinstance(item.this, (exp.Var, exp.Literal))
+        and not (isinstance(item.this, exp.Column) and not item.this.table and item.this.name.casefold() in names)
+    ]
+    if not extra:
+        return tree, 0
+    if tree.args.get("distinct") is not None:
+        raise problems.DISTINCT_ROWS(fragment=fragment(tree, scope.text))
+    wider = exp.Select(**tree.args)
+    wider.set("expressions", [*tree.expressions, *extra])
+    return wider, len(extra)
+
+
+def rows_of(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) -> tuple[Block, list[Item]]:
+    """The same without ORDER BY and LIMIT."""
+    scope = source.scope
     having, group = tree.args.get("having"), tree.args.get("group")
     summed = any(aggregates(item) for item in tree.expressions)
     if group is not None or having is not None or summed:
@@ -172,7 +227,9 @@ def _distinct(tree: exp.Select, source: Source, items: Sequence[Item]) -> tuple[
     scope = source.scope
     piece = fragment(tree, scope.text)
     if scope.owner is not None and not any(scope.tells_unit(item.expr) for item in items):
-        raise refusals.INNER_AGGREGATE(fragment=piece)
+        every = exp.Select(**{**tree.args, "distinct": None})
+        every.set("group", exp.Group(expressions=[item.unalias().copy() for item in tree.expressions]))
+        return scope.shared.releases.release(every, source, aliases_of(tree))
     if tree.args.get("qualify") is not None or any(map(_windows, tree.expressions)):
         raise problems.NOT_SUPPORTED(fragment=piece, element="DISTINCT")
     made = [replace(item, expr=settled(item.expr)) for item in items]
@@ -190,6 +247,11 @@ def _windows(node: exp.Expr) -> bool:
 def _group(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) -> tuple[Block, list[Item]]:
     """GROUP BY with the unit among the keys: one row per unit and combination; over public rows, any GROUP BY."""
     scope, having, group = source.scope, tree.args.get("having"), tree.args.get("group")
+    before = dict(scope.uses)
+    if several(group):
+        if scope.owner is None:
+            raise problems.NOT_SUPPORTED(fragment=fragment(group, scope.text), element="ROLLUP")
+        return scope.shared.releases.release(tree, source, aliases)
     nodes: list[exp.Expr] = [] if group is None else list(group.expressions)
     if group is not None and group.args.get("all"):
         nodes = [item.unalias() for item in tree.expressions if not aggregates(item)]
@@ -201,7 +263,9 @@ def _group(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) ->
             scope.note(scope.bases(expr), "distinct")
         keys.append(GroupKey(settled(expr), node))
     if scope.owner is not None and not any(scope.tells_unit(key.expr) for key in keys):
-        raise refusals.INNER_AGGREGATE(fragment=fragment(tree, scope.text))
+        scope.uses.clear()  # what the keys are used for is for the frontier to say
+        scope.uses.update(before)
+        return scope.shared.releases.release(tree, source, aliases)
     items = []
     for name, shown in listed(tree, scope):
         if isinstance(shown, Field):

@@ -174,10 +174,18 @@ def constant(value: KeyValue) -> str:
     return text_literal(value)
 
 
-def finish_sql(outputs: Sequence[tuple[str, str]], having: str | None, order: Sequence[str], limit: int | None, offset: int | None) -> str:
-    """The answer's query over the table `noisy`: outputs as (SQL, label); rows in the asked order, ties and all else by key."""
+def finish_sql(
+    outputs: Sequence[tuple[str, str]], source: str, having: str | None, order: Sequence[str], limit: int | None, offset: int | None
+) -> str:
+    """A query over noisy tables: outputs as (SQL, label); rows in the asked order, ties and all else by key."""
     columns = ", ".join(f"{sql} AS {quoted(label)}" for sql, label in outputs)
     where = f" WHERE {having}" if having is not None else ""
-    by = f" ORDER BY {', '.join(order)}" if order else ""
-    cut = (f" LIMIT {limit}" if limit is not None else "") + (f" OFFSET {offset}" if offset is not None else "")
-    return f"SELECT {columns} FROM noisy{where}{by}{cut}"
+    return f"SELECT {columns} FROM {source}{where}{ordered(order)}{cut(limit, offset)}"
+
+
+def ordered(order: Sequence[str]) -> str:
+    return f" ORDER BY {', '.join(order)}" if order else ""
+
+
+def cut(limit: int | None, offset: int | None) -> str:
+    return (f" LIMIT {limit}" if limit is not None else "") + (f" OFFSET {offset}" if offset is not None else "")

@@ -279,9 +279,9 @@ class View:
 class Plan:
     """A job, compiled.
 
-    Parts are drawn in order; each may read views over what the parts before it released, as public tables. `finish_sql` reads the noisy tables of
-    all parts (`noisy`, `noisy1`, …: k*, t* after noise), views and public tables, and yields one column per output, then one half-width
-    column (95 %) per output of kind value, in order.
+    Parts are drawn in order; each may read views over what the parts before it released, as public tables. `finish_sql` reads the noisy
+    tables of all parts (`noisy`, `noisy1`, …: k*, t* after noise), views and public tables, and yields one column per output, then one
+    half-width column (95 %) per output of kind value, in order.
     """
 
     query: str  # the operator's query in canonical form

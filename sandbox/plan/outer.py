@@ -6,8 +6,9 @@ everything else is arithmetic on those: post-processing, which costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 
@@ -20,7 +21,8 @@ from sandbox.plan.spread import Spread
 from sandbox.plan.totals import Origin, Totals
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, Literal, columns, float_literal
-from sandbox.sql.types import FLOAT, STORED, Type, exact
+from sandbox.sql.numbers import integer
+from sandbox.sql.types import FLOAT, STORED, Kind, Type, exact
 
 SPREADS: Mapping[type[exp.Expr], str] = {
     exp.VariancePop: "var_pop",
@@ -29,6 +31,11 @@ SPREADS: Mapping[type[exp.Expr], str] = {
     exp.Stddev: "stddev_samp",
     exp.StddevSamp: "stddev_samp",
 }
+
+
+STORED_AS: Mapping[Kind, str] = {
+    **{"exact": "BIGINT", "float": "DOUBLE", "text": "VARCHAR", "date": "DATE", "timestamp": "TIMESTAMP", "boolean": "BOOLEAN"}
+}  # how a table made of noisy values keeps each kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,23 @@ class GroupKey:
 
 
 class Outer(Binder):
-    def __init__(self, scope: Scope, keys: Sequence[GroupKey], totals: Totals, aliases: Mapping[str, exp.Expr], unit: str) -> None:
+    """`absent`: grouping keys of the query that this one of its grouping sets leaves out; they are NULL here."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        keys: Sequence[GroupKey],
+        totals: Totals,
+        aliases: Mapping[str, exp.Expr],
+        unit: str,
+        absent: Sequence[GroupKey] = (),
+        scalar: Callable[[Outer, exp.Expr], Expr] | None = None,
+    ) -> None:
         super().__init__(scope)
+        self.absent = absent
+        self.scalar = scalar  # the meaning of a subquery
+        self.foreign: dict[str, tuple[Any, str]] = {}  # totals of other frontiers by their name here: whose, and their name there
+        self.views: list[str] = []  # views of released tables that subqueries stand for
         self.keys = keys
         self.totals = totals
         self.aliases = aliases
@@ -53,10 +75,30 @@ class Outer(Binder):
         node = node.unnest()
         if isinstance(node, exp.Column) and self.alias_first and not node.table and self._aliased(node.name) is not None:
             return None
+        if isinstance(node, (exp.Grouping, exp.GroupingId)):
+            return self._grouping(node)
         for place, key in enumerate(self.keys):
             if type(node) is type(key.node) and self._rows(node) == key.expr:
                 return slot(f"k{place}", key.expr.type)
+        for key in self.absent:
+            if type(node) is type(key.node) and self._rows(node) == key.expr:
+                return absent(key.expr.type)
         return None
+
+    def _grouping(self, node: exp.Expr) -> Expr:
+        """GROUPING(a, b, …): one bit for each argument, 1 where the row's grouping set leaves it out, the last one being the lowest."""
+        bits = 0
+        for item in node.expressions:
+            found = self._rows(item.unnest())
+            if found is None or all(found != key.expr for key in (*self.keys, *self.absent)):
+                raise problems.NOT_GROUPED(fragment=self.piece(item))
+            bits = 2 * bits + (all(found != key.expr for key in self.keys))
+        return integer(bits)
+
+    def subquery(self, node: exp.Expr) -> Expr:
+        if self.scalar is None:
+            return super().subquery(node)
+        return self.scalar(self, node)
 
     def _rows(self, node: exp.Expr) -> Expr | None:
         """The node bound over rows, leaving no trace; None when it has no meaning there."""
@@ -84,6 +126,9 @@ class Outer(Binder):
         for place, key in enumerate(self.keys):  # a key that is itself an alias: GROUP BY y where y is FLOOR(x / 10)
             if self._rows(node) == key.expr:
                 return slot(f"k{place}", key.expr.type)
+        for key in self.absent:
+            if self._rows(node) == key.expr:
+                return absent(key.expr.type)
         if self.scope.find(node) is None:
             raise self.scope.unknown(node)
         raise problems.NOT_GROUPED(fragment=self.piece(node))
@@ -172,6 +217,11 @@ class Outer(Binder):
         inside = f"({float_literal(total.centre)} + CAST({{0}} AS DOUBLE) / CAST({{1}} AS DOUBLE))"
         form = f"CASE WHEN {{1}} >= 1 THEN least(greatest({inside}, {float_literal(low)}), {float_literal(high)}) / {unit} END"
         return Call("average", (slot(about, FLOAT), slot(count, FLOAT)), FLOAT, form)
+
+
+def absent(kind: Type) -> Column:
+    """A key that the row's grouping set leaves out."""
+    return Column("", "absent", kind, f"CAST(NULL AS {STORED_AS[kind.kind]})")
 
 
 def slot(name: str, kind: Type) -> Column:

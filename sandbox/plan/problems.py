@@ -66,19 +66,6 @@ NOT_IN = declare(
         "Write NOT EXISTS (SELECT 1 FROM p WHERE p.unit = v.unit) instead.",
     ),
 )
-INNER_AGGREGATE = declare(
-    "plan_inner_aggregate",
-    zh=(
-        "子查询汇总了多个隐私单元",
-        "{fragment} 把不同单元的记录合在一起，其结果不属于任何一个单元。",
-        "请在子查询的 GROUP BY 或 DISTINCT 中加上单元列，按单元分别汇总；跨单元的汇总只能在最外层进行。",
-    ),
-    en=(
-        "The subquery aggregates across units",
-        "{fragment} puts rows of several units together: its rows belong to nobody.",
-        "Add the unit column to its GROUP BY or DISTINCT, to aggregate within each unit; only the outermost query aggregates across units.",
-    ),
-)
 INNER_FUNCTION = declare(
     "plan_inner_function",
     zh=(

@@ -19,8 +19,13 @@ def pruned(project: Project) -> Project:
 
 def read_columns(project: Project) -> dict[str, set[str]]:
     """The stored columns that are read, by scan."""
-    found: dict[str, set[str]] = {alias: set() for alias in _scans(project.of)}
-    exprs = [project.owner.unit, *project.keys, *(value for value in project.values if value is not None), *_exprs(project.of)]
+    return read_of(project.of, [project.owner.unit, *project.keys, *(value for value in project.values if value is not None)])
+
+
+def read_of(relation: Relation | Block, exprs: Iterable[Expr] = ()) -> dict[str, set[str]]:
+    """The same of a relation or a block, with what is computed over it."""
+    found: dict[str, set[str]] = {alias: set() for alias in scans_of(relation)}
+    exprs = [*exprs, *_exprs(relation)]
     for table, name in _named(exprs):
         if table in found:
             found[table].add(name)
@@ -61,14 +66,14 @@ def _block(block: Block, kept: frozenset[str]) -> Block:
     return replace(block, of=_relation(block.of, _named(exprs)), items=items)
 
 
-def _scans(relation: Relation | Block) -> Iterator[str]:
+def scans_of(relation: Relation | Block) -> Iterator[str]:
     if isinstance(relation, Scan):
         yield relation.alias
     elif isinstance(relation, (Join, Union)):
-        yield from _scans(relation.left)
-        yield from _scans(relation.right)
+        yield from scans_of(relation.left)
+        yield from scans_of(relation.right)
     else:
-        yield from _scans(relation.of)
+        yield from scans_of(relation.of)
 
 
 def _exprs(relation: Relation | Block) -> Iterator[Expr]:

@@ -23,6 +23,7 @@ from sandbox.sql.types import BOOLEAN, DATE, STORED, TEXT, TIMESTAMP, Type, exac
 
 if TYPE_CHECKING:
     from sandbox.plan.bind import Rows
+    from sandbox.plan.released import Releases
 
 MOST_TABLES = 100  # of one query, each use of a CTE counted
 
@@ -115,6 +116,8 @@ class Shared:
     narrowed: set[tuple[str, str]] = field(default_factory=set)  # derived columns to which a range of the job applies
     scanned: dict[str, Snapshot] = field(default_factory=dict)
     aliases: int = 0
+    views: set[str] = field(default_factory=set)  # aliases of tables that earlier parts release
+    releases: Releases = field(init=False)  # what has to be noised first
 
     def alias(self) -> str:
         self.aliases += 1

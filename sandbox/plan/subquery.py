@@ -13,8 +13,10 @@ from typing import Literal as Either
 
 from sqlglot import exp
 
+from policies.problem import Problem
 from sandbox.plan import problems as refusals
 from sandbox.plan.bind import Rows
+from sandbox.plan.block import Item, built, owned, selected
 from sandbox.plan.grouped import Grouped, settled
 from sandbox.plan.ir import PER_UNIT, UNIT, Block, Derived, Group, Join, Select, equates, owner, unit_items
 from sandbox.plan.naming import aggregates
@@ -284,15 +286,46 @@ def _member_of_own(binder: Rows, node: exp.In, tree: exp.Expr, source: Source, s
     return None
 
 
+def _apart(binder: Rows, node: exp.Expr, tree: exp.Select) -> Expr:
+    """A value computed in more steps than one: of released rows alone, which look at no row of the query around."""
+    scope = Scope(binder.scope.text, binder.scope.shared, ctes=binder.scope.ctes, uses=dict(binder.scope.uses))
+    try:
+        made = built(tree, scope)
+    except Problem as problem:
+        if problem.code != problems.UNKNOWN_COLUMN.code:
+            raise
+        made = None
+    if made is None:
+        raise refusals.INNER_LIMIT(fragment=binder.piece(node)) if tree.args.get("limit") or tree.args.get("offset") else _refuse(binder, node)
+    binder.scope.uses.update(scope.uses)
+    return _single(binder, node, *made)
+
+
+def _single(binder: Rows, node: exp.Expr, block: Block, items: Sequence[Item]) -> Expr:
+    """The one value of a released table."""
+    releases = binder.scope.shared.releases
+    view = releases.reads(block)
+    if owned(block, node, binder.scope) or len(view) != 1 or not isinstance(block, Select) or not releases.views[view[0]].single:
+        raise _refuse(binder, node)
+    ((name, _),), (item,) = block.items, items
+    alias = binder.scope.shared.alias()
+    column = Column(alias, name, item.expr.type)
+    _attach(binder, block, alias, (Field("", column, item.narrow, (), None, False),), "left", None)
+    return column
+
+
 def _value(binder: Rows, node: exp.Expr) -> Expr:
     """(SELECT aggregate FROM …): of this row's unit, or of public rows."""
     tree = _query(node)
-    piece = binder.piece(node)
-    if isinstance(tree, exp.Query) and (tree.args.get("limit") or tree.args.get("offset")):
-        raise refusals.INNER_LIMIT(fragment=piece)
-    if not _plain(tree) or len(tree.expressions) != 1 or not aggregates(tree.expressions[0]):
+    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1:
         raise _refuse(binder, node)
+    if not _plain(tree) or not aggregates(tree.expressions[0]):
+        return _apart(binder, node, tree)
     inner, source = _opened(tree, binder)
+    if inner.owner is not None and not source.correlated:  # over many units: noised first
+        return _single(binder, node, *inner.shared.releases.release(tree, source, {}))
+    if inner.owner is None and not source.correlated and inner.shared.releases.reads(source.base):
+        return _single(binder, node, *inner.shared.releases.viewed(*selected(tree, source, {})))
     _, others = _ties(binder, source, source.correlated, node)
     item = tree.expressions[0].unalias()
     made = Grouped(inner, [], {}).bind(item)

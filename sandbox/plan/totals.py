@@ -35,6 +35,7 @@ class Totals:
     totals: list[Total] = field(default_factory=list)
     values: list[Expr | None] = field(default_factory=list)
     bounds: dict[Bound, None] = field(default_factory=dict)
+    foreign: dict[str, Total] = field(default_factory=dict)  # of other frontiers, by the name they have here
     _known: dict[tuple[object, ...], str] = field(default_factory=dict)
 
     def units(self, condition: Expr | None = None) -> str:
@@ -121,6 +122,8 @@ class Totals:
 
     def named(self, name: str) -> Total:
         """The total shown in that column of the noisy table; of a tree, as a quantile by itself."""
+        if name in self.foreign:
+            return self.foreign[name]
         return next(one for total in self.totals for one in total.apart if one.name == name)
 
     def share(self, most_nodes: int) -> None:

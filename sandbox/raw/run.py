@@ -74,10 +74,11 @@ def run_shard(task: ShardTask) -> pa.Table | None:
 
 
 def exact_totals(part: Part, vault: Vault, workers: Pool, seed: int, released: Mapping[str, pa.Table] | None = None) -> ExactTotals:
-    """Run the part on every shard and add the partials up. `released`: the tables by name that earlier parts released and this one reads. `seed` keys the choice of groups: 0 ≤ seed < 2**64, secret, one per release.
+    """Run the part on every shard and add the partials up. `released`: the tables by name that earlier parts released and this one reads.
+    `seed` keys the choice of groups: 0 ≤ seed < 2**64, secret, one per release.
 
-    The same part, snapshots and seed give the same totals, whatever the number of workers, the order in which they finish, and which of them
-    died on the way. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on.
+    The same part, snapshots, seed and released tables give the same totals, whatever the number of workers, the order in which they finish,
+    and which of them died on the way. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on.
     """
     tasks = shard_tasks(part, vault, seed, workers.memory_bytes, released)
     return _constant_failure(lambda: combine(part, _all(workers.stream(run_shard, tasks))))

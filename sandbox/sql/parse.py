@@ -29,15 +29,15 @@ _OPENING = frozenset({TokenType.SELECT, TokenType.FROM, TokenType.WITH, TokenTyp
 _DUCKDB = Dialect.get_or_raise("duckdb")
 
 
-def parse(text: str) -> exp.Select:
-    """One SELECT inside the grammar. Raises `sql_*` problems, which quote the operator's text."""
+def parse(text: str) -> exp.Select | exp.Union:
+    """One SELECT, or several with UNION ALL, inside the grammar. Raises `sql_*` problems, which quote the operator's text."""
     _characters(text)
     tokens = _tokens(text)
     tree = _tree(text, tokens)
-    if isinstance(tree, (exp.SetOperation, exp.Subquery)):
+    if isinstance(tree, (exp.Subquery, exp.Except, exp.Intersect)) or (isinstance(tree, exp.Union) and tree.args.get("distinct")):
         kind = problems.SET_OPERATION if isinstance(tree, exp.SetOperation) else problems.SUBQUERY
         raise kind(fragment=shorten(text))
-    if not isinstance(tree, exp.Select):
+    if not isinstance(tree, (exp.Select, exp.Union)):
         raise problems.NOT_SELECT(fragment=shorten(text))
     _size(tree)
     for node in tree.walk():
@@ -47,7 +47,7 @@ def parse(text: str) -> exp.Select:
     return tree
 
 
-def table_names(tree: exp.Select) -> tuple[str, ...]:
+def table_names(tree: exp.Expr) -> tuple[str, ...]:
     """The datasets a query names, in order, each once, as written; names of its CTEs aside, where they are in sight."""
     names: dict[str, str] = {}
     _datasets(tree, frozenset(), names)
@@ -66,7 +66,7 @@ def _datasets(node: exp.Expr, ctes: frozenset[str], names: dict[str, str]) -> No
             _datasets(child, ctes, names)
 
 
-def canonical(tree: exp.Select) -> str:
+def canonical(tree: exp.Expr) -> str:
     """The query in one spelling, without comments: for people and records, never run."""
     return tree.sql(dialect="duckdb", comments=False)
 

@@ -95,8 +95,8 @@ DISTINCT_ROWS = declare(
 )
 GROUPING_SETS = declare(
     "sql_grouping_sets",
-    zh=("不支持多重分组", "{fragment} 用到 ROLLUP、CUBE 或 GROUPING SETS。", "每种分组各写一个作业。"),
-    en=("No grouping sets", "{fragment} uses ROLLUP, CUBE or GROUPING SETS.", "Write one job per grouping."),
+    zh=("分组集太多", "{fragment} 展开后超过 {limit} 个分组集。", "请减少 ROLLUP、CUBE 或 GROUPING SETS 中的分组，或分成几个作业。"),
+    en=("Too many grouping sets", "{fragment} stands for more than {limit} grouping sets.", "Ask for fewer, or split them over several jobs."),
 )
 SAMPLE = declare(
     "sql_sample",
@@ -217,9 +217,6 @@ UNSUPPORTED: dict[str, Kind] = {  # sqlglot node, or node and argument, to the r
     "Window": WINDOW,
     "WindowSpec": WINDOW,
     "Select.windows": WINDOW,
-    "Rollup": GROUPING_SETS,
-    "Cube": GROUPING_SETS,
-    "GroupingSets": GROUPING_SETS,
     "Select.sample": SAMPLE,
     "Table.sample": SAMPLE,
     "TableSample": SAMPLE,

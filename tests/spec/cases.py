@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.plan.ask import Ask
 
 ROOT = Path(__file__).parent
-FACTS = {"keys", "totals", "outputs", "groups", "threshold", "uses", "scans", "ranges", "emits", "absent", "finish", "constant_widths"}
+FACTS = {"parts", "keys", "totals", "outputs", "groups", "threshold", "uses", "scans", "ranges", "emits", "absent", "finish", "constant_widths"}
 REFUSAL = {"refused", "fragment"}
 
 

@@ -126,15 +126,15 @@ def opendp_loss(plan: Plan) -> tuple[float, float]:
     """What OpenDP's own maps charge for the plan's draws."""
     dp.enable_features("contrib")
     rho = delta = 0.0
-    for draw in plan.draws:
-        cap, groups = plan.only.total(draw.total).cap, plan.only.groups_per_unit
-        if plan.only.total(draw.total).branching:
+    for of, draw in [(part, draw) for part in plan.parts for draw in part.draws]:
+        cap, groups = of.total(draw.total).cap, of.groups_per_unit
+        if of.total(draw.total).branching:
             space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
-            moved = cap * math.sqrt(groups * plan.only.total(draw.total).levels)
+            moved = cap * math.sqrt(groups * of.total(draw.total).levels)
             rho += dp.m.make_gaussian(*space, scale=draw.scale).map(math.nextafter(moved, math.inf))
-        elif plan.only.total(draw.total).kind == "quantile":
+        elif of.total(draw.total).kind == "quantile":
             space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
-            part, whole = plan.only.total(draw.total).quantile
+            part, whole = of.total(draw.total).quantile
             miss = cap if part in (0, whole) else cap * max(part, whole - part)
             rho += groups * dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale=draw.scale).map(miss)
         elif draw.threshold is None:
@@ -143,8 +143,8 @@ def opendp_loss(plan: Plan) -> tuple[float, float]:
         else:
             keyed = dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64")), dp.l02inf_distance(dp.absolute_distance(T=float))
             measure = dp.m.make_gaussian_threshold(*keyed, scale=draw.scale, threshold=draw.threshold)
-            mine, delta = measure.map((groups, math.nextafter(cap * math.sqrt(groups), math.inf), float(cap)))
-            rho += mine
+            mine, more = measure.map((groups, math.nextafter(cap * math.sqrt(groups), math.inf), float(cap)))
+            rho, delta = rho + mine, delta + more
     return rho, delta
 
 
