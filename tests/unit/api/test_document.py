@@ -40,6 +40,7 @@ def test_every_endpoint_of_the_contract_is_there() -> None:
         "POST /v1/licences/propose", "POST /v1/licences/{id}/consent", "POST /v1/licences/{id}/decline", "POST /v1/licences/{id}/propose",
         "POST /v1/licences/{id}/grant", "POST /v1/licences/{id}/amend", "POST /v1/licences/{id}/suspend", "POST /v1/licences/{id}/resume",
         "POST /v1/licences/{id}/revoke", "GET /v1/log/tile/entries/{number}", "GET /v1/me", "GET /v1/metrics",
+        "GET /v1/fees", "GET /v1/statements", "GET /v1/revenue", "POST /v1/periods/{period}/close",
     }  # fmt: skip
 
 
