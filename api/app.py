@@ -28,7 +28,7 @@ from api.problems import (
     invalid,
     not_found,
 )
-from api.routes import access, authority, fees, jobs, licences, log, meta, people, register, releases, sign_in
+from api.routes import access, authority, fees, jobs, licences, log, meta, people, programs, register, releases, sign_in
 from api.services import Services, services_of
 from api.signin.tally import Refused
 from api.web import Shell
@@ -56,6 +56,7 @@ TAGS = [
     },
     {"name": "authority", "description": "应急处置与策略 · Freezes and the policy"},
     {"name": "people", "description": "主体、密钥、登录 · People, keys, signing in"},
+    {"name": "programs", "description": "算法登记 · The algorithm registry"},
     {"name": "log", "description": "存证日志 · The log"},
     {"name": "server", "description": "服务 · The server"},
 ]
@@ -97,6 +98,7 @@ def create_app(services: Services | None) -> FastAPI:
     ):
         app.include_router(router)
     app.include_router(authority.router)
+    app.include_router(programs.router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)
     _fail_in_one_way(app)

@@ -61,6 +61,15 @@ from api.schemas.licences import GrantRequest as GrantRequest
 from api.schemas.licences import LicenceHistory as LicenceHistory
 from api.schemas.licences import Proposed as Proposed
 from api.schemas.licences import VersionView as VersionView
+from api.schemas.programs import FileReportView as FileReportView
+from api.schemas.programs import ProgramDetail as ProgramDetail
+from api.schemas.programs import ProgramList as ProgramList
+from api.schemas.programs import ProgramPackage as ProgramPackage
+from api.schemas.programs import ProgramVerdict as ProgramVerdict
+from api.schemas.programs import ProgramView as ProgramView
+from api.schemas.programs import ReasonGiven as ReasonGiven
+from api.schemas.programs import ReportView as ReportView
+from api.schemas.programs import ReviewView as ReviewView
 from api.schemas.register import AccountList as AccountList
 from api.schemas.register import AccountView as AccountView
 from api.schemas.register import DatasetList as DatasetList

@@ -34,6 +34,10 @@ from jobs.acts.people import resume_principal as resume_principal
 from jobs.acts.people import suspend_principal as suspend_principal
 from jobs.acts.policy import change_policy as change_policy
 from jobs.acts.policy import propose_policy as propose_policy
+from jobs.acts.programs import invalidate_program as invalidate_program
+from jobs.acts.programs import review_program as review_program
+from jobs.acts.programs import submit_program as submit_program
+from jobs.acts.programs import withdraw_program as withdraw_program
 from jobs.acts.sessions import close_session as close_session
 from jobs.acts.sessions import link_subject as link_subject
 from jobs.acts.sessions import open_session as open_session

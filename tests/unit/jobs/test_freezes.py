@@ -152,11 +152,16 @@ def test_two_freezes_of_one_thing_are_thawed_one_by_one(bureau: Bureau) -> None:
     assert ended(bureau, order()).state == "published"
 
 
-HOPS: list[tuple[Any, str]] = [(hops, "totals"), (hops, "spend"), (steps, "draw"), (hops, "stage"), (hops, "publish")]
+HOPS: list[tuple[Any, str, Scope]] = [
+    (hops, "totals", "dataset"),
+    (hops, "spend", "licence"),
+    (steps, "draw", "operator"),
+    (hops, "stage", "everything"),
+    *((hops, "publish", scope) for scope in SCOPES),
+]
 
 
-@pytest.mark.parametrize(("place", "hop"), HOPS, ids=[name for _, name in HOPS])
-@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize(("place", "hop", "scope"), HOPS, ids=[f"{name} {scope}" for _, name, scope in HOPS])
 def test_a_job_that_runs_is_not_published_and_its_charge_stays(
     bureau: Bureau, monkeypatch: pytest.MonkeyPatch, place: Any, hop: str, scope: Scope
 ) -> None:

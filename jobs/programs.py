@@ -1,0 +1,75 @@
+"""The algorithm registry (算法审查): which programs there are, and in which state. Reading only; the acts are in `jobs/acts/programs.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Select, select
+
+from infra.database import reading
+from infra.tables import documents, program_reviews, programs
+from jobs.register import Register
+from sandbox.program.package import Package, read_document
+
+ProgramState = Literal["submitted", "approved", "rejected", "superseded", "withdrawn", "invalidated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    reviewer: str
+    verdict: Literal["approve", "reject"]
+    entry: int
+    reviewed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A registered program; `digest` names its content, `entry` is the log's entry of its submission."""
+
+    digest: str
+    name: str
+    version: str
+    author: str
+    state: ProgramState
+    entry: int
+    submitted_at: str
+    changed_at: str
+    reviews: tuple[Review, ...] = ()
+
+
+def all_programs(register: Register, author: str | None = None) -> list[Program]:
+    """Newest first; `author`: only theirs."""
+    query = select(programs).order_by(programs.c.entry.desc())
+    if author is not None:
+        query = query.where(programs.c.author == author)
+    with reading(register.engine) as connection:
+        return _programs(connection, query)
+
+
+def program(connection: Connection, digest: str) -> Program | None:
+    return next(iter(_programs(connection, select(programs).where(programs.c.digest == digest))), None)
+
+
+def versions_of(connection: Connection, author: str, name: str) -> list[Program]:
+    return _programs(connection, select(programs).where(programs.c.author == author, programs.c.name == name))
+
+
+def package(connection: Connection, digest: str) -> Package | None:
+    """The source as it was submitted."""
+    query = select(documents.c.body).join(programs, programs.c.document == documents.c.digest).where(programs.c.digest == digest)
+    body = connection.execute(query).scalar_one_or_none()
+    return None if body is None else read_document(bytes(body))
+
+
+def _programs(connection: Connection, query: Select[Any]) -> list[Program]:
+    rows = list(connection.execute(query))
+    said: dict[str, list[Review]] = {row.digest: [] for row in rows}
+    reviews = select(program_reviews).where(program_reviews.c.program.in_(list(said))).order_by(program_reviews.c.entry)
+    for row in connection.execute(reviews):
+        said[row.program].append(Review(row.reviewer, row.verdict, row.entry, row.reviewed_at))
+    return [_program(row, tuple(said[row.digest])) for row in rows]
+
+
+def _program(row: Row[Any], reviews: tuple[Review, ...]) -> Program:
+    return Program(row.digest, row.name, row.version, row.author, row.state, row.entry, row.submitted_at, row.changed_at, reviews)
