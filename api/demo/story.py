@@ -14,6 +14,7 @@ from api.demo.data import CATALOGUES, frames, text_of, write_sources
 from api.demo.questions import BEYOND_BUDGET, QUESTIONS, REFUSED, Frames, Question
 from api.demo.stage import Stage
 from yunei import Answer, Client, YuneiProblem
+from yunei.cli.billing import quoted, yuan
 from yunei.render import cell
 from yunei.words import say
 
@@ -81,7 +82,10 @@ def ask(stage: Stage, client: Client, tables: Frames, question: Question) -> Ans
     stage.console.print(Text("● " + say(question.zh, question.en), "bold"))
     stage.console.print(Text(question.sql, "cyan"))
     quote = client.check(question.sql, **job_of(question))
-    stage.aside(f"  询价（免费）：{quote.price}", f"  price (asking is free): {quote.price}")
+    stage.aside(
+        f"  询价（免费）：{quote.price}；费用 {quoted(quote.fee)}",
+        f"  price (asking is free): {quote.price}; fee {quoted(quote.fee)}",
+    )
     started = time.monotonic()
     answer = client.ask(question.sql, **job_of(question))
     elapsed_ms = (time.monotonic() - started) * 1000
@@ -101,6 +105,8 @@ def ask(stage: Stage, client: Client, tables: Frames, question: Question) -> Ans
         f"  发布 {answer.release.id}，计入日志第 {answer.release.log_index} 条；提交到取回 {elapsed_ms:.0f} 毫秒。",
         f"  release {answer.release.id}, entry {answer.release.log_index} of the log; {elapsed_ms:.0f} ms from submitting to holding it.",
     )
+    if answer.release.fee is not None:
+        stage.aside(f"  计费 {yuan(answer.release.fee)} 元。", f"  Charged: CNY {yuan(answer.release.fee)}.")
     return answer
 
 
@@ -176,6 +182,9 @@ def builder_fetches(stage: Stage, key: str, answer: Answer) -> None:
 def bureau_verifies(stage: Stage, key: str, answers: list[Answer]) -> None:
     stage.chapter(5, "数据局独立核验", "The bureau verifies, trusting nobody")
     stage.run("account", "list", key=key)
+    with Client(stage.url, key, say.language) as client:
+        period = next(client.fees()).period
+    stage.run("statement", "show", period, key=key)
     stage.run("log", "verify", key=key)
     stage.run("audit")
     stage.tell(
