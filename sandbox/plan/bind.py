@@ -19,7 +19,7 @@ from sandbox.sql.expr import Call, Expr, Literal
 from sandbox.sql.fragment import fragment
 from sandbox.sql.functions import BY_NAME, FUNCTIONS, SHAPES, Function
 from sandbox.sql.logic import number
-from sandbox.sql.numbers import Misfit
+from sandbox.sql.numbers import Misfit, integer
 from sandbox.sql.parse import chain, unknown_function
 from sandbox.sql.types import BOOLEAN, NULL, TEXT
 
@@ -202,7 +202,34 @@ def _diff(binder: Binder, node: exp.Expr) -> Expr:
 
 def _trim(binder: Binder, node: exp.Expr) -> Expr:
     name = {None: "trim", "BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}[node.args.get("position")]
-    return binder.call(node, FUNCTIONS[name], [binder.bind(node.this)])
+    characters = node.args.get("expression")
+    return binder.call(node, FUNCTIONS[name], [binder.bind(item) for item in (node.this, characters) if item is not None])
+
+
+def _pad(binder: Binder, node: exp.Expr) -> Expr:
+    args = [binder.bind(item) for item in (node.this, node.args["expression"], node.args.get("fill_pattern")) if item is not None]
+    return binder.call(node, FUNCTIONS["lpad" if node.args.get("is_left") else "rpad"], args)
+
+
+def _element(binder: Binder, node: exp.Expr) -> Expr:
+    """s[i], which sqlglot counts from 0, and s[i:j]."""
+    (place,) = node.expressions if len(node.expressions) == 1 else (exp.null(),)
+    ends = [place.this, place.args.get("expression")] if isinstance(place, exp.Slice) else [place]
+    bound = [binder.bind(end) for end in ends if end is not None]
+    if not isinstance(place, exp.Slice) and isinstance(bound[0], Literal) and type(bound[0].value) is int:
+        bound = [integer(bound[0].value + 1)]
+    if len(bound) != len(ends):
+        raise problems.NOT_SUPPORTED(fragment=binder.piece(node), element="[]")
+    return binder.call(node, FUNCTIONS["[]"], [binder.bind(node.this), *bound])
+
+
+def _shifted(binder: Binder, node: exp.Expr) -> Expr:
+    """date_add(d, INTERVAL 3 DAY)."""
+    span = node.args.get("expression")
+    if not isinstance(span, exp.Interval):
+        raise problems.NOT_SUPPORTED(fragment=binder.piece(node), element=type(node).__name__)
+    made = exp.Add if isinstance(node, exp.DateAdd) else exp.Sub
+    return _add(binder, made(this=node.this, expression=span))
 
 
 def _cast(binder: Binder, node: exp.Expr) -> Expr:
@@ -239,6 +266,11 @@ _SPECIAL: Mapping[type[exp.Expr], Callable[[Binder, exp.Expr], Expr]] = {
     exp.DateTrunc: _trunc,
     exp.DateDiff: _diff,
     exp.Trim: _trim,
+    exp.Pad: _pad,
+    exp.Bracket: _element,
+    exp.DateAdd: _shifted,
+    exp.DateSub: _shifted,
+    exp.Date: lambda binder, node: binder.guard(node, FUNCTIONS["cast"], lambda: casts.cast(binder.bind(node.this), "DATE")),
     exp.Cast: _cast,
     exp.TryCast: _cast,
     exp.Anonymous: _anonymous,

@@ -41,7 +41,10 @@ FUNCTIONS = frozenset(
             "dayofmonth",
             "dayofweek",
         ),
-        *("isodow", "dayofyear", "hour", "minute", "second"),
+        *("isodow", "dayofyear", "hour", "minute", "second", "last_day", "epoch", "date_sub", "try_strptime"),
+        *("cbrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "degrees", "radians", "&", "|", "xor", "isfinite", "isinf"),
+        *("reverse", "ascii", "strpos", "lpad", "rpad", "repeat", "translate", "concat_ws"),
+        *("regexp_matches", "regexp_full_match", "regexp_extract", "regexp_replace"),
         *("hash", "len", "list_sort", "range", "array_extract"),  # of the bounding step
     }
 )

@@ -9,10 +9,10 @@ from fractions import Fraction
 from sandbox.sql.expr import Call, Expr, Literal, is_null
 from sandbox.sql.logic import read_as
 from sandbox.sql.numbers import Misfit, bounded, rescale, to_float, truth, want, whole
-from sandbox.sql.types import BOOLEAN, DATE, MAX_DIGITS, NAMES, TEXT, TIMESTAMP, Type, exact
+from sandbox.sql.types import BOOLEAN, DATE, MAX_DIGITS, NAMES, TEXT, TIMESTAMP, Type, exact, floating
 
 INTEGERS = {"TINYINT": 7, "SMALLINT": 15, "INT": 31, "BIGINT": 63}  # bits of the largest value
-TARGETS = "TINYINT, SMALLINT, INTEGER, BIGINT, DECIMAL(p, s), DOUBLE, VARCHAR, DATE, TIMESTAMP, BOOLEAN"
+TARGETS = "TINYINT, SMALLINT, INTEGER, BIGINT, DECIMAL(p, s), DOUBLE, FLOAT, VARCHAR, DATE, TIMESTAMP, BOOLEAN"
 
 
 def cast(arg: Expr, target: str, sizes: tuple[int, ...] = ()) -> Expr:
@@ -26,6 +26,8 @@ def cast(arg: Expr, target: str, sizes: tuple[int, ...] = ()) -> Expr:
         return to_decimal(arg, precision, scale)
     if target == "DOUBLE":
         return to_double(arg)
+    if target == "FLOAT":
+        return to_single(arg)
     if target in ("TEXT", "VARCHAR"):
         return to_text(arg)
     if target == "DATE":
@@ -98,6 +100,16 @@ def to_double(arg: Expr) -> Expr:
         return to_float(bounded(arg))
     low, high = (Fraction(0), Fraction(1)) if arg.type.kind == "boolean" else (None, None)
     return Call("cast", (arg,), Type("float", 0, low, high), "TRY_CAST({0} AS DOUBLE)")
+
+
+def to_single(arg: Expr) -> Expr:
+    """FLOAT (REAL): rounded to 24 bits, kept as DOUBLE."""
+    of = to_double(arg)
+    near = (Fraction(1) + Fraction(1, 2**23), Fraction(1, 2**100))
+    low, high = (
+        None if end is None else end + side * (abs(end) * (near[0] - 1) + near[1]) for end, side in ((of.type.low, -1), (of.type.high, 1))
+    )
+    return Call("single", (of,), floating(low, high, of.type.digits), "CAST(TRY_CAST({0} AS FLOAT) AS DOUBLE)")
 
 
 def to_text(arg: Expr) -> Expr:

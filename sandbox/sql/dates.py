@@ -9,8 +9,9 @@ from datetime import date
 from fractions import Fraction
 
 from sandbox.sql.expr import Call, Expr, Literal
-from sandbox.sql.numbers import Misfit, bounded, constant_integer, want
-from sandbox.sql.types import DATE, TEXT, TIMESTAMP, Type, exact
+from sandbox.sql.logic import choose, compare
+from sandbox.sql.numbers import Misfit, bounded, constant_integer, integer, want
+from sandbox.sql.types import DATE, NULL, TEXT, TIMESTAMP, Type, exact, floating
 
 PARTS: dict[str, tuple[int, int] | None] = {  # the values a part can have; None: follows the date's own bounds
     "year": None,
@@ -141,7 +142,69 @@ def days_between(later: Expr, earlier: Expr) -> Expr:
 
 def write(args: Sequence[Expr]) -> Expr:
     """strftime(d, constant format)."""
-    shape = args[1]
-    if not isinstance(shape, Literal) or not isinstance(shape.value, str) or len(shape.value) > 60 or not _FORMAT.match(shape.value):
+    return Call("strftime", (moment(args[0]), _shape(args[1])), TEXT, "strftime({0}, {1})")
+
+
+_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+
+
+def named(unit: str) -> Callable[[Sequence[Expr]], Expr]:
+    """dayname and monthname: in English, as in DuckDB."""
+    names = dict(enumerate(_DAYS)) if unit == "dow" else dict(enumerate(_MONTHS, 1))
+
+    def rule(args: Sequence[Expr]) -> Expr:
+        number = part(unit, args[0])
+        arms: list[Expr] = []
+        for value, name in names.items():
+            arms += [compare("eq", "=")([number, integer(value)]), Literal(name, TEXT)]
+        return choose([*arms, Literal(None, NULL)])
+
+    return rule
+
+
+def last_day(args: Sequence[Expr]) -> Expr:
+    inside = moment(args[0])
+    high = None if inside.type.high is None else min(Fraction(date.max.toordinal()), inside.type.high + 31)
+    return Call("last_day", (inside,), replace(DATE, low=inside.type.low, high=high), "last_day({0})")
+
+
+def made(args: Sequence[Expr]) -> Expr:
+    """make_date(year, month, day): NULL where there is no such day."""
+    want(("exact",), *args)
+    if any(arg.type.scale for arg in args):
+        raise Misfit("年、月、日须为整数", "year, month and day are integers")
+    form = "TRY_CAST(try_strptime(concat_ws('-', CAST({0} AS VARCHAR), CAST({1} AS VARCHAR), CAST({2} AS VARCHAR)), '%Y-%m-%d') AS DATE)"
+    missing = "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL AND {2} IS NOT NULL THEN " + form + " END"
+    return Call("make_date", tuple(args), DATE, missing)
+
+
+def complete(args: Sequence[Expr]) -> Expr:
+    """date_sub('unit', start, end): how many complete units lie between."""
+    unit = args[0]
+    if not isinstance(unit, Literal) or not isinstance(unit.value, str):
+        raise Misfit("时间单位须为文本常量", "the unit must be a constant text")
+    crossed = difference(unit.value, args[1], args[2])
+    assert isinstance(crossed, Call)
+    kind = crossed.type
+    low, high = (None if end is None else end + side for end, side in ((kind.low, -1), (kind.high, 1)))
+    return Call(
+        "complete", crossed.args, replace(kind, low=low, high=high, reach=kind.reach + 1), crossed.form.replace("date_diff(", "date_sub(")
+    )
+
+
+def seconds(args: Sequence[Expr]) -> Expr:
+    """epoch(t): seconds since 1970, in DOUBLE."""
+    return Call("epoch", (moment(args[0]),), floating(None, None), "epoch({0})")
+
+
+def parse(args: Sequence[Expr]) -> Expr:
+    """strptime(s, constant format): NULL where the text is no such date."""
+    want(("text",), args[0])
+    return Call("parse", (args[0], _shape(args[1])), TIMESTAMP, "try_strptime({0}, {1})")
+
+
+def _shape(arg: Expr) -> Literal:
+    if not isinstance(arg, Literal) or not isinstance(arg.value, str) or len(arg.value) > 60 or not _FORMAT.match(arg.value):
         raise Misfit("格式须为常量，如 '%Y-%m'", "the format must be a constant such as '%Y-%m'")
-    return Call("strftime", (moment(args[0]), shape), TEXT, "strftime({0}, {1})")
+    return arg

@@ -14,6 +14,7 @@ from sandbox.plan import compile_job
 from sandbox.plan.model import Plan, Rows
 from sandbox.raw import bound_values
 from sandbox.raw.verify import check_plan
+from tests.expressions import GROUPS
 from tests.questions import CATALOGUE, plan_for, with_part
 from tests.spec.cases import Case, cases
 
@@ -105,6 +106,13 @@ MUTATIONS: dict[str, tuple[str, Change]] = {
 @pytest.mark.parametrize("case", [case for case in cases() if case.refused is None], ids=lambda case: case.id)
 def test_what_is_accepted_passes(case: Case) -> None:
     check_plan(compile_job(case.sql, CATALOGUE, case.ask))
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_every_function_of_the_allow_list_passes(kind: str) -> None:
+    for expressions in GROUPS[kind].values():
+        for expression in expressions:
+            check_plan(plan_for(f"SELECT COUNT({expression}) AS n FROM visits WHERE ({expression}) IS NOT NULL"))
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
