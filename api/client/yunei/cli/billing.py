@@ -144,7 +144,7 @@ def _statement(statement: Statement) -> None:
     )
     output.line()
     output.table(
-        (say("项目", "item"), say("数量", "quantity"), say("其中无偿", "free"), say("费用（元）", "yuan")),
+        (say("项目", "item"), say("计费数量", "charged for"), say("无偿数量", "free"), say("费用（元）", "yuan")),
         [(_title(item), item["quantity"], item["free_quantity"], yuan(Decimal(item["yuan"]))) for item in data["items"]],
         right=(1, 2, 3),
     )
