@@ -3,9 +3,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
-KINDS := $(filter-out bench soak __pycache__,$(KINDS))
+KINDS := $(filter-out bench mutants soak __pycache__,$(KINDS))
 
-.PHONY: help setup outside demo test check fix bench soak lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo test check fix bench mutants soak lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ fix: setup  ## mend what can be mended: format, lint, generated docs · 自动�
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m api.reference
+
+mutants: setup  ## take each safeguard of the engine out of a scratch copy and see a test miss it · 变异测试
+	@$(PY) -m tests.mutants
 
 bench: setup  ## measurements as ratios, into build/bench.json · 性能测量
 	@$(PY) -m tests.bench

@@ -1,0 +1,1 @@
+"""Safeguards of the engine, each taken out in a scratch copy and missed by a test: `make mutants`."""

@@ -1,0 +1,288 @@
+"""The table: which rule, where it stands, what it becomes, and the fast test that must notice.
+
+A row whose text no longer stands exactly once in its file, or whose test is gone, fails the default suite: whoever rewrites a safeguard moves
+its row along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHAIN, CHOOSE = "tests/unit/sandbox/noise/test_chain.py", "tests/unit/sandbox/noise/test_choose.py"
+PLAN, PURE, TREE = (f"tests/unit/sandbox/plan/test_{name}.py" for name in ("plan", "pure", "tree"))
+KERNEL, SPARSE = (f"tests/unit/sandbox/raw/test_{name}.py" for name in ("kernel", "sparse"))
+NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/properties/test_ownership.py", "tests/spec/test_meaning.py"
+NOISE = "tests/statistics/test_noise.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    rule: str
+    file: str
+    old: str
+    new: str
+    test: str  # path::name
+    quick: bool = False  # in the default suite
+
+
+MUTANTS = (
+    # ---- who owns a row ----
+    Mutant(
+        "two units meet only on equality of their ids",
+        "sandbox/plan/ir.py",
+        "if not any(equates(term, left, right) for term in conjuncts(relation.on)):",
+        "if False:",
+        f"{PLAN}::test_ownership_of_joins",
+        quick=True,
+    ),
+    Mutant(
+        "units of two spaces never meet",
+        "sandbox/plan/ir.py",
+        '    if left.space != right.space or left.unit.type.kind != right.unit.type.kind:\n        raise Unowned("spaces"',
+        '    if False:\n        raise Unowned("spaces"',
+        f"{PLAN}::test_ownership_of_joins",
+    ),
+    Mutant(
+        "equality of units is a condition at the top level",
+        "sandbox/plan/ir.py",
+        'if isinstance(predicate, Call) and predicate.op == "and":',
+        'if isinstance(predicate, Call) and predicate.op in ("and", "or"):',
+        f"{PLAN}::test_ownership_of_joins",
+    ),
+    Mutant(
+        "the owned side of an outer join is preserved",
+        "sandbox/plan/ir.py",
+        'if left is None and right is not None and relation.kind != "inner":',
+        "if False:",
+        f"{PLAN}::test_ownership_of_joins",
+    ),
+    Mutant(
+        "windows are of one unit",
+        "sandbox/plan/ir.py",
+        "not (item.args and whose.names(item.args[0])))",
+        "False)",
+        f"{PLAN}::test_ownership_of_blocks",
+    ),
+    Mutant(
+        "both sides of a union are owned",
+        "sandbox/plan/ir.py",
+        "if left is None or right is None or left.space != right.space",
+        "if left is not None and right is not None and left.space != right.space",
+        f"{PLAN}::test_ownership_of_blocks",
+    ),
+    # ---- bounding, by SQL ----
+    Mutant(
+        "a row's value is inside its range",
+        "sandbox/plan/emit.py",
+        "WHEN {name} > {ends[1]} THEN {ends[1]} ELSE {name} END AS BIGINT)",
+        "ELSE {name} END AS BIGINT)",
+        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+    ),
+    Mutant(
+        "a unit's count in a key is cut",
+        "sandbox/plan/emit.py",
+        'return f"CAST(least({counted}, {total.cap}) AS BIGINT)"',
+        'return f"CAST({counted} AS BIGINT)"',
+        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+    ),
+    Mutant(
+        "a unit's sum in a key is clamped",
+        "sandbox/plan/emit.py",
+        'return f"CAST(least(greatest(COALESCE(sum({value}), 0), {low}), {high}) AS BIGINT)"',
+        'return f"CAST(COALESCE(sum({value}), 0) AS BIGINT)"',
+        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+    ),
+    Mutant(
+        "a unit's part of an average has the weight of its bound",
+        "sandbox/plan/emit.py",
+        "ELSE sum({value}) * {rows} // {counted} END",
+        "ELSE sum({value}) END",
+        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+    ),
+    Mutant(
+        "a unit has few rows in a histogram",
+        "sandbox/plan/emit.py",
+        "least(len({total.name}), {total.cap}) AS m",
+        "len({total.name}) AS m",
+        f"{KERNEL}::test_of_many_rows_the_same_are_counted",
+    ),
+    Mutant(
+        "a unit has few keys",
+        "sandbox/plan/emit.py",
+        'OVER (PARTITION BY u ORDER BY {order}) <= {most}"',
+        'OVER (PARTITION BY u ORDER BY {order}) > 0"',
+        f"{NEIGHBOURS}::test_a_unit_moves_no_more_than_promised",
+    ),
+    Mutant(
+        "keys are ranked within a unit",
+        "sandbox/plan/emit.py",
+        "row_number() OVER (PARTITION BY u ORDER BY",
+        "row_number() OVER (ORDER BY",
+        f"{NEIGHBOURS}::test_a_unit_moves_no_more_than_promised",
+    ),
+    Mutant(
+        "a NULL unit is nobody",
+        "sandbox/plan/emit.py",
+        'kept = ["u IS NOT NULL", f"{SEED} IS NOT NULL"]',
+        'kept = [f"{SEED} IS NOT NULL"]',
+        f"{NEIGHBOURS}::test_a_null_unit_is_nobody",
+    ),
+    # ---- bounding, by the kernels ----
+    Mutant(
+        "dense kernel: a unit's count in a key is cut",
+        "sandbox/raw/kernel.py",
+        "return np.minimum(counted, total.cap)",
+        "return counted",
+        f"{KERNEL}::test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses",
+        quick=True,
+    ),
+    Mutant(
+        "kernels: a unit's sum in a key is clamped",
+        "sandbox/raw/kernel.py",
+        "return np.clip(summed, min(0, rows * total.low), max(0, rows * total.high))",
+        "return summed",
+        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+    ),
+    Mutant(
+        "kernels: a row's value is inside its range",
+        "sandbox/raw/kernel.py",
+        "return Values(np.clip(plain, total.low + total.centre, total.high + total.centre) - total.centre, there)",
+        "return Values(plain - total.centre, there)",
+        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+    ),
+    Mutant(
+        "dense kernel: a unit has few keys",
+        "sandbox/raw/kernel.py",
+        'kind="stable")[: self.part.groups_per_unit]',
+        'kind="stable")[: self.part.groups_per_unit + 1]',
+        f"{KERNEL}::test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses",
+    ),
+    Mutant(
+        "kernels: the order of rows is mended",
+        "sandbox/raw/kernel.py",
+        "    if increasing(unit.take(pa.array(run_starts(unit)))):\n",
+        "    if True:\n",
+        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+    ),
+    Mutant(
+        "sparse kernel: a unit has few keys",
+        "sandbox/raw/sparse.py",
+        "keep[crowded[place[rank >= most]]] = False",
+        "keep[crowded[place[rank > most]]] = False",
+        f"{SPARSE}::test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses",
+    ),
+    Mutant(
+        "sparse kernel: ties are broken by keys",
+        "sandbox/raw/sparse.py",
+        "rank[order] = np.arange(len(order))\n    rank[-1] = len(order)  # NULL",
+        "rank[:-1] = np.arange(len(order))\n    rank[-1] = len(order)  # NULL",
+        f"{SPARSE}::test_equal_hashes_are_broken_by_the_keys",
+    ),
+    Mutant(
+        "sparse kernel: a unit has few rows in a histogram",
+        "sandbox/raw/sparse.py",
+        "over = counted > cap\n",
+        "over = counted > 10**9\n",
+        f"{SPARSE}::test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses",
+    ),
+    # ---- sensitivity and noise ----
+    Mutant(
+        "a unit touches several keys",
+        "sandbox/noise/chain.py",
+        "return lambda d_in: root_above((units(d_in) * cap) ** 2 * groups_per_unit)",
+        "return lambda d_in: root_above((units(d_in) * cap) ** 2)",
+        f"{CHAIN}::test_stability_maps_cover_the_farthest_neighbour_and_no_more",
+        quick=True,
+    ),
+    Mutant(
+        "in L1 as often as it touches",
+        "sandbox/noise/chain.py",
+        "return lambda d_in: float_above(units(d_in) * cap * groups_per_unit)",
+        "return lambda d_in: float_above(units(d_in) * cap)",
+        f"{PURE}::test_epsilons_add_up_over_totals_and_rho_does_too",
+    ),
+    Mutant(
+        "a row is at a node of every level of a tree",
+        "sandbox/noise/chain.py",
+        "vector_map(part.groups_per_unit * tree.levels, total.cap)",
+        "vector_map(part.groups_per_unit, total.cap)",
+        f"{TREE}::test_the_map_covers_the_farthest_neighbour",
+    ),
+    Mutant(
+        "choices in several keys add up",
+        "sandbox/noise/choose.py",
+        "return lambda d_in: product_above(groups, one.map(units(d_in) * sensitivity))",
+        "return lambda d_in: one.map(units(d_in) * sensitivity)",
+        f"{CHOOSE}::test_opendp_agrees_with_the_price",
+    ),
+    Mutant(
+        "a score moves by the larger of the two shares",
+        "sandbox/plan/model.py",
+        "return self.cap * max(part, whole - part)",
+        "return self.cap * min(part, whole - part)",
+        f"{CHOOSE}::test_a_unit_moves_every_score_by_at_most_the_sensitivity",
+    ),
+    Mutant(
+        "the threshold is strict",
+        "sandbox/noise/chain.py",
+        "for text, value in noisy.items() if value > threshold}",
+        "for text, value in noisy.items() if value >= threshold}",
+        f"{NOISE}::test_a_key_is_shown_with_the_probability_of_the_strict_tail",
+    ),
+    Mutant(
+        "a unit may show up in several keys",
+        "sandbox/plan/price.py",
+        "return groups * tail * (1 + 1e-9)",
+        "return tail * (1 + 1e-9)",
+        f"{PLAN}::test_the_price_is_what_opendp_charges",
+    ),
+    Mutant(
+        "noise grows with the keys a unit touches",
+        "sandbox/plan/price.py",
+        "return math.sqrt(Fraction(cap * cap * groups * PICO, 2 * pico_rho)) * (1 + MARGIN)",
+        "return math.sqrt(Fraction(cap * cap * PICO, 2 * pico_rho)) * (1 + MARGIN)",
+        f"{PLAN}::test_the_price_is_what_opendp_charges",
+    ),
+    Mutant(
+        "OpenDP's map is never above the price",
+        "sandbox/noise/chain.py",
+        "if proved <= asked <= proved * (1 + TOLERANCE)",
+        "if asked <= proved * (1 + TOLERANCE)",
+        f"{CHAIN}::test_rho_is_not_underpaid_by_the_least_amount",
+    ),
+    Mutant(
+        "delta is not underpaid",
+        "sandbox/noise/chain.py",
+        " and Fraction(delta) <= Fraction(price.atto_delta, ATTO):",
+        ":",
+        f"{CHAIN}::test_delta_may_be_overpaid_but_never_underpaid",
+    ),
+    Mutant(
+        "the epsilon of a pure draw is confirmed",
+        "sandbox/noise/chain.py",
+        "if not proved <= stated <= proved * (1 + TOLERANCE) + Fraction(1, PICO):",
+        "if False:",
+        f"{PURE}::test_any_other_epsilon_scale_or_rho_is_refused",
+    ),
+    Mutant(
+        "floats are rounded up",
+        "sandbox/noise/rounding.py",
+        "    return nearest if Fraction(nearest) >= value else math.nextafter(nearest, math.inf)",
+        "    return nearest",
+        f"{CHAIN}::test_floats_are_never_below_the_integer_and_as_near_as_floats_get",
+    ),
+    Mutant(
+        "a key occurs once",
+        "sandbox/noise/space.py",
+        "        if len(rows) != self.rows:\n",
+        "        if False:\n",
+        f"{CHAIN}::test_a_failed_draw_says_nothing",
+    ),
+    Mutant(
+        "a key whose total is 0 looks like one without rows",
+        "sandbox/noise/chain.py",
+        "for text, row in bounded.row_of.items() if values[row] != 0}",
+        "for text, row in bounded.row_of.items()}",
+        f"{CHAIN}::test_a_key_with_no_person_is_as_if_it_were_not_there",
+    ),
+)
