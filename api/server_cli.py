@@ -26,7 +26,7 @@ _REASON = "原因，写入日志", "why; goes into the log"
 
 def register(app: typer.Typer) -> None:
     """Add the server's verbs to the client's command tree."""
-    from api import custody_cli
+    from api import custody_cli, policy_cli
     from yunei.cli.app import Speaking, groups
 
     def group(name: str, zh: str, en: str) -> typer.Typer:
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
         return groups[name]
 
     custody_cli.register(app, group)
+    policy_cli.register(group)
     app.command("serve", help=say("启动服务", "run the server"))(_told(serve))
     from api.desk import try_
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from yunei.agreements import Agreements
 from yunei.answer import Answer, format_of, read_arrow
+from yunei.authority import Authority
 from yunei.billing import Billing
 from yunei.config import Config
 from yunei.download import download
@@ -69,7 +70,7 @@ def request_body(
     return body
 
 
-class Client(Billing, Agreements):
+class Client(Authority, Billing, Agreements):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file). `language` of words ("zh", "en") defaults to the

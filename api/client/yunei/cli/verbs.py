@@ -103,6 +103,40 @@ NOUNS: tuple[Noun, ...] = (
         (Verb("close", "关账：过账月费，核对准许收入，超出结转", "close a period, in order, for good", "billing:close"),),
     ),
     Noun(
+        "freeze",
+        "应急处置：暂停与解除",
+        "emergency stops: one freezes, two thaw",
+        (
+            Verb("set", "应急暂停，立即生效", "freeze at once: everything, an operator, a licence, a dataset", "authority:freeze_set"),
+            Verb("list", "应急处置一览", "every freeze, newest first", "authority:freeze_list"),
+            Verb("thaw", "解除：一人提议，另一人确认", "lift it: one supervisor proposes, another confirms", "authority:freeze_thaw"),
+        ),
+    ),
+    Noun(
+        "policy",
+        "授权策略：规则与变更",
+        "the policy that decides, and its changes",
+        (
+            Verb("show", "现行规则及其依据", "the rules in force, and their basis in law", "authority:policy_show"),
+            Verb("versions", "历次提议与变更", "every policy proposed, and which came into force", "authority:policy_versions"),
+            Verb("propose", "提议变更", "propose a change", "authority:policy_propose"),
+            Verb("confirm", "确认他人提议的变更，立即生效", "confirm what another proposed: in force at once", "authority:policy_confirm"),
+        ),
+    ),
+    Noun(
+        "program",
+        "算法登记与审查",
+        "the algorithm registry",
+        (
+            Verb("submit", "提交算法（文件夹或 zip）", "submit a program: a folder or a zip", "authority:program_submit"),
+            Verb("list", "已登记的算法", "registered programs", "authority:program_list"),
+            Verb("show", "清单、静态报告与源代码", "manifest, static report, sources", "authority:program_show"),
+            Verb("review", "审查：approve 或 reject", "review: approve or reject", "authority:program_review"),
+            Verb("withdraw", "撤回自己的算法", "withdraw a program of yours", "authority:program_withdraw"),
+            Verb("invalidate", "使已批准的算法失效", "make an approved program invalid", "authority:program_invalidate"),
+        ),
+    ),
+    Noun(
         "log",
         "发布日志：查看与验证",
         "the log of everything released",
