@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,9 +66,9 @@ def charging(given: Tariff | None, **changes: Any) -> Licence:
 
 
 @contextmanager
-def licensed(home: Path, given: Tariff | None, **changes: Any) -> Iterator[Register]:
+def licensed(home: Path, given: Tariff | None, settings: Mapping[str, object] | None = None, **changes: Any) -> Iterator[Register]:
     """One operator, one builder, one licence, from `START` on; a supervisor who closes periods."""
-    with a_register(home) as register:
+    with a_register(home, **(settings or {})) as register:
         acts.register_dataset(register, a_snapshot())
         acts.register_dataset(register, a_snapshot("hospitals", space=None))
         for name, role in (("op-1", "operator"), ("builder-1", "builder"), ("li", "supervisor")):

@@ -278,12 +278,16 @@ def furnish(register: Register) -> None:
     publish(register, "d")
 
 
-def test_tables_of_fees_follow_from_the_log(register: Register) -> None:
-    furnish(register)
-    assert clean(register)
-    assert replayed(register).bill.computed == 6
-    rebuild(register.engine)
-    assert clean(register)
+def test_tables_of_fees_follow_from_the_log_on_every_database(database_url: str, tmp_path: Path) -> None:
+    with licensed(tmp_path / "home", tariff(), {"database_url": database_url}) as register:
+        furnish(register)
+        assert clean(register)
+        assert replayed(register).bill.computed == 6
+        seen = statements.statements_of(register, Period.parse("2026"), register.clock())
+        assert [(each.fees, each.payable, each.carried) for each in seen] == [(5, 27_657, 0), (1, 1_000, 11_159)]
+        assert [item.fen for item in seen[0].items] == [150, 17, 3000, 200, 24_000, 290]
+        rebuild(register.engine)
+        assert clean(register)
 
 
 @pytest.mark.parametrize(
