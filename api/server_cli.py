@@ -7,7 +7,7 @@ owns the keys; the acts are logged as done by "system".
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ from api.cli_common import told as _told
 from yunei.cli import output
 from yunei.problem import from_response
 from yunei.words import say
+
+if TYPE_CHECKING:
+    from jobs.acts import Lineage
+    from policies.catalogue import Catalogue, Dataset
 
 Role = Literal["operator", "builder", "steward", "reviewer", "supervisor", "auditor", "admin"]
 _REASON = "原因，写入日志", "why; goes into the log"
@@ -140,10 +144,9 @@ def dataset_add(
     encoding: Annotated[str, typer.Option("--encoding", help=say("CSV 的编码", "encoding of CSV files"))] = "utf-8",
 ) -> None:
     from jobs.acts import register_dataset
-    from policies.catalogue import dataset_from_toml
     from sandbox.raw.ingest import ingest
 
-    dataset = dataset_from_toml(_text(catalogue))
+    dataset = _declared(catalogue)
     with _services(home) as services:
         current = services.register.catalogue()
         known = services.vault.versions(dataset.name)
@@ -160,7 +163,7 @@ def dataset_add(
                 shard_rows=services.settings.shard_rows,
                 csv_encoding=encoding,
             )
-        register_dataset(services.register, report.snapshot)
+        register_dataset(services.register, report.snapshot, lineage=_lineage(dataset, sources, current))
     output.line(
         say(
             f"已登记 {dataset.name} 第 {version} 版：{report.rows:,} 行，{report.shards} 个加密分片",
@@ -176,6 +179,40 @@ def dataset_add(
         (say("未声明而未入库的列", "columns not declared, not stored"), ", ".join(report.ignored_columns) or None),
     ]
     output.facts(notes)
+
+
+def _declared(path: Path) -> Dataset:
+    """The dataset a catalogue file declares: TOML, or DCAT or CSVW in JSON-LD."""
+    import json
+
+    from api.problems import SERVER_FILE
+    from policies.catalogue import dataset_from_toml, from_json_ld
+
+    if path.suffix not in (".json", ".jsonld"):
+        return dataset_from_toml(_text(path))
+    try:
+        found = from_json_ld(json.loads(_text(path)))
+    except ValueError:
+        raise SERVER_FILE(path=path, why="JSON") from None
+    if len(found) != 1:
+        raise SERVER_FILE(path=path, why=f"JSON-LD（1 ≠ {len(found)}）")
+    return found[0]
+
+
+def _lineage(dataset: Dataset, sources: list[Path], current: Catalogue) -> Lineage:
+    """The files as they lie there, and the tables that ingest looked into."""
+    from hashlib import file_digest
+
+    from jobs.acts import Lineage, Source
+
+    files = []
+    for path in sources:
+        with path.open("rb") as file:
+            files.append(Source(path.name, file_digest(file, "sha256").hexdigest(), path.stat().st_size))
+    looked = [column.domain_from.partition(".")[0] for column in dataset.columns if column.domain_from]
+    looked += [dataset.unit.via.table] if dataset.unit is not None and dataset.unit.via is not None else []
+    parents = [(current[name].dataset.name, current[name].version) for name in dict.fromkeys(looked) if name in current]
+    return Lineage(tuple(files), tuple(parents))
 
 
 def _text(path: Path) -> str:

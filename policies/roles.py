@@ -36,6 +36,8 @@ Act = Literal[
     "dataset_list",
     "dataset_register",
     "version_ingest",
+    "dataset_withdraw",
+    "registration_move",
     "licence_list",
     "licence_apply",
     "licence_consent",
@@ -101,6 +103,8 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "dataset_list": _EVERYONE,
     "dataset_register": {"steward": "all"},
     "version_ingest": {"steward": "all"},
+    "dataset_withdraw": {"steward": "all", "supervisor": "all"},  # stopping takes one person
+    "registration_move": {"supervisor": "all"},  # who registers does not check its own registration
     "licence_list": {"operator": "own", "steward": "all", "reviewer": "all", "supervisor": "all", "auditor": "all"},
     "licence_apply": {"operator": "own"},
     "licence_consent": {"steward": "all"},  # who provides the data agrees; who grants is another

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from api.auth import Guarded, Visit, door
-from api.routes.common import Serving, found, problems, roles
-from api.schemas import AccountList, DatasetList, DatasetView
+from api.routes import catalogue
+from api.routes.common import Serving, problems, roles
+from api.schemas import AccountList
 from api.services import Services
-from api.views import accounts_view, dataset_view
+from api.views import accounts_view
 from jobs import ledger
 from jobs.directory import LicenceRecord
 from jobs.ledger import Balance
@@ -18,24 +19,7 @@ from jobs.ledger import Balance
 router = APIRouter(prefix="/v1", tags=["register"], route_class=Guarded)
 
 
-@router.get(
-    "/datasets",
-    summary="数据目录 · The catalogue",
-    responses=problems(401, 403),
-    openapi_extra=roles("dataset_list"),
-)
-def datasets(services: Serving, visit: Annotated[Visit, door("dataset_list")]) -> DatasetList:
-    return DatasetList(datasets=[dataset_view(snapshot) for snapshot in services.register.catalogue().values()])
-
-
-@router.get(
-    "/datasets/{name}",
-    summary="一个数据集 · One dataset",
-    responses=problems(401, 403, 404),
-    openapi_extra=roles("dataset_list"),
-)
-def dataset(name: str, services: Serving, visit: Annotated[Visit, door("dataset_list")]) -> DatasetView:
-    return dataset_view(found(services.register.catalogue().get(name), "dataset"))
+router.include_router(catalogue.router)
 
 
 @router.get(

@@ -44,6 +44,14 @@ from api.schemas.fees import ShareView as ShareView
 from api.schemas.fees import StatementList as StatementList
 from api.schemas.fees import StatementView as StatementView
 from api.schemas.fees import UsageView as UsageView
+from api.schemas.catalogue import Checked as Checked
+from api.schemas.catalogue import DatasetVersions as DatasetVersions
+from api.schemas.catalogue import DatasetVersionView as DatasetVersionView
+from api.schemas.catalogue import LineageView as LineageView
+from api.schemas.catalogue import ParentView as ParentView
+from api.schemas.catalogue import RegistrationRequest as RegistrationRequest
+from api.schemas.catalogue import SourceFileView as SourceFileView
+from api.schemas.catalogue import WithdrawRequest as WithdrawRequest
 from api.schemas.jobs import JOB as JOB
 from api.schemas.jobs import JOB_VIEW as JOB_VIEW
 from api.schemas.jobs import ColumnView as ColumnView

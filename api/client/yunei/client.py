@@ -16,10 +16,11 @@ from yunei.agreements import Agreements
 from yunei.answer import Answer, format_of, read_arrow
 from yunei.authority import Authority
 from yunei.billing import Billing
+from yunei.catalogues import Catalogues
 from yunei.config import Config
 from yunei.download import download
 from yunei.evidence import Evidence, Head, RemoteLog, Watcher, speaking
-from yunei.models import Account, Dataset, Dummy, Format, Job, Licence, Quote, Release
+from yunei.models import Account, Dummy, Format, Job, Licence, Quote, Release
 from yunei.problem import YuneiProblem, problem
 from yunei.tiles import Progress, Source, Verified, verify_log
 from yunei.transparency import Checkpoint, Key
@@ -70,7 +71,7 @@ def request_body(
     return body
 
 
-class Client(Authority, Billing, Agreements):
+class Client(Authority, Billing, Agreements, Catalogues):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file). `language` of words ("zh", "en") defaults to the
@@ -206,12 +207,6 @@ class Client(Authority, Billing, Agreements):
         return self._job(self._http.json("POST", f"/v1/jobs/{_part(id_)}/cancel", repeat="unsent"))
 
     # --- what there is --------------------------------------------------------------------------------------------------------------
-
-    def datasets(self) -> list[Dataset]:
-        return [Dataset.read(data, self.language) for data in self._list(self._http.json("GET", "/v1/datasets"), "datasets")]
-
-    def dataset(self, name: str) -> Dataset:
-        return Dataset.read(self._http.json("GET", f"/v1/datasets/{_part(name)}"), self.language)
 
     def licences(self) -> list[Licence]:
         return [Licence.read(data, self.language) for data in self._list(self._http.json("GET", "/v1/licences"), "licences")]

@@ -36,6 +36,8 @@ def test_every_endpoint_of_the_contract_is_there() -> None:
         "POST /v1/jobs/check", "POST /v1/jobs/dummy", "POST /v1/jobs", "GET /v1/jobs", "GET /v1/jobs/{id}", "POST /v1/jobs/{id}/cancel",
         "GET /v1/releases/{id}", "GET /v1/releases/{id}/table", "GET /v1/releases/{id}/receipt", "GET /v1/datasets", "GET /v1/datasets/{name}",
         "GET /v1/licences", "GET /v1/licences/{id}", "POST /v1/licences", "GET /v1/accounts", "GET /v1/log/events",
+        "GET /v1/datasets/{name}/versions", "GET /v1/datasets/{name}/metadata", "POST /v1/datasets/{name}/withdraw",
+        "POST /v1/datasets/{name}/registration", "GET /v1/catalogue", "POST /v1/catalogue/check",
         "GET /v1/licences/{id}/history", "GET /v1/licences/{id}/document", "GET /v1/licence-keys", "POST /v1/licences/apply",
         "POST /v1/licences/propose", "POST /v1/licences/{id}/consent", "POST /v1/licences/{id}/decline", "POST /v1/licences/{id}/propose",
         "POST /v1/licences/{id}/grant", "POST /v1/licences/{id}/amend", "POST /v1/licences/{id}/suspend", "POST /v1/licences/{id}/resume",

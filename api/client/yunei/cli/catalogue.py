@@ -12,10 +12,13 @@ from yunei.cli.session import Shape, session
 from yunei.words import say
 
 
-def datasets(shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table") -> None:
+def datasets(
+    find: Annotated[str, typer.Option("--find", help=say("检索词，中英文均可", "what to look for, in Chinese or English"))] = "",
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
     session.shape = shape
     with session.client() as client:
-        found = client.datasets()
+        found = client.datasets(find)
     if shape == "json":
         output.as_json([item.data for item in found])
         return

@@ -54,8 +54,13 @@ NOUNS: tuple[Noun, ...] = (
         "已登记的公共数据",
         "the datasets that are registered",
         (
-            Verb("list", "已登记的数据集", "registered datasets", "catalogue:datasets"),
+            Verb("list", "已登记的数据集，可检索", "registered datasets; --find to search", "catalogue:datasets"),
             Verb("show", "数据集的列、类型、范围与用途", "a dataset's columns, types, ranges and uses", "catalogue:dataset"),
+            Verb("versions", "各版本、来源文件与登记状态", "versions, source files, registration", "dataset:versions"),
+            Verb("metadata", "元数据：DCAT、CSVW、TOML", "metadata: DCAT, CSVW, TOML", "dataset:metadata"),
+            Verb("check", "核对目录文件，不登记", "check a catalogue file; nothing is registered", "dataset:check"),
+            Verb("withdraw", "撤回数据集或一个版本", "withdraw a dataset, or one version", "dataset:withdraw"),
+            Verb("registration", "登记状态前进一级", "registration one state further", "dataset:registration"),
         ),
     ),
     Noun(
