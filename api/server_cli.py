@@ -30,7 +30,7 @@ _REASON = "原因，写入日志", "why; goes into the log"
 
 def register(app: typer.Typer) -> None:
     """Add the server's verbs to the client's command tree."""
-    from api import custody_cli, policy_cli
+    from api import custody_cli, people_cli, policy_cli
     from yunei.cli.app import Speaking, groups
 
     def group(name: str, zh: str, en: str) -> typer.Typer:
@@ -53,10 +53,7 @@ def register(app: typer.Typer) -> None:
     licence.command("suspend", help=say("暂停协议：不再受理，也不再发布", "suspend: nothing is admitted or published"))(_told(licence_suspend))
     licence.command("resume", help=say("恢复已暂停的协议", "resume a suspended licence"))(_told(licence_resume))
     licence.command("revoke", help=say("撤销协议，不可恢复", "revoke a licence for good"))(_told(licence_revoke))
-    key = group("key", "访问密钥", "access keys")
-    key.command("issue", help=say("签发密钥，只显示一次", "issue a key; it is shown once"))(_told(key_issue))
-    key.command("revoke", help=say("撤销密钥，立即失效", "revoke a key, at once"))(_told(key_revoke))
-    key.command("list", help=say("全部密钥的前缀、主体与状态", "prefixes of all keys, whose they are, and their state"))(_told(key_list))
+    people_cli.register(app, group)
 
 
 # ── serve, audit ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,7 +221,7 @@ def _text(path: Path) -> str:
         raise SERVER_FILE(path=path, why="UTF-8") from None
 
 
-# ── licences and keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── licences ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def licence_grant(
@@ -279,48 +276,3 @@ def licence_revoke(
     with _services(home) as services:
         revoke_licence(services.register, licence, reason=reason)
     output.line(say(f"已撤销 {licence}，不可恢复", f"revoked {licence} for good"))
-
-
-def key_issue(
-    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    role: Annotated[Role, typer.Option("--role", help=say("角色；未登记的主体随之登记", "role; a new principal is registered with it"))],
-    title_zh: Annotated[str | None, typer.Option("--title-zh", help=say("中文名称", "name in Chinese"))] = None,
-    title_en: Annotated[str | None, typer.Option("--title-en", help=say("英文名称", "name in English"))] = None,
-    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
-) -> None:
-    from jobs.acts import issue_key
-    from policies.catalogue import Title
-
-    with _services(home) as services:
-        title = Title(zh=title_zh or title_en or principal, en=title_en or title_zh or principal)
-        secret = issue_key(services.register, principal, role, title=title)
-    output.note(
-        say(
-            f"{principal}（{role}）的密钥，只显示这一次，请立即交给本人：",
-            f"key of {principal} ({role}); shown this once, hand it over now:",
-        )
-    )
-    output.line(secret)
-
-
-def key_revoke(
-    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=say("密钥前缀（yk_ 之后的一段）", "the key's prefix, the part after yk_"))],
-    reason: Annotated[str, typer.Option("--reason", help=say(*_REASON))],
-    home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None,
-) -> None:
-    from jobs.acts import revoke_key
-
-    with _services(home) as services:
-        revoke_key(services.register, prefix, reason=reason)
-    output.line(say("已撤销，立即失效", "revoked; it opens nothing from now on"))
-
-
-def key_list(home: Annotated[Path | None, typer.Option("--home", help=say(*_HOME))] = None) -> None:
-    with _services(home) as services:
-        roles = {principal.id: principal.role for principal in services.register.principals()}
-        rows = [(key.prefix, key.principal, roles[key.principal], key.status, key.issued_at) for key in services.register.api_keys()]
-    output.table(
-        (say("前缀", "prefix"), say("主体", "principal"), say("角色", "role"), say("状态", "status"), say("签发", "issued")),
-        rows,
-        csv_headers=("prefix", "principal", "role", "status", "issued_at"),
-    )

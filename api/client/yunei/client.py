@@ -21,6 +21,7 @@ from yunei.config import Config
 from yunei.download import download
 from yunei.evidence import Evidence, Head, RemoteLog, Watcher, speaking
 from yunei.models import Account, Dummy, Format, Job, Licence, Quote, Release
+from yunei.people import People
 from yunei.problem import YuneiProblem, problem
 from yunei.tiles import Progress, Source, Verified, verify_log
 from yunei.transparency import Checkpoint, Key
@@ -74,10 +75,10 @@ def request_body(
 class Client(Authority, Billing, Agreements, Catalogues):
     """A connection to a yunei server.
 
-    `url` and `key` default to the configuration (environment, then config file). `language` of words ("zh", "en") defaults to the
-    locale's; `timeout` is seconds per request, beyond what a long poll asks for; `state` is the file that remembers logs. The keyword
-    arguments of a job are those of `request_body`: `licence`, `scenario`, `epsilon` or `rho` or `accuracy` ("50", "2%"), `delta`,
-    `groups_per_unit`, `rows_per_group`, `ranges={"column": (low, high)}`, `weights={"label": 2}`, `edges`.
+    `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")
+    defaults to the locale's; `timeout` is seconds per request, beyond what a long poll asks for; `state` is the file that remembers logs.
+    The keyword arguments of a job are those of `request_body`: `licence`, `scenario`, `epsilon` or `rho` or `accuracy` ("50", "2%"),
+    `delta`, `groups_per_unit`, `rows_per_group`, `ranges={"column": (low, high)}`, `weights={"label": 2}`, `edges`.
     """
 
     def __init__(
@@ -90,15 +91,17 @@ class Client(Authority, Billing, Agreements, Catalogues):
         state: str | Path | None = None,
         retries: int = 3,
         allow_http: bool | None = None,
+        anonymous: bool = False,
         transport: httpx2.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         config = Config.load()
         self.language: Language = language or config.language
-        secret = key.strip() if key is not None else config.key
+        secret = None if anonymous else key.strip() if key is not None else config.key
         insecure = config.allow_http if allow_http is None else allow_http
-        self.url = checked_url(url or config.url, has_key=secret is not None, allow_http=insecure, language=self.language)
+        has_key = secret is not None or anonymous  # who comes without one may be about to get one
+        self.url = checked_url(url or config.url, has_key=has_key, allow_http=insecure, language=self.language)
         self.trust = Trust(Path(state) if state is not None else config.state)
         self._clock = clock
         self._pause = pause
@@ -117,6 +120,17 @@ class Client(Authority, Billing, Agreements, Catalogues):
 
     def close(self) -> None:
         self._http.close()
+
+    @property
+    def people(self) -> People:
+        """Principals, keys, appointments, sessions."""
+        return People(self._http)
+
+    def sign_in(self, show: Callable[[str], object], *, patience_s: float = 300.0) -> Mapping[str, Any]:
+        """Sign in through a browser: `show` is handed the address to open. The answer's `secret` is used as a key from then on."""
+        from yunei.signin import sign_in
+
+        return sign_in(self._http, show, patience_s=patience_s)
 
     # --- jobs -----------------------------------------------------------------------------------------------------------------------
 

@@ -83,9 +83,14 @@ def _first_line(error: Exception) -> str:
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else type(error).__name__
 
 
-def store(path: Path, *, url: str, key: str, language: Language | None = None) -> None:
+def home_named(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether the environment names a server's home on this machine."""
+    return bool((os.environ if environ is None else environ).get("YUNEI_HOME"))
+
+
+def store(path: Path, *, url: str, key: str | None, language: Language | None = None) -> None:
     """Write the config file, readable by its owner alone; it is replaced whole or not at all."""
-    values = {"url": url, "key": key, **({"language": language} if language else {})}
+    values = {"url": url, **({"key": key} if key else {}), **({"language": language} if language else {})}
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".config.")
     try:

@@ -174,6 +174,15 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
         ("参数不正确", "{what}", "运行 yunei {verb} --help 查看用法。"),
         ("the call is not right", "{what}", "See: yunei {verb} --help"),
     ),
+    "client_sign_in": (
+        YuneiProblem,
+        ("登录未完成", "{seconds} 秒内浏览器没有返回。", "再次运行 yunei login --browser；没有浏览器的机器请使用密钥。"),
+        (
+            "signing in did not work",
+            "No browser came back within {seconds} s.",
+            "Run yunei login --browser again, or use a key.",
+        ),
+    ),
     "client_still_running": (
         StillRunning,
         ("作业仍在进行", "等待 {seconds} 秒后，作业 {job} 的状态是 {state}。", "作业会继续运行；稍后执行 yunei job wait {job}。"),

@@ -63,8 +63,9 @@ class Speaking(typer.Typer):
 groups: dict[str, Speaking] = {}
 
 
-def build(noun: str, plugins: tuple[EntryPoint, ...] = ()) -> tuple[Speaking, list[str]]:
-    """The tree, in the language of the process, and what kept a plugin from loading. Only the verbs of `noun` are imported."""
+def build(noun: str, plugins: tuple[EntryPoint, ...] = (), *, without: str = "") -> tuple[Speaking, list[str]]:
+    """The tree, in the language of the process, and what kept a plugin from loading. Only the verbs of `noun` are imported; the verb `without`
+    is left to the plugins."""
     root = Speaking(name="yunei", context_settings={"help_option_names": ["--help", "-h"]})
     groups.clear()
     for group in NOUNS:
@@ -73,7 +74,7 @@ def build(noun: str, plugins: tuple[EntryPoint, ...] = ()) -> tuple[Speaking, li
             home = groups[group.name] = Speaking(help=say(group.zh, group.en))
             root.add_typer(home, name=group.name)
         for verb in group.verbs:
-            if noun and noun == (group.name or verb.name):
+            if noun and noun == (group.name or verb.name) and verb.name != without:
                 module, _, function = verb.function.partition(":")
                 home.command(verb.name, help=say(verb.zh, verb.en))(getattr(import_module(f"yunei.cli.{module}"), function))
     faults = []

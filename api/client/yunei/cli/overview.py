@@ -29,7 +29,8 @@ def overview(more: More = (), faults: Sequence[str] = ()) -> str:
     for noun in NOUNS:
         names = [verb.name for verb in noun.verbs]
         if noun.name:
-            rows.append((noun.name, say(noun.zh, noun.en), names + added.pop(noun.name, ("", []))[1]))
+            beside = [name for name in added.pop(noun.name, ("", []))[1] if name not in names]  # the same verb, for a home of this machine
+            rows.append((noun.name, say(noun.zh, noun.en), names + beside))
         else:
             rows += [(verb.name, say(verb.zh, verb.en), []) for verb in noun.verbs]
     rows += [(name, title, verbs) for name, (title, verbs) in added.items()]

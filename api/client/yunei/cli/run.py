@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from yunei import __version__
 from yunei.cli.session import session
 from yunei.cli.verbs import find
-from yunei.config import Config, language_from
+from yunei.config import Config, home_named, language_from
 from yunei.problem import Misused, NotVerified, StillRunning, Unreachable, YuneiProblem
 from yunei.words import language_of, say
 
@@ -119,7 +119,9 @@ def walk(line: Line) -> int:
 
     from yunei.cli.app import build, groups
 
-    root, faults = build(line.noun, () if find(line.noun, line.verb) else plugins())
+    own = find(line.noun, line.verb)
+    beside = plugins() if own is None or (own.on_home and on_home(line)) else ()
+    root, faults = build(line.noun, beside, without=line.verb if own is not None and beside else "")
     try:
         alone = len(line.rest) == 1 and line.noun in groups  # a noun alone: its verbs
         result = root([*line.rest, *(["--help"] if alone else [])], prog_name="yunei", standalone_mode=False)
@@ -135,6 +137,12 @@ def walk(line: Line) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains when it flushes at exit
         return 0
+
+
+def on_home(line: Line) -> bool:
+    """Whether the line is for a server's home on this machine: it says so, the environment does, or there is no key to go to a server with."""
+    said = any(item == "--home" or item.startswith("--home=") for item in line.rest)
+    return said or home_named() or (session.key is None and Config.load().key is None)
 
 
 def told(trouble: YuneiProblem) -> int:

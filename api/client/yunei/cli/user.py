@@ -1,4 +1,4 @@
-"""yunei login, yunei whoami."""
+"""yunei login, yunei logout, yunei whoami."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from yunei.words import say
 
 def login(
     url: Annotated[str | None, typer.Argument(metavar="[URL]", help=say("服务器地址", "address of the server"))] = None,
+    browser: Annotated[
+        bool,
+        typer.Option(
+            "--browser", help=say("用浏览器在身份提供方登录，不用密钥", "sign in at the identity provider in a browser, without a key")
+        ),
+    ] = False,
 ) -> None:
     """The key is read from the terminal without echo, or from standard input; it is tried before it is stored."""
     from yunei.client import Client
@@ -21,7 +27,10 @@ def login(
 
     config = Config.load()
     address = url or session.url or config.url
-    if sys.stdin.isatty():
+    if browser:
+        with Client(address, None, say.language, state=session.state, anonymous=True) as client:
+            key = str(client.sign_in(_show)["secret"])
+    elif sys.stdin.isatty():
         key = str(typer.prompt(say(f"{address} 的密钥", f"key for {address}"), hide_input=True, err=True)).strip()
     else:
         key = sys.stdin.readline().strip()
@@ -33,6 +42,32 @@ def login(
             f"已保存到 {config.path}：{me['principal']}（{me.get('role', '')}）",
             f"stored in {config.path}: {me['principal']} ({me.get('role', '')})",
         )
+    )
+
+
+def _show(address: str) -> None:
+    import webbrowser
+
+    output.note(say(f"请在浏览器中打开：\n{address}", f"open in a browser:\n{address}"))
+    webbrowser.open(address)
+
+
+def logout() -> None:
+    """A session is ended on the server; a key is only forgotten here, and goes on to work elsewhere."""
+    from yunei.config import Config, store
+
+    config = Config.load()
+    was_session = (config.key or "").startswith("ys_")
+    try:
+        if was_session:
+            with session.client() as client:
+                client.people.sign_out()
+    finally:
+        store(config.path, url=config.url, key=None)
+    output.note(
+        say("已退出，会话已结束", "signed out; the session is over")
+        if was_session
+        else say("已从本机删除密钥；如需使其失效：yunei key revoke", "the key is gone from this machine; to end it: yunei key revoke")
     )
 
 

@@ -11,6 +11,7 @@ class Verb:
     zh: str
     en: str
     function: str  # module:name under yunei.cli
+    on_home: bool = False  # the server's package has it too, for a home on this machine
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,63 @@ NOUNS: tuple[Noun, ...] = (
         ),
     ),
     Noun(
+        "key",
+        "访问密钥",
+        "access keys",
+        (
+            Verb(
+                "list",
+                "密钥的前缀、主体、状态与最近使用日",
+                "prefixes, whose they are, state, last day of use",
+                "people:key_list",
+                on_home=True,
+            ),
+            Verb("issue", "签发密钥，只显示一次", "issue a key; it is shown once", "people:key_issue", on_home=True),
+            Verb("rotate", "轮换自己的密钥；新旧并行一段时间", "replace a key of yours; both work for a while", "people:key_rotate"),
+            Verb("revoke", "撤销密钥，立即失效", "revoke a key, at once", "people:key_revoke", on_home=True),
+        ),
+    ),
+    Noun(
+        "principal",
+        "主体：机构与人员",
+        "principals: bodies and persons",
+        (
+            Verb("list", "全部主体", "all principals", "people:principal_list", on_home=True),
+            Verb("show", "一个主体", "one principal", "people:principal_show"),
+            Verb("register", "登记运营单位或数商", "register an operator or a builder", "people:principal_register", on_home=True),
+            Verb("suspend", "停用，立即生效", "suspend, at once", "people:principal_suspend", on_home=True),
+            Verb("resume", "恢复", "resume", "people:principal_resume", on_home=True),
+            Verb("close", "注销，不可恢复", "close for good", "people:principal_close", on_home=True),
+            Verb("link", "关联统一登录身份", "link a subject of the identity provider", "people:principal_link", on_home=True),
+            Verb("unlink", "解除关联", "unlink a subject", "people:principal_unlink"),
+        ),
+    ),
+    Noun(
+        "appointment",
+        "任命监管、审核等人员：一人提出，一人确认",
+        "appointments to roles that decide: proposed by one, confirmed by another",
+        (
+            Verb("list", "提出过的任命", "what was proposed", "people:appointment_list"),
+            Verb("propose", "提出（管理员）", "propose, as an administrator", "people:appointment_propose"),
+            Verb("confirm", "确认（监管员）", "confirm, as a supervisor", "people:appointment_confirm"),
+        ),
+    ),
+    Noun(
+        "session",
+        "登录会话",
+        "sessions of people who signed in",
+        (
+            Verb("list", "有效会话", "open sessions", "people:session_list"),
+            Verb("close", "结束会话", "end a session", "people:session_close"),
+        ),
+    ),
+    Noun(
         "",
         "",
         "",
         (
             Verb("login", "保存服务器地址与密钥（仅本人可读）", "store address and key, readable by you alone", "user:login"),
+            Verb("logout", "退出：结束会话，删除本机保存的密钥", "end the session and forget the key stored here", "user:logout"),
             Verb("whoami", "当前密钥属于谁、可以做什么", "whose key this is and what it may do", "user:whoami"),
         ),
     ),
