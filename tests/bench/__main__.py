@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, charges, engine, hops, latency, noise
+from tests.bench import audit, charges, decisions, engine, hops, latency, noise
 
 FOLDER = Path("build/bench")
 
@@ -24,7 +24,7 @@ FOLDER = Path("build/bench")
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "audit", "large"))
+    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "decisions", "audit", "large"))
     parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
     chosen = parser.parse_args()
     console, result = Console(highlight=False), {"machine": {"cores": os.cpu_count(), "python": platform.python_version()}}
@@ -39,6 +39,14 @@ def main() -> None:
         console.print(
             "audit       {events_per_s} events/s over {events}; {memory_mb} MB of objects, {memory_of_a_tenth_mb} MB over a tenth of "
             "the log".format(**result["audit"])
+        )
+    if chosen.only in (None, "decisions"):
+        result["decisions"] = decisions.bench(fresh("decisions"))
+        console.print(
+            "decision    p50 {shipped_ms} ms by the rules shipped; {scoped_ms} ms with {rules} more, each about one licence; {unscoped_ms} ms "
+            "with {rules} about every licence; facts read from a register of {licences} licences: {register_ms} ms".format(
+                **result["decisions"]
+            )
         )
     if chosen.only in (None, "latency"):
         result["latency"] = latency.bench(fresh("latency"))
