@@ -246,8 +246,6 @@ def plain(value: Any) -> Any:
         return [{name: plain(of) for name, of in item.items()} for item in value]
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, list):  # of a quantile: how many rows lie nearest to each candidate that has any
-        return [[bin["bin"], bin["n"]] for bin in value]
     return value.isoformat()
 
 
