@@ -89,13 +89,37 @@ def events() -> str:
 
 
 def policy() -> str:
+    from policies.authority import shipped
+    from policies.cases import cases_from_toml
+    from policies.change import WORDS
     from policies.decide import rules
 
     text = (
-        "# 策略规则 · Policy rules\n\nOne broad permit and one `forbid … unless` per rule (`policies/authority.cedar`), so that a refusal "
-        "lists every rule it breaks. An evaluation error is a refusal.\n\n"
+        "# 策略 · The policy\n\nOne broad permit and one `forbid … unless` per rule, so that a refusal lists every rule it breaks. Two "
+        "layers: the floor (`policies/floor.cedar`) comes with the program and no change can remove it; on top of it stand the bureau's own "
+        "rules (`policies/authority.cedar` as shipped), changed by two supervisors. An evaluation error is a refusal. Each decision carries "
+        "the digest of floor, rules and schema: refusals and admissions in the log name it.\n\n## 规则 · Rules\n\n"
     )
-    return text + table(("rule", "中文", "English", "basis · 依据"), [(f"`{r.id}`", r.title_zh, r.title_en, r.basis) for r in rules()])
+    text += table(
+        ("rule", "底线 · floor", "中文", "English", "basis · 依据"),
+        [(f"`{rule.id}`", "✓" if rule.floor else "", rule.title_zh, rule.title_en, rule.basis) for rule in rules()],
+    )
+    text += (
+        "\n## 案例 · Cases\n\nKept beside the rules (`floor.toml`, `authority.toml`) and run by `yunei policy test`. Each rule has a case it "
+        "allows and one that it alone refuses; take any rule away and a case fails.\n\n"
+    )
+    cases = [case for name in ("floor.toml", "authority.toml") for case in cases_from_toml(shipped(name)).cases]
+    text += table(
+        ("rule", "案例", "case", "verdict"), [(f"`{case.rule}`", case.zh, case.en, "✗" if case.refused_by else "✓") for case in cases]
+    )
+    text += "\n## 用语可以提到的事实 · Facts that words may mention\n\n"
+    text += table(
+        ("question", "facts"), [(f"`{action}`", ", ".join(f"`{{{name}}}`" for name in sorted(names))) for action, names in WORDS.items()]
+    )
+    text += f"\n## 模型 · Schema\n\nEvery fact a rule can see, and no other.\n\n```cedar\n{shipped('schema.cedarschema').rstrip()}\n```\n"
+    for name, title in (("floor.cedar", "底线 · The floor"), ("authority.cedar", "主管部门的规则 · The bureau's rules, as shipped")):
+        text += f"\n## {title}\n\n```cedar\n{shipped(name).rstrip()}\n```\n"
+    return text
 
 
 def roles() -> str:

@@ -41,7 +41,11 @@ def test_every_endpoint_of_the_contract_is_there() -> None:
         "GET /v1/licences/{id}/history", "GET /v1/licences/{id}/document", "GET /v1/licence-keys", "POST /v1/licences/apply",
         "POST /v1/licences/propose", "POST /v1/licences/{id}/consent", "POST /v1/licences/{id}/decline", "POST /v1/licences/{id}/propose",
         "POST /v1/licences/{id}/grant", "POST /v1/licences/{id}/amend", "POST /v1/licences/{id}/suspend", "POST /v1/licences/{id}/resume",
-        "POST /v1/licences/{id}/revoke", "GET /v1/log/tile/entries/{number}", "GET /v1/me", "GET /v1/metrics",
+        "POST /v1/licences/{id}/revoke", "GET /v1/freezes", "POST /v1/freezes", "POST /v1/freezes/{id}/thaw", "GET /v1/policy", "GET /v1/policy/versions",
+        "GET /v1/policy/versions/{id}", "POST /v1/policy/check", "POST /v1/policy/proposals", "POST /v1/policy/proposals/{id}/confirm",
+        "GET /v1/programs", "POST /v1/programs", "GET /v1/programs/{id}", "POST /v1/programs/{id}/reviews", "POST /v1/programs/{id}/withdraw",
+        "POST /v1/programs/{id}/invalidate",
+        "GET /v1/log/tile/entries/{number}", "GET /v1/me", "GET /v1/metrics",
         "GET /v1/fees", "GET /v1/statements", "GET /v1/revenue", "POST /v1/periods/{period}/close",
     }  # fmt: skip
 
