@@ -7,7 +7,7 @@ few values, some more often than others, so that an answer has something to show
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -34,8 +34,10 @@ _EPOCH = date(1970, 1, 1)
 Integers = npt.NDArray[np.int64]
 
 
-def dummy_tables(plan: Plan, catalogue: Catalogue, *, rows: int | None = None, seed: int = 0) -> dict[str, pa.Table]:
-    """Invented tables for every scan of the plan, by alias, with the scanned columns in their stored types.
+def dummy_tables(
+    plan: Plan, catalogue: Catalogue, *, rows: int | None = None, seed: int = 0, scans: Sequence[Scan] | None = None
+) -> dict[str, pa.Table]:
+    """Invented tables for every scan of the plan (of `scans`), by alias, with the scanned columns in their stored types.
 
     `rows` is the size of each private table; by default enough for common keys to pass the plan's threshold. Public tables hold each value
     of their columns' domains. The same plan, catalogue, size and seed give the same rows.
@@ -43,17 +45,16 @@ def dummy_tables(plan: Plan, catalogue: Catalogue, *, rows: int | None = None, s
     if rows is None:
         threshold = max(part.draws[0].threshold or 0 for part in plan.parts)
         rows = min(MOST_ROWS, max(ROWS, 10 * FEW * threshold))
-    return {scan.alias: _table(plan, scan, catalogue, rows, seed) for scan in plan.scans}
+    return {scan.alias: _table(plan, scan, catalogue, rows, seed) for scan in (plan.scans if scans is None else scans)}
 
 
 def dummy_answer(plan: Plan, catalogue: Catalogue, *, seed: int = 0) -> Released:
     """What the job would look like: the same shard query, the same noise and the same last query, over invented rows."""
-    tables = dummy_tables(plan, catalogue, seed=seed)
 
     def compute(part: Part, read: Mapping[str, pa.Table]) -> ExactTotals:
-        return totals_of_tables(part, {**{scan.alias: tables[scan.alias] for scan in part.scans}, **read}, seed)
+        return totals_of_tables(part, {**dummy_tables(plan, catalogue, seed=seed, scans=part.scans), **read}, seed)
 
-    return released(plan, at_once(plan, compute), compute, {scan.alias: tables[scan.alias] for scan in plan.tables})
+    return released(plan, at_once(plan, compute), compute, dummy_tables(plan, catalogue, seed=seed, scans=plan.tables))
 
 
 def _table(plan: Plan, scan: Scan, catalogue: Catalogue, rows: int, seed: int) -> pa.Table:

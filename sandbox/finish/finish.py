@@ -15,8 +15,10 @@ import duckdb
 import pyarrow as pa
 
 from policies.problem import declare
+from sandbox.finish.consistent import consistent
 from sandbox.noisy import NoisyTable
-from sandbox.plan.model import Part, Plan, Scan, noisy_name
+from sandbox.plan.model import Part, Plan, Scan
+from sandbox.plan.view import noisy_name
 from sandbox.raw.engine import locked_database
 from sandbox.raw.failure import JOB_FAILED
 from sandbox.sql.expr import quoted
@@ -106,8 +108,13 @@ def warm() -> None:
     _query("SELECT t0 FROM noisy", {"noisy": pa.table({"t0": pa.array([0], pa.int64())})})
 
 
+def _named(plan: Plan, noisy: Sequence[pa.Table]) -> dict[str, pa.Table]:
+    tables = consistent(plan.lattices, noisy)
+    return {noisy_name(place): table for place, table in enumerate(tables)}
+
+
 def _views(plan: Plan, noisy: Sequence[pa.Table], public: Mapping[str, pa.Table] | None) -> dict[str, pa.Table]:
-    tables = {**(public or {}), **{noisy_name(place): table for place, table in enumerate(noisy)}}
+    tables = {**(public or {}), **_named(plan, noisy)}
     made: dict[str, pa.Table] = {}
     for view in plan.views:
         if view.after <= len(noisy):
@@ -116,8 +123,7 @@ def _views(plan: Plan, noisy: Sequence[pa.Table], public: Mapping[str, pa.Table]
 
 
 def _finish(plan: Plan, noisy: Sequence[pa.Table], public: Mapping[str, pa.Table] | None) -> Released:
-    tables = {noisy_name(place): table for place, table in enumerate(noisy)}
-    answer = _query(plan.finish_sql, {**(public or {}), **tables, **_views(plan, noisy, public)})
+    answer = _query(plan.finish_sql, {**(public or {}), **_named(plan, noisy), **_views(plan, noisy, public)})
     values = [place for place, output in enumerate(plan.outputs) if output.kind == "value"]
     if answer.num_columns != len(plan.outputs) + len(values):
         raise ValueError("the answer's columns are not the plan's")

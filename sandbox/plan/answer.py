@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,6 +24,7 @@ from sandbox.sql.numbers import to_float
 MECHANISM = "discrete Gaussian"
 CHOICE = "Gumbel noisy max"
 TREE = "noisy tree, discrete Gaussian"
+MADE = ", made to add up"
 DERIVED = "computed from noisy values"
 PURE_MECHANISM = "discrete Laplace"
 PURE_CHOICE = "permute-and-flip"
@@ -70,7 +71,7 @@ class Selected:
         width = width_sql(self.form, noise)
         return width if constant_width(self.form, noise) is not None else f"CASE WHEN {self.sql()} IS NOT NULL THEN {width} END"
 
-    def output(self, totals: Totals, noise: Noise, expected_rows: int) -> Output:
+    def output(self, totals: Totals, noise: Noise, expected_rows: int, fitted: Collection[str] = ()) -> Output:
         if self.form is None:
             return Output(self.label, "key", "", None, None, None)
         if isinstance(self.form, Unsaid):
@@ -84,7 +85,10 @@ class Selected:
             total = totals.named(self.single)
             low, high = ((end + total.centre) / 10**total.decimals for end in (total.low, total.high))
         constant, expected = constant_width(self.form, noise), expected_width(self.form, noise, expected_rows)
-        return Output(self.label, "value", PURE_MECHANISM if noise.pure else MECHANISM, scale, low, high, constant, expected)
+        mechanism = PURE_MECHANISM if noise.pure else MECHANISM
+        if any(name in fitted for name in (column.name for column in columns(self.expr))):
+            mechanism += MADE
+        return Output(self.label, "value", mechanism, scale, low, high, constant, expected)
 
     def _choice(self, totals: Totals, noise: Noise) -> Output:
         """A quantile, or something computed with one."""

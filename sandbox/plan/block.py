@@ -226,12 +226,12 @@ def _distinct(tree: exp.Select, source: Source, items: Sequence[Item]) -> tuple[
     """SELECT DISTINCT with the unit among its columns: the combinations that each unit has."""
     scope = source.scope
     piece = fragment(tree, scope.text)
+    if tree.args.get("qualify") is not None or any(map(_windows, tree.expressions)):
+        raise problems.NOT_SUPPORTED(fragment=piece, element="DISTINCT")
     if scope.owner is not None and not any(scope.tells_unit(item.expr) for item in items):
         every = exp.Select(**{**tree.args, "distinct": None})
         every.set("group", exp.Group(expressions=[item.unalias().copy() for item in tree.expressions]))
         return scope.shared.releases.release(every, source, aliases_of(tree))
-    if tree.args.get("qualify") is not None or any(map(_windows, tree.expressions)):
-        raise problems.NOT_SUPPORTED(fragment=piece, element="DISTINCT")
     made = [replace(item, expr=settled(item.expr)) for item in items]
     for item in made:
         if not scope.is_unit(item.expr):

@@ -22,7 +22,7 @@ from sandbox.plan.dense import rows_for
 from sandbox.plan.domains import allowed
 from sandbox.plan.emit import shard_sql
 from sandbox.plan.ir import Frontier, Project, Relation
-from sandbox.plan.model import MOST_EDGES, Bound, Draw, Key, Part, Scan, noisy_name
+from sandbox.plan.model import MOST_EDGES, Bound, Draw, Key, Part, Scan
 from sandbox.plan.naming import position
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
 from sandbox.plan.prune import pruned, read_columns, scans_of
@@ -31,6 +31,7 @@ from sandbox.plan.scope import Scope, stored_as
 from sandbox.plan.sets import grouping_sets, keys_in, several
 from sandbox.plan.spread import Noise
 from sandbox.plan.totals import Totals
+from sandbox.plan.view import noisy_name
 from sandbox.sql.expr import Column, Expr, columns, emit
 from sandbox.sql.fragment import fragment
 from sandbox.sql.types import NAMES
@@ -60,8 +61,10 @@ class Branch:
     foreign: dict[str, tuple[Branch, str]] = field(default_factory=dict)
     views: list[str] = field(default_factory=list)
     inner: bool = False
+    every: list[GroupKey] = field(default_factory=list)  # of all sets of the query
     place: int = 0
     draws: tuple[Draw, ...] = ()
+    fitted: dict[str, float] = field(default_factory=dict)  # scales of totals that are made to add up with other sets'
 
     @property
     def public(self) -> bool:
@@ -89,6 +92,7 @@ class Branch:
     @property
     def noise(self) -> Noise:
         own = Noise.of(self.draws, self.totals.totals)
+        own = Noise({**own.scales, **self.fitted}, own.pure)
         others = {name: whose.noise.scales[theirs] for name, (whose, theirs) in self.foreign.items()}
         return Noise({**own.scales, **others}, own.pure)
 
@@ -168,6 +172,7 @@ def branches_of(
         if places not in made:
             within, without = [every[p] for p in places], [key for p, key in enumerate(every) if p not in places]
             made[places] = _branch(tree, source, ask, aliases, within, without, scalar, inner=inner)
+            made[places].every = every
         found.append(made[places])
     return found
 

@@ -6,6 +6,7 @@ refused is refused here, before any row could be read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ from sandbox.plan.block import Item, built, derive, owned, rows_of, with_ctes, w
 from sandbox.plan.branch import Branch, scans
 from sandbox.plan.emit import cut
 from sandbox.plan.ir import Block, Select, Union, items_of
-from sandbox.plan.model import Bound, Output, Plan, Scan, View
+from sandbox.plan.lattice import ROUNDED, lattices_of, variance_after
+from sandbox.plan.model import Bound, Output, Plan, Scan
 from sandbox.plan.naming import aliases_of
 from sandbox.plan.noised import Noised
 from sandbox.plan.pricing import draw_all
@@ -30,6 +32,7 @@ from sandbox.plan.released import Releases
 from sandbox.plan.scope import Scope, Shared
 from sandbox.plan.source_sql import block_sql
 from sandbox.plan.subquery import condition, resolve
+from sandbox.plan.view import Lattice, View
 from sandbox.sql import problems
 from sandbox.sql.expr import Column, quoted
 from sandbox.sql.fragment import fragment
@@ -64,6 +67,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     for place, branch in enumerate(branches):
         branch.place = place
     draw_all(branches, ask)
+    lattices = _fitted(answer, branches, releases)
     parts, made = tuple(branch.part() for branch in branches), _views(views, branches, releases)
     return Plan(
         query=canonical(tree),
@@ -76,6 +80,7 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
         accuracy=ask.privacy.accuracy or "",
         views=made,
         tables=_public(answer, views, scope, releases),
+        lattices=lattices,
     )
 
 
@@ -208,6 +213,19 @@ def _public(answer: Noised | Released, names: Iterable[str], scope: Scope, relea
         for alias, columns_read in read_of(block).items():
             read.setdefault(alias, set()).update(columns_read)
     return scans(scope, read)
+
+
+def _fitted(answer: Noised | Released, branches: Sequence[Branch], releases: Releases) -> tuple[Lattice, ...]:
+    """The lattices among the grouping sets of each query; their branches learn how exactly they are known after it."""
+    queries = [answer.sets, *(list(table.frontiers) for table in releases.views.values())]
+    found = [one for sets in queries if len(sets) > 1 and sets[0] in branches for one in lattices_of(sets)]
+    for lattice, sets in found:
+        pure = sets[0].noise.pure
+        for total, names in enumerate(lattice.totals):
+            for one, branch in enumerate(sets):
+                variance = variance_after(lattice, total, one) + ROUNDED
+                branch.fitted[names[one]] = math.sqrt(variance / 2 if pure else variance)
+    return tuple(lattice for lattice, _ in found)
 
 
 def _bounds(branches: Sequence[Branch]) -> tuple[Bound, ...]:

@@ -63,6 +63,13 @@ GAUSSIAN_NOTE = (
     "噪声为离散高斯，在账户所记的 ρ 相同时，其方差是拉普拉斯噪声的一半；若要纯差分隐私，请给 δ = 0。",
     "Noise is discrete Gaussian: of the rho that accounts count, it has half the variance of Laplace noise. For pure DP give delta = 0.",
 )
+LATTICE_NOTE = (
+    "各分组集的计数与总和已按最小二乘法（以方差的倒数为权）调整为彼此相符，误差范围按调整后的方差给出；"
+    "逐级汇总（ROLLUP）时下级之和等于上级，其余情形相差不超过各数取整之差。若贡献上限起作用，各分组集受截断的程度不同，调整会把它们混合。",
+    "Counts and sums of the grouping sets are made to add up by least squares weighted by variance, and half-widths are those after it. "
+    "Where each set contains the next (ROLLUP) children add up to their parents exactly, otherwise to within rounding. Where contribution "
+    "bounds bind they cut the sets differently, and what is lost is mixed among them.",
+)
 PUBLIC_NOTE = (
     "分组取值是公开的：每个分组都会给出结果，没有数据的分组也在内。",
     "Keys are public: every group is answered, those without data too.",
@@ -83,6 +90,7 @@ def explain(plan: Plan) -> dict[str, object]:
         "outputs": [_output(output) for output in plan.outputs],
         "expected_rows": max(part.expected_rows for part in plan.parts),
         "accuracy": plan.accuracy or None,
+        "made_to_add_up": [{"parts": list(lattice.parts), "totals": [list(names) for names in lattice.totals]} for lattice in plan.lattices],
         "price": {
             "rho": str(plan.loss.rho),
             "threshold_delta": str(plan.loss.delta),
@@ -167,6 +175,8 @@ def _sentences(plan: Plan, language: int) -> list[str]:
         notes += [note[language].format(groups=part.groups_per_unit, rows=part.rows_per_group) for note in NOTES]
         if part.keys:
             notes.append((PUBLIC_NOTE if threshold is None else THRESHOLD_NOTE)[language].format(threshold=threshold))
+    if plan.lattices:
+        notes.append(LATTICE_NOTE[language])
     notes = list(dict.fromkeys(notes))
     notes.append(PURE_NOTE[language].format(epsilon=plan.epsilon) if plan.pure else GAUSSIAN_NOTE[language])
     for output in plan.outputs:

@@ -142,6 +142,8 @@ class Grouped(Binder):
         return groups * rows
 
     def _sum(self, value: Expr, condition: Expr | None, piece: str) -> Expr:
+        if value.type.kind == "float" and not value.type.bounded and self._after():
+            return Call("agg total", (_where(condition, value),), floating(None, None), "sum({0})")
         row, scale, low, high = self._fixed(value, condition, piece)
         most = self._most()
         kind = exact(None, None, scale)
@@ -150,9 +152,16 @@ class Grouped(Binder):
         return Call("agg total", row.args, kind, f"TRY_CAST(sum({row.form}) AS BIGINT)")
 
     def _mean(self, value: Expr, condition: Expr | None, piece: str) -> Expr:
+        if value.type.kind == "float" and not value.type.bounded and self._after():
+            return Call("agg total", (_where(condition, value),), floating(None, None), "avg({0})")
         row, scale, low, high = self._fixed(value, condition, piece)
         kind = floating(low, high) if self.narrowed else floating(None, None)
         return Call("agg total", row.args, kind, f"(CAST(sum({row.form}) AS DOUBLE) / nullif(count({row.form}), 0) / 1e{scale})")
+
+    def _after(self) -> bool:
+        """Whether the rows are released ones: added up in the finishing room, by one thread, so in one order."""
+        releases = self.scope.shared.releases
+        return self.scope.owner is None and any(releases.reads(table.relation) for table in self.scope.tables)
 
     def _fixed(self, value: Expr, condition: Expr | None, piece: str) -> tuple[Call, int, Fraction | None, Fraction | None]:
         """One row's value as a 64-bit integer in units of 10**-scale, in its range where it has one; NULL for what does not fit."""

@@ -19,6 +19,7 @@ from typing import Literal
 from policies.catalogue import KeyValue, Use
 from policies.loss import PICO, Loss
 from sandbox.plan.tree import Tree, shape
+from sandbox.plan.view import Lattice, View
 
 INT64_MAX = 2**63 - 1
 TotalKind = Literal["units", "count", "sum", "average", "squares", "quantile", "distinct"]
@@ -259,22 +260,6 @@ class Part:
         return next(total for total in self.totals if total.name == name)
 
 
-def noisy_name(place: int) -> str:
-    """What views and the last query call the noisy table of the part at that place."""
-    return f"noisy{place or ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A table computed from the noisy tables of the first `after` parts, earlier views and public tables: public from then on. `columns`
-    are its names and DuckDB types."""
-
-    name: str
-    sql: str
-    after: int
-    columns: tuple[tuple[str, str], ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A job, compiled.
@@ -294,6 +279,7 @@ class Plan:
     accuracy: str = ""  # as asked, where the price was found for it
     views: tuple[View, ...] = ()
     tables: tuple[Scan, ...] = ()  # public tables that views and the last query read
+    lattices: tuple[Lattice, ...] = ()  # made consistent before views and the last query
 
     def __post_init__(self) -> None:
         after = {view.name: view.after for view in self.views}
@@ -370,7 +356,7 @@ class Plan:
         written among the plan's own fields, so that digests outlive the fields that several parts brought."""
         data = {name: value for name, value in self.as_data().items() if name not in ("bounds", "accuracy")}
         parts: list[dict[str, object]] = data.pop("parts")  # type: ignore[assignment]  # of dataclasses
-        data = {name: value for name, value in data.items() if name not in ("views", "tables") or value}
+        data = {name: value for name, value in data.items() if name not in ("views", "tables", "lattices") or value}
         parts = [{name: value for name, value in part.items() if name != "reads" or value} for part in parts]
         for part in parts:
             for item in (*part["totals"], *part["draws"]):  # type: ignore[misc]  # lists of dicts

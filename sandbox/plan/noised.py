@@ -38,7 +38,9 @@ class Noised:
         return self._sql(_kept)
 
     def outputs(self) -> tuple[Output, ...]:
-        described = [[item.output(branch.totals, branch.noise, branch.expected_rows) for item in branch.select] for branch in self.sets]
+        described = [
+            [item.output(branch.totals, branch.noise, branch.expected_rows, branch.fitted) for item in branch.select] for branch in self.sets
+        ]
         return tuple(_merged(column) for column in zip(*described, strict=True))
 
     def _sql(self, columns: Columns) -> str:

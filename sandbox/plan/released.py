@@ -18,11 +18,10 @@ from policies.catalogue import KeyValue
 from sandbox.plan import problems as refusals
 from sandbox.plan.answer import Selected, direction, number, ordinal
 from sandbox.plan.ask import Ask
-from sandbox.plan.block import Item, ordered_by, selected
+from sandbox.plan.block import Item, ordered_by, selected, with_ctes
 from sandbox.plan.branch import Branch, branches_of
 from sandbox.plan.emit import cut, ordered
 from sandbox.plan.ir import Block, Relation, Scan, Select, block_owner, items_of
-from sandbox.plan.model import View
 from sandbox.plan.naming import aggregates, aliases_of
 from sandbox.plan.noised import Noised, kept
 from sandbox.plan.outer import STORED_AS, Outer
@@ -30,6 +29,7 @@ from sandbox.plan.prune import scans_of
 from sandbox.plan.relation import Source, read_from
 from sandbox.plan.scope import Scope, Shared
 from sandbox.plan.source_sql import block_sql
+from sandbox.plan.view import View
 from sandbox.plan.width import Unsaid
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, columns, walk
@@ -106,12 +106,16 @@ class Releases:
         if not isinstance(tree, exp.Select) or isinstance(node, (exp.In, exp.Exists)) or len(tree.expressions) != 1:
             raise problems.SUBQUERY(fragment=outer.piece(node))
         scope = Scope(outer.scope.text, self.shared, ctes=outer.scope.ctes, uses=outer.scope.uses)
+        scope.ctes = with_ctes(tree, scope)
         aliases = aliases_of(tree)
         source = read_from(tree, scope, aliases)
         if scope.owner is None:
             block, items = selected(tree, source, aliases)
             table = self._viewed(block, items, single=_one_row(tree))
         else:
+            for name in ("distinct", "qualify"):
+                if tree.args.get(name) is not None:
+                    raise problems.NOT_SUPPORTED(fragment=outer.piece(node), element=name.upper())
             table = self._released(tree, source, aliases)
         if not table.single:
             raise problems.SUBQUERY(fragment=outer.piece(node))
