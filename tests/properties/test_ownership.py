@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.problem import Problem
-from sandbox.plan import compile as compiling
+from sandbox.plan import branch as compiling
 from sandbox.plan.ir import Derived, Filter, Group, Join, Project, Scan, Select, Union
 from sandbox.plan.model import Plan
 from sandbox.sql.expr import Call, walk
