@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from policies.catalogue import KeyValue
 from sandbox.plan import problems as refusals
-from sandbox.plan.domains import allowed
+from sandbox.plan.domains import domain_of, joint_domain
 from sandbox.plan.grouped import Grouped, settled
 from sandbox.plan.ir import Block, Derived, Group, Select, Union, Unowned, block_owner, items_of
 from sandbox.plan.naming import aggregates, aliases_of, listed, position
@@ -115,7 +115,7 @@ def _met(a: Item, b: Item, piece: str) -> tuple[Expr, Expr, Item]:
         raise problems.TYPES(fragment=piece, reason_zh=misfit.zh, reason_en=misfit.en) from None
     kind = merged([x, y])
     ends = hull([replace(kind, low=item.narrow.low, high=item.narrow.high) for item in (a, b) if item.narrow.kind != "null"] or [kind])
-    domain = None if a.domain is None or b.domain is None else tuple(dict.fromkeys([*a.domain, *b.domain]))
+    domain = joint_domain(a.domain, b.domain)
     bases = tuple(dict.fromkeys([*a.bases, *b.bases]))
     if kind.kind == "null":
         raise _untyped(piece)
@@ -286,11 +286,10 @@ def _item(name: str, node: exp.Expr | Field, source: Source, aliases: Mapping[st
 def _facts(name: str, expr: Expr, narrow: Type, source: Source) -> Item:
     scope = source.scope
     domain: tuple[KeyValue, ...] | None = None
-    if isinstance(expr, Column):
-        declared = scope.field(expr).domain
-        domain = None if declared is None else allowed(declared, expr, source.where)
-    elif isinstance(expr, Literal) and expr.type.kind in ("text", "exact", "boolean") and not expr.type.scale:
-        domain = (expr.value,)  # type: ignore[assignment]  # text, integers and truth values are key values
+    if isinstance(expr, Literal) and expr.type.kind in ("text", "exact", "boolean") and not expr.type.scale:
+        domain = None if expr.value is None else (expr.value,)  # type: ignore[assignment]  # text, integers and truth values are key values
+    elif not _identifying(expr, scope):
+        domain = domain_of(expr, lambda column: scope.field(column).domain, source.where)
     return Item(name, expr, replace(expr.type, low=narrow.low, high=narrow.high), _bases(expr, scope), domain, _identifying(expr, scope))
 
 

@@ -19,7 +19,7 @@ from sandbox.plan.answer import Selected, mentions, ordering
 from sandbox.plan.ask import Ask
 from sandbox.plan.bind import Rows
 from sandbox.plan.dense import rows_for
-from sandbox.plan.domains import allowed
+from sandbox.plan.domains import domain_of, settled_domains
 from sandbox.plan.emit import shard_sql
 from sandbox.plan.ir import Frontier, Project, Relation
 from sandbox.plan.model import MOST_EDGES, Bound, Draw, Key, Part, Scan
@@ -32,7 +32,7 @@ from sandbox.plan.sets import grouping_sets, keys_in, several
 from sandbox.plan.spread import Noise
 from sandbox.plan.totals import Totals
 from sandbox.plan.view import noisy_name
-from sandbox.sql.expr import Column, Expr, columns, emit
+from sandbox.sql.expr import Expr, columns, emit
 from sandbox.sql.fragment import fragment
 from sandbox.sql.types import NAMES
 
@@ -189,7 +189,8 @@ def _branch(
     inner: bool,
 ) -> Branch:
     scope = source.scope
-    made = [_key(place, key, scope, source) for place, key in enumerate(keys)]
+    domains = settled_domains([_domain(key, scope, source) for key in keys])
+    made = [_key(place, key, domain) for place, (key, domain) in enumerate(zip(keys, domains, strict=True))]
     private = _private(scope, source.relation())
     bounds, notes = _bounds(private, ask, made)
     public = all(key.domain is not None for key in made)
@@ -233,17 +234,20 @@ def _keys(nodes: Sequence[exp.Expr], tree: exp.Select, scope: Scope, aliases: Ma
     return keys
 
 
-def _key(place: int, key: GroupKey, scope: Scope, source: Source) -> Key:
-    """A plain column with a domain is a public key; what WHERE says about it narrows the domain. Everything else is private."""
+def _key(place: int, key: GroupKey, domain: tuple[KeyValue, ...] | None) -> Key:
     kind = {"exact": "integer"}.get(key.expr.type.kind, key.expr.type.kind)
-    domain: tuple[KeyValue, ...] | None = None
-    if isinstance(key.expr, Column):
-        declared = scope.field(key.expr).domain
-        if declared is not None:
-            domain = allowed(declared, key.expr, source.where)
-            if not domain:
-                raise refusals.NO_KEYS_LEFT(fragment=fragment(key.node, scope.text))
-    return Key(f"k{place}", cast(Literal["integer", "text", "date", "boolean"], kind), domain)
+    return Key(f"k{place}", cast(Literal["integer", "text", "date", "boolean"], kind), None if domain is None else tuple(domain))
+
+
+def _domain(key: GroupKey, scope: Scope, source: Source) -> tuple[KeyValue, ...] | None:
+    """A column with a domain is a public key, and so is an expression whose values follow from public facts; what WHERE says about the column
+    narrows both. Everything else is private. Raises `plan_no_keys_left`."""
+    if any(scope.field(column).identifying for column in columns(key.expr)):
+        return None
+    domain = domain_of(key.expr, lambda column: scope.field(column).domain, source.where)
+    if domain is not None and not domain:
+        raise refusals.NO_KEYS_LEFT(fragment=fragment(key.node, scope.text))
+    return domain
 
 
 def _private(scope: Scope, relation: Relation) -> list[Dataset]:

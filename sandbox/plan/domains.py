@@ -51,6 +51,14 @@ def settled_domains(domains: Sequence[tuple[KeyValue, ...] | None]) -> list[tupl
     return [None if isinstance(domain, Implied) else domain for domain in domains]
 
 
+def joint_domain(a: tuple[KeyValue, ...] | None, b: tuple[KeyValue, ...] | None) -> tuple[KeyValue, ...] | None:
+    """Of rows that come from two sides."""
+    if a is None or b is None:
+        return None
+    both = tuple(dict.fromkeys([*a, *b]))
+    return Implied(both) if isinstance(a, Implied) or isinstance(b, Implied) else both
+
+
 def domain_of(expr: Expr, declared: Declared, where: Expr | None) -> tuple[KeyValue, ...] | None:
     """The public values of a key: a column's declared ones, or those that follow from an expression, less those that WHERE rules out. None:
     private. `declared` gives a column's own domain."""
@@ -112,15 +120,16 @@ def _of_one_column(expr: Expr, declared: Declared, where: Expr | None) -> set[Ke
     if len(over) != 1 or isinstance(expr, Column):
         return None
     (column,) = over.values()
-    values = declared(column)
-    if values is None:
-        values = _within_range(column)
+    named = declared(column)
+    values = _within_range(column) if named is None else named
     if values is None:
         return None
     try:
         found = {value_of(expr, lambda _, value=value: value) for value in allowed(values, column, where)}  # type: ignore[misc]
         if None in found:
             return None
+        if named is None and 2 * len(found) > len(values):
+            return None  # nothing was put together: a range declares what may be, not what is worth an answer each
         empty = value_of(expr, lambda _: None)
     except (Unsure, OverflowError, ValueError):
         return None
