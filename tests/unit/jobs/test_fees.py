@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from policies.period import Period
 from policies.problem import Problem
 from policies.tariff import Tariff
 from tests.money import START, TARIFF, Bend, amended, bent, charging, deliver, licensed, priced, publish, tariff, travel
+from tests.small_register import a_register
 from yunei.auditing import audit_folder
 from yunei.problem import YuneiProblem
 from yunei.replay import Book
@@ -33,9 +35,19 @@ from yunei.transparency import Key
 NOVEMBER, DECEMBER = Period.parse("2026-11"), Period.parse("2026-12")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a register with a licence that charges, to be copied."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    with licensed(home, tariff()):
+        pass
+    return home
+
+
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with licensed(tmp_path, tariff()) as register:
+def register(made: Path, tmp_path: Path) -> Iterator[Register]:
+    shutil.copytree(made, tmp_path / "home")
+    with a_register(tmp_path / "home") as register:
         yield register
 
 
@@ -442,6 +454,37 @@ def test_a_settlement_that_does_not_add_up_does_not_replay(register: Register, c
         book.apply(index, register.entry(index))
     with pytest.raises(YuneiProblem):
         book.apply(last.index, canonical(PeriodClosed.model_validate(data), last.at))
+
+
+def closed(**changes: Any) -> PeriodClosed:
+    """November without any fee, not even that of the month."""
+    nothing = {"posted": "0", "brought": "0", "payable": "0", "carried": "0", "allowed": "30000", "shares": []}
+    return PeriodClosed.model_validate({"by": "li", "licence": "L-1", "period": "2026-11", **nothing, **changes})
+
+
+@pytest.mark.parametrize("changes", [{}, {"allowed": "30001"}, {"allowed": None}])
+def test_a_period_closed_without_its_months_or_under_another_ceiling_is_found_by_both_audits(
+    register: Register, changes: dict[str, Any]
+) -> None:
+    if changes:  # then nothing is due by the month
+        amended(register, items=[priced("rows", "row", "1")])
+    travel(register, datetime(2026, 12, 1, tzinfo=UTC))
+    with register.transaction() as act:
+        act.append(closed(**changes))
+    assert [finding.code for finding in audit(register.settings.log_dir, [register.vkey], register.engine).findings] == ["log_fee_wrong"]
+    with pytest.raises(YuneiProblem) as caught:
+        replayed(register)
+    assert ("revenue allowed" if changes else "months of period") in caught.value.fields["what"]
+
+
+def test_months_charged_for_and_not_closed_do_not_replay(register: Register) -> None:
+    travel(register, datetime(2026, 12, 1, tzinfo=UTC))
+    close_period(register, NOVEMBER, by="li")
+    book = Book()
+    for index in range(register.size - 1):
+        book.apply(index, register.entry(index))
+    with pytest.raises(YuneiProblem):
+        book.finish()
 
 
 def test_without_the_documents_sums_and_order_are_still_held(register: Register) -> None:
