@@ -289,7 +289,8 @@ def scans(scope: Scope, read: Mapping[str, set[str]]) -> tuple[Scan, ...]:
         unit = dataset.unit_column
         owned = ("", "") if unit is None or dataset.unit is None else (unit.name, dataset.unit.space)
         named, types = tuple(column.name for column in kept), tuple(map(stored_as, kept))
-        found.append(Scan(dataset.name, snapshot.version, snapshot.digest, dataset.private, alias, named, types, *owned))
+        hidden = unit is not None and unit not in dataset.columns
+        found.append(Scan(dataset.name, snapshot.version, snapshot.digest, dataset.private, alias, named, types, *owned, hidden=hidden))
     return tuple(found)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from policies.loss import PICO
+from sandbox.plan.diagnose import ASK as DIAGNOSIS_BOUNDS
+from sandbox.plan.diagnose import at_most, binds, diagnosis
 from sandbox.plan.model import Bound, Draw, Key, Output, Part, Plan, Total
 
 KINDS = {
@@ -42,6 +44,21 @@ NOTES = (
 THRESHOLD_NOTE = (
     "分组取值不公开：隐私单元个数加噪后超过 {threshold} 的分组才会出现，人少的分组不出现。",
     "Keys are private: only groups whose noisy number of units exceeds {threshold} appear; small groups do not.",
+)
+WHAT = {
+    "groups_per_unit": ("每个单元至多 {high} 个分组", "at most {high} groups a unit"),
+    "rows_per_group": ("每个分组至多 {high} 行", "at most {high} rows in a group"),
+    "range": ("{of} 的取值 {low} 至 {high}", "{of} over values from {low} to {high}"),
+}
+NEVER_BINDS = ("界限“{name}”：由公开信息可知不会截去任何数据。", "Bound “{name}”: public facts say that it takes nothing away.")
+MAY_BIND = ("界限“{name}”：可能截去数据，多少取决于数据。", "Bound “{name}”: may take data away; how much depends on the data.")
+MAY_BIND_BY = (
+    "界限“{name}”：可能截去数据，至多为一个单元所在分组的 {most}。",
+    "Bound “{name}”: may take data away, at most {most} of the groups that a unit is in.",
+)
+ASK_NOTE = (
+    "截去了多少，可用 diagnosis 中的查询另行提问：它是一个普通作业，有自己的价格。",
+    "How much bounds take away can be asked with the query under diagnosis: a job like any other, with a price of its own.",
 )
 ACCURACY_NOTE = (
     "价格按所要求的精度 {accuracy}（95 %）求得，依据的是公开信息：每个分组约 {rows} 行，取值居于范围中部；实际误差范围随结果给出。",
@@ -85,7 +102,8 @@ def explain(plan: Plan) -> dict[str, object]:
             {"dataset": scan.dataset, "version": scan.version, "private": scan.private, "columns": list(scan.columns)} for scan in plan.scans
         ],
         "keys": [_key(key, place) for place, part in enumerate(plan.parts) for key in part.keys],
-        "bounds": [_bound(bound) for bound in plan.bounds],
+        "bounds": [_bound(bound, plan.parts[0]) for bound in plan.bounds],
+        "diagnosis": None if (asking := diagnosis(plan)) is None else {"sql": asking, **DIAGNOSIS_BOUNDS},
         "totals": [_total(part, draw, place) for place, part in enumerate(plan.parts) for draw in part.draws],
         "outputs": [_output(output) for output in plan.outputs],
         "expected_rows": max(part.expected_rows for part in plan.parts),
@@ -114,9 +132,11 @@ def _key(key: Key, part: int) -> dict[str, object]:
     return {"part": part, "name": key.name, "type": key.type, "public": public, "values": len(key.domain or ()) or None}
 
 
-def _bound(bound: Bound) -> dict[str, object]:
+def _bound(bound: Bound, part: Part) -> dict[str, object]:
+    """`binds`: whether it can take anything away, by public facts; `at_most`: the largest share of a unit's groups that it can."""
     zh, en = SOURCES[bound.source]
-    return {"what": bound.what, "of": bound.of, "low": bound.low, "high": bound.high, "source": bound.source, "zh": zh, "en": en}
+    said = {"what": bound.what, "of": bound.of, "low": bound.low, "high": bound.high, "source": bound.source, "zh": zh, "en": en}
+    return {**said, "binds": "may" if binds(bound, part) else "never", "at_most": at_most(bound, part)}
 
 
 def _total(part: Part, draw: Draw, place: int) -> dict[str, object]:
@@ -177,7 +197,7 @@ def _sentences(plan: Plan, language: int) -> list[str]:
             notes.append((PUBLIC_NOTE if threshold is None else THRESHOLD_NOTE)[language].format(threshold=threshold))
     if plan.lattices:
         notes.append(LATTICE_NOTE[language])
-    notes = list(dict.fromkeys(notes))
+    notes = [*dict.fromkeys(notes), *_bias(plan, language)]
     notes.append(PURE_NOTE[language].format(epsilon=plan.epsilon) if plan.pure else GAUSSIAN_NOTE[language])
     for output in plan.outputs:
         if output.kind == "value":
@@ -186,6 +206,17 @@ def _sentences(plan: Plan, language: int) -> list[str]:
         notes.append(ACCURACY_NOTE[language].format(accuracy=plan.accuracy, rows=expected))
     price = ("价格：ρ = {rho}，即 δ = {delta} 时 ε = {epsilon}。", "Price: rho = {rho}, which is epsilon = {epsilon} at delta = {delta}.")
     return [*notes, price[language].format(rho=plan.loss.rho, delta=plan.delta, epsilon=plan.epsilon)]
+
+
+def _bias(plan: Plan, language: int) -> list[str]:
+    """What is known for nothing of what bounds take away, and that the rest can be asked."""
+    part, said = plan.parts[0], []
+    for bound in plan.bounds:
+        name = WHAT[bound.what][language].format(of=bound.of, low=bound.low, high=bound.high)
+        most = at_most(bound, part)
+        note = NEVER_BINDS if not binds(bound, part) else MAY_BIND if most is None else MAY_BIND_BY
+        said.append(note[language].format(name=name, most=most))
+    return [*said, ASK_NOTE[language]] if any(binds(bound, part) for bound in plan.bounds) and diagnosis(plan) is not None else said
 
 
 def _error(output: Output, rows: int, language: int) -> str:

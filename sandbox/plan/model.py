@@ -43,6 +43,7 @@ class Scan:
     types: tuple[str, ...] = ()
     unit: str = ""
     space: str = ""
+    hidden: bool = False  # the unit's column is not one that queries can name
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,8 +360,8 @@ class Plan:
         data = {name: value for name, value in data.items() if name not in ("views", "tables", "lattices") or value}
         parts = [{name: value for name, value in part.items() if name != "reads" or value} for part in parts]
         for part in parts:
-            for item in (*part["totals"], *part["draws"]):  # type: ignore[misc]  # lists of dicts
-                for name, usual in (("branching", 0), ("also", []), ("pico_epsilon", None)):
+            for item in (*part["scans"], *part["totals"], *part["draws"]):  # type: ignore[misc]  # lists of dicts
+                for name, usual in (("hidden", False), ("branching", 0), ("also", []), ("pico_epsilon", None)):
                     if item.get(name, usual) == usual:
                         item.pop(name, None)
         data |= parts[0] if len(parts) == 1 else {"parts": parts}

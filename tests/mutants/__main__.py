@@ -40,7 +40,7 @@ def survives(tree: Path, mutant: Mutant) -> bool:
 
 def passes(tree: Path, test: str) -> bool:
     """Without the suite's common set-up, which no test of the table needs. Raises RuntimeError when the test did not run at all."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--noconftest", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--noconftest", "-p", "no:cacheprovider", "-p", "tests.mutants.unshrunk", test]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tree)}
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):

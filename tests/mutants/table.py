@@ -133,7 +133,7 @@ MUTANTS = (
         "sandbox/raw/kernel.py",
         "return np.minimum(counted, total.cap)",
         "return counted",
-        f"{KERNEL}::test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses",
+        f"{KERNEL}::test_of_many_rows_the_same_are_counted",
         quick=True,
     ),
     Mutant(
