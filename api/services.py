@@ -112,7 +112,7 @@ class Services:
         self.watch = Watch()
         self.ready = threading.Event()
         self.tracing = Tracing.to(settings.otlp_endpoint)
-        self.vault = open_vault(settings.vault_dir, key_ring.master_key)
+        self.vault = open_vault(settings.vault_dir, key_ring.master_key, settings.crypto_suite)
         place = hashlib.sha256(f"{socket.gethostname()}\n{settings.home}".encode()).hexdigest()[:16]
         self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
         self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from infra.crypto.suites import Suite
 from infra.journal.witness import WitnessAddress
 
 Language = Literal["zh", "en"]
@@ -97,9 +98,7 @@ class Settings(BaseModel):
     oidc_client_secret_file: Path | None = Field(
         default=None, description="File with the secret shared with the identity provider; none: a public client, held by PKCE alone."
     )
-    oidc_scopes: str = Field(
-        default="openid", pattern=r"^openid( [^\s]+)*$", description="What is asked of the provider, blank-separated."
-    )
+    oidc_scopes: str = Field(default="openid", pattern=r"^openid( [^\s]+)*$", description="What is asked of the provider, blank-separated.")
     oidc_algorithms: tuple[str, ...] = Field(
         default=("RS256", "PS256", "ES256", "Ed25519"),
         description="Signature algorithms accepted on its ID tokens. Never a symmetric one: who has the client secret could forge tokens.",
@@ -114,9 +113,7 @@ class Settings(BaseModel):
         "and access tokens issued before go on working.",
     )  # fmt: skip
     lockout_window_s: int = Field(default=300, ge=1, description="Seconds over which failed attempts are counted.")
-    lockout_s: int = Field(
-        default=300, ge=1, le=86_400, description="Seconds a lockout lasts; each further one on end lasts twice as long."
-    )
+    lockout_s: int = Field(default=300, ge=1, le=86_400, description="Seconds a lockout lasts; each further one on end lasts twice as long.")
     refusals_window_s: int = Field(
         default=60, ge=1, le=3600, description="Seconds over which refusals at the door are counted before one event tells of them."
     )
@@ -133,6 +130,11 @@ class Settings(BaseModel):
         "Who reads them learns when jobs ran and how long their public stretches took, never how long rows took.",
     )
     lease_s: int = Field(default=30, ge=1, description="Seconds after which a job whose holder fell silent may be resumed by another process.")
+    crypto_suite: Suite = Field(
+        default="international",
+        description="`international`: Ed25519, SHA-256, AES-GCM. `gm`: SM2 lines beside them on checkpoints and licences, SM4-GCM under "
+        "HKDF-SM3 for keys and small files (docs/crypto.md). What is there stays readable after a change.",
+    )
     licence_sweep_s: float = Field(
         default=60, gt=0, description="Seconds between looks for licences whose term began or ended. Decisions look at the clock themselves."
     )

@@ -2,8 +2,8 @@
 
 On disk, under the vault's directory:
 
-    <dataset>/dataset.key        the dataset key, wrapped (AES-KW, RFC 3394) under the master key
-    <dataset>/v<n>/manifest      schema, digest and, per part, rows, SHA-256 and wrapped file key; AES-256-GCM under the dataset key
+    <dataset>/dataset.key        the dataset key, wrapped under the master key: AES-KW (RFC 3394), or SM4-GCM
+    <dataset>/v<n>/manifest      schema, digest and, per part, rows, SHA-256 and wrapped file key; AES-256-GCM or SM4-GCM
     <dataset>/v<n>/part-00000.parquet …   Parquet Modular Encryption, footer included, one random key per file
 
 Each part is bound to dataset, version and position by an AAD prefix that is not stored in the file; the manifest is bound likewise. So a
@@ -31,15 +31,13 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from infra.crypto import SealBroken, Suite, envelope_of
 
 Random = Callable[[int], bytes]
 KEY_BYTES = 32
-_NONCE_BYTES = 12
 _FORMAT = 1
 _NAME = re.compile(r"[^\W\d]\w{0,62}")  # as the catalogue has it: nothing that means something in a path
 
@@ -102,16 +100,18 @@ class Version:
 
 
 class Vault:
-    """All versions of all datasets under one directory and one master key (32 bytes).
+    """All versions of all datasets under one directory and one master key (32 bytes). `suite` is what keys and manifests are sealed in from now
+    on; those of the other suite are read all the same.
 
     Safe to open from several processes: versions are immutable and appear atomically. The directory is made, 0700, when missing.
     """
 
-    def __init__(self, directory: Path, master_key: bytes) -> None:
+    def __init__(self, directory: Path, master_key: bytes, suite: Suite = "international") -> None:
         if len(master_key) != KEY_BYTES:
             raise ValueError(f"a master key is {KEY_BYTES} bytes")
         self._directory = directory
         self._master_key = master_key
+        self.envelope = envelope_of(suite)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def __repr__(self) -> str:
@@ -120,6 +120,10 @@ class Vault:
     def derive(self, label: str) -> bytes:
         """32 secret bytes for `label`, always the same under one master key (HKDF-SHA-256)."""
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"yunei/vault/" + label.encode()).derive(self._master_key)
+
+    def unwrap(self, key: bytes, text: str) -> bytes:
+        """A file key as a manifest holds it. SealBroken, ValueError."""
+        return self.envelope.unwrap(key, base64.b64decode(text, validate=True))
 
     def versions(self, dataset: str) -> tuple[int, ...]:
         """Numbers of the committed versions, ascending."""
@@ -135,15 +139,15 @@ class Vault:
             raise VaultError("version_missing", dataset, version) from None
         key = self.dataset_key(dataset, version)
         try:
-            plain = AESGCM(_manifest_key(key)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _aad(dataset, version, "manifest"))
+            plain = self.envelope.open(_manifest_key(key), sealed, _aad(dataset, version, "manifest"))
             content = json.loads(plain)
             if content["format"] != _FORMAT:
                 raise ValueError("a manifest of another format")
             parts = tuple(
-                Part(dataset, version, index, str(folder / _part_name(index)), part["sha256"], part["rows"], _unwrap(key, part["key"]))
+                Part(dataset, version, index, str(folder / _part_name(index)), part["sha256"], part["rows"], self.unwrap(key, part["key"]))
                 for index, part in enumerate(content["parts"])
             )
-        except (InvalidTag, InvalidUnwrap, ValueError):
+        except (SealBroken, ValueError):
             raise VaultError("manifest_damaged", dataset, version) from None
         return Version(dataset, version, content["digest"], tuple((name, kind) for name, kind in content["schema"]), parts)
 
@@ -170,7 +174,7 @@ class Vault:
         path = self._folder(dataset) / "dataset.key"
         if random is not None and not path.exists():
             fresh = path.with_name(f".key-{os.getpid()}-{random(8).hex()}")
-            _write(fresh, aes_key_wrap(self._master_key, random(KEY_BYTES)))
+            _write(fresh, self.envelope.wrap(self._master_key, random(KEY_BYTES), random))
             try:
                 os.link(fresh, path)  # unlike rename, never replaces the key that another process has just made
             except FileExistsError:
@@ -179,8 +183,8 @@ class Vault:
                 fresh.unlink()
             _sync(path.parent)
         try:
-            return aes_key_unwrap(self._master_key, path.read_bytes())
-        except (OSError, InvalidUnwrap, ValueError):
+            return self.envelope.unwrap(self._master_key, path.read_bytes())
+        except (OSError, SealBroken):
             raise VaultError("key_refused", dataset, version) from None
 
 
@@ -213,7 +217,7 @@ class Draft:
         wrapping, key = self._key, self._random(KEY_BYTES)
 
         def finished(sha256: str, rows: int) -> None:
-            self._parts[index] = {"sha256": sha256, "rows": rows, "key": _text(aes_key_wrap(wrapping, key))}
+            self._parts[index] = {"sha256": sha256, "rows": rows, "key": _text(self._vault.envelope.wrap(wrapping, key, self._random))}
 
         return PartWriter(self._draft / _part_name(index), schema, key, _aad(self.dataset, self.version, index), finished)
 
@@ -231,11 +235,10 @@ class Draft:
             "schema": [[column.name, str(column.type)] for column in self._schema],
             "parts": [self._parts[index] for index in range(len(self._parts))],
         }
-        nonce = self._random(_NONCE_BYTES)
         plain = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         _write(
             self._draft / "manifest",
-            nonce + AESGCM(_manifest_key(self._key)).encrypt(nonce, plain, _aad(self.dataset, self.version, "manifest")),
+            self._vault.envelope.seal(_manifest_key(self._key), plain, _aad(self.dataset, self.version, "manifest"), self._random),
         )
         for left in self._draft.glob("scratch-*"):
             left.unlink()
@@ -315,10 +318,6 @@ def _aad(dataset: str, version: int, part: int | str) -> bytes:
 
 def _manifest_key(dataset_key: bytes) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"yunei/vault/manifest").derive(dataset_key)
-
-
-def _unwrap(key: bytes, text: str) -> bytes:
-    return aes_key_unwrap(key, base64.b64decode(text, validate=True))
 
 
 def _text(data: bytes) -> str:

@@ -61,7 +61,7 @@ def paper(register: Register, licence: str, now: datetime, version: int | None =
 
 def bureau_keys(register: Register) -> tuple[str, ...]:
     """The keys that sign licences, as text (vkey)."""
-    return tuple(str(signer.key) for signer in bureau_signers(register.key_ring, register.settings.log_origin))
+    return tuple(str(signer.key) for signer in bureau_signers(register.key_ring, register.settings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from jobs.credentials import KeyRecord
 from jobs.directory import LicenceRecord, Principal
 from jobs.events import Event, Recorded, canonical, commitment, read_entry, rfc3339
 from jobs.projections import project
+from jobs.seals import gm_signers
 from jobs.sequencer import LogForked, Sequencer, tile_reader
 from jobs.witnesses import Witnesses
 from policies.catalogue import Catalogue, Snapshot
@@ -170,7 +171,7 @@ class Register:
         self.random = random
         self.files = LogFiles(settings.log_dir)
         self.key_ring = key_ring
-        self._sequencer = Sequencer(engine, self.files, self._own_keys)
+        self._sequencer = Sequencer(engine, self.files, self._own_keys, beside=gm_signers(key_ring, settings))
         self._turns = Turns(engine, _Head, lambda connection, head: head.move(connection))
         self._holder: int | None = None
         self._log = structlog.get_logger("register")

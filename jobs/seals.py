@@ -15,15 +15,28 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from infra.journal.note import Signer, sign_note
+from infra.crypto.sm2 import Sm2PrivateKey
+from infra.journal.note import SM2_LINE, Signer, sign_note
 from infra.keys import KeyRing
+from infra.settings import Settings
 
 HEADER = "yunei-licence/v1"
 
 
-def bureau_signers(key_ring: KeyRing, origin: str) -> tuple[Signer, ...]:
-    """The keys that sign licences."""
-    return (Signer(f"{origin}/licences", Ed25519PrivateKey.from_private_bytes(key_ring.derive("licences", b"ed25519"))),)
+def bureau_signers(key_ring: KeyRing, settings: Settings) -> tuple[Signer, ...]:
+    """The keys that sign licences: Ed25519, and SM2 beside it in the suite `gm`."""
+    name = f"{settings.log_origin}/licences"
+    plain = Signer(name, Ed25519PrivateKey.from_private_bytes(key_ring.derive("licences", b"ed25519")))
+    if settings.crypto_suite != "gm":
+        return (plain,)
+    return (plain, Signer(name, Sm2PrivateKey(key_ring.derive("licences", b"sm2")), SM2_LINE))
+
+
+def gm_signers(key_ring: KeyRing, settings: Settings) -> tuple[Signer, ...]:
+    """The SM2 key that signs checkpoints beside the log's own, in the suite `gm`. It does not change when the log's key does."""
+    if settings.crypto_suite != "gm":
+        return ()
+    return (Signer(settings.log_origin, Sm2PrivateKey(key_ring.derive("log", b"sm2")), SM2_LINE),)
 
 
 def sealed_licence(document: bytes, version: int, signers: tuple[Signer, ...]) -> bytes:

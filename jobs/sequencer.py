@@ -69,11 +69,13 @@ class _Published:
 class Sequencer:
     """One per process. `publish` may be called by any thread; calls that find their entries covered return at once."""
 
-    def __init__(self, engine: Engine, files: LogFiles, own: Callable[[], Sequence[Signer]]) -> None:
-        """`own` reads the private keys at hand, the present one first; which of them sign, the log says."""
+    def __init__(self, engine: Engine, files: LogFiles, own: Callable[[], Sequence[Signer]], *, beside: Sequence[Signer] = ()) -> None:
+        """`own` reads the private keys at hand, the present one first; which of them sign, the log says. Those `beside` add lines of another
+        suite, which readers that do not know it ignore."""
         self._engine = engine
         self._files = files
         self._own = own
+        self._beside = tuple(beside)
         self.signers = tuple(own()[:1])
         self.forked: LogForked | None = None
         self._turn = threading.Lock()
@@ -110,7 +112,7 @@ class Sequencer:
                 if self._last is not None and split_note(self._last.note)[0] == text:
                     self._last = replace(self._last, note=note)
             else:
-                note = add_lines(sign_note(text, *self.signers), lines)
+                note = add_lines(sign_note(text, *self.signers, *self._beside), lines)
             if kept is None or Checkpoint.peek(kept).size < Checkpoint.peek(note).size:
                 self._files.put_witnessed(note)
             elif split_note(kept)[0] == text:
@@ -137,7 +139,7 @@ class Sequencer:
             raise LogForked(f"the entries in the database do not lead from size {last.size} to its head of size {head.size}")
         self._write(connection, last.size, head.size, tail)
         chain = self._sign_as(connection, head.size) if changed else []
-        note = Checkpoint(self.signer.key.name, edge.size, edge.root()).sign(*self.signers)
+        note = Checkpoint(self.signer.key.name, edge.size, edge.root()).sign(*self.signers, *self._beside)
         self._keep(connection, chain, head.size, note)
         self._files.put_checkpoint(note)
         return _Published(note, edge.size, edge.hashes, tuple(tail[len(tail) - edge.size % TILE_WIDTH :]))

@@ -1,7 +1,8 @@
 """Signed notes (C2SP signed-note): a text and lines of signatures by named keys.
 
-Three kinds of key: Ed25519 over the text itself (0x01), and a witness's over time and checkpoint (tlog-cosignature), Ed25519 (0x04) or
-ML-DSA-44 (0x06, FIPS 204). Lines by other keys are ignored, as the format demands; a failing line by a known key rejects the whole note.
+Kinds of key: Ed25519 over the text itself (0x01); SM2 likewise (0xff, the type for private use, told from others by `SM2_MARK` before the
+public key); and a witness's over time and checkpoint (tlog-cosignature), Ed25519 (0x04) or ML-DSA-44 (0x06, FIPS 204). Lines by other keys
+are ignored, as the format demands; a failing line by a known key rejects the whole note.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
+from infra.crypto.sm2 import Sm2PrivateKey, sm2_verify
 from infra.journal.tree import JournalError
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
 ML_DSA_COSIGNATURE = 0x06
-PUBLIC_BYTES = {ED25519: 32, COSIGNATURE: 32, ML_DSA_COSIGNATURE: 1312}
-SIGNATURE_BYTES = {ED25519: 64, COSIGNATURE: 8 + 64, ML_DSA_COSIGNATURE: 8 + 2420}  # a cosignature begins with its time
+SM2_LINE = 0xFF
+SM2_MARK = b"yunei/sm2:"
+PUBLIC_BYTES = {ED25519: 32, COSIGNATURE: 32, ML_DSA_COSIGNATURE: 1312, SM2_LINE: len(SM2_MARK) + 64}
+SIGNATURE_BYTES = {ED25519: 64, COSIGNATURE: 8 + 64, ML_DSA_COSIGNATURE: 8 + 2420, SM2_LINE: 64}  # a cosignature begins with its time
 _LINE = re.compile(r"\u2014 (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
 _NAME = re.compile(r"[^\s+]+")
 
@@ -51,7 +55,10 @@ class VerifierKey:
             name, key_id, encoded = parts
             data = base64.b64decode(encoded, validate=True)
             key = cls(name, data[0], data[1:])
-            well_formed = _NAME.fullmatch(name) and bytes.fromhex(key_id) == key.id and len(key.public_key) == PUBLIC_BYTES.get(key.kind)
+            marked = key.kind != SM2_LINE or key.public_key.startswith(SM2_MARK)
+            well_formed = (
+                marked and _NAME.fullmatch(name) and bytes.fromhex(key_id) == key.id and len(key.public_key) == PUBLIC_BYTES.get(key.kind)
+            )
         except (ValueError, IndexError) as error:
             raise JournalError("key_malformed", "not a verifier key") from error
         if not well_formed:
@@ -65,6 +72,9 @@ class VerifierKey:
         try:
             if self.kind == ED25519:
                 Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text.encode())
+            elif self.kind == SM2_LINE:
+                if not sm2_verify(self.public_key.removeprefix(SM2_MARK), text.encode(), signature):
+                    raise InvalidSignature
             elif self.kind == COSIGNATURE:
                 message = cosigned(self, text, int.from_bytes(signature[:8], "big"))
                 Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature[8:], message)
@@ -91,14 +101,15 @@ def cosigned(key: VerifierKey, text: str, unix_time: int) -> bytes:
 
 
 class Signer:
-    """A named key of one of the three kinds. The private key is not shown by repr."""
+    """A named key of one of the kinds. The private key is not shown by repr."""
 
-    def __init__(self, name: str, key: Ed25519PrivateKey | MLDSA44PrivateKey, kind: int = ED25519) -> None:
+    def __init__(self, name: str, key: Ed25519PrivateKey | MLDSA44PrivateKey | Sm2PrivateKey, kind: int = ED25519) -> None:
         if not _NAME.fullmatch(name):
             raise JournalError("key_malformed", "a key name has no space and no plus")
-        if isinstance(key, MLDSA44PrivateKey) != (kind == ML_DSA_COSIGNATURE):
+        if isinstance(key, MLDSA44PrivateKey) != (kind == ML_DSA_COSIGNATURE) or isinstance(key, Sm2PrivateKey) != (kind == SM2_LINE):
             raise JournalError("key_malformed", "the key is not of its kind")
-        self.key = VerifierKey(name, kind, key.public_key().public_bytes_raw())
+        public = SM2_MARK + key.public_bytes() if isinstance(key, Sm2PrivateKey) else key.public_key().public_bytes_raw()
+        self.key = VerifierKey(name, kind, public)
         self._private = key
 
     def __repr__(self) -> str:
@@ -106,13 +117,13 @@ class Signer:
 
     def line(self, text: str) -> str:
         """The signature line of a plain key over `text`, which ends in a newline."""
-        if self.key.kind != ED25519 or not text.endswith("\n"):
+        if self.key.kind not in (ED25519, SM2_LINE) or not text.endswith("\n"):
             raise JournalError("note_malformed", "a plain key signs a text that ends in a newline")
         return self._line(self._private.sign(text.encode()))
 
     def cosign(self, text: str, unix_time: int) -> str:
         """The cosignature line of a witness that saw `text` at `unix_time` (seconds)."""
-        if self.key.kind == ED25519 or not text.endswith("\n"):
+        if self.key.kind in (ED25519, SM2_LINE) or not text.endswith("\n"):
             raise JournalError("note_malformed", "a cosigning key signs a text that ends in a newline")
         return self._line(unix_time.to_bytes(8, "big") + self._private.sign(cosigned(self.key, text, unix_time)))
 

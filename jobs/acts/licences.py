@@ -250,7 +250,7 @@ def grant_licence(
     """Bring a licence into force, applied for or not, signed by the bureau. Opens its account (cap: the licence's total) and the operator's
     account on each private dataset not yet open (cap: `operator_cap`, else the settings'). Data graded important needs the `proposal` of
     another person; data shared on condition the consent of its source body, given in the register or numbered in the document."""
-    signers = bureau_signers(register.key_ring, register.settings.log_origin)
+    signers = bureau_signers(register.key_ring, register.settings)
     with register.transaction() as act:
         record = directory.licence(act.connection, licence.id)
         if record is not None and (record.state not in before("licence_granted") or record.licence.operator != licence.operator):
@@ -290,7 +290,7 @@ def amend_licence(register: Register, licence: Licence, *, reason: str, by: str 
     """Put another document in place of a licence's present one; returns its version. Accounts are kept with all that was spent. A higher
     total raises the cap, and takes two people, as anything on data graded important does; a total is never lowered. Jobs that run are
     held against the new document when they are published."""
-    signers = bureau_signers(register.key_ring, register.settings.log_origin)
+    signers = bureau_signers(register.key_ring, register.settings)
     with register.transaction() as act:
         record = in_state(act, licence.id, "licence_amended")
         licence = _completed(act, licence)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import importlib.util
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ TILE_WIDTH = 256
 MAX_SIZE = 2**63 - 1
 MAX_NOTE_BYTES = 1 << 20
 ED25519, COSIGNATURE, ML_DSA_COSIGNATURE = 0x01, 0x04, 0x06
+SM2, SM2_MARK = 0xFF, b"yunei/sm2:"  # the type for private use, and what tells ours from others'
 RECEIPT_HEADER = "c2sp.org/tlog-proof@v1"
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
@@ -96,11 +98,31 @@ class Key:
                 message = b"subtree/v1\n\x00" + bytes([len(name)]) + name + signature[:8] + bytes([len(origin)]) + origin
                 message += struct.pack(">QQ", 0, checkpoint.size) + checkpoint.root
                 MLDSA44PublicKey.from_public_bytes(self.public).verify(signature[8:], message)
+            elif self.type == SM2 and self.readable:
+                return _sm2_holds(self.public.removeprefix(SM2_MARK), text.encode(), signature)
             else:
                 return False
         except (InvalidSignature, ValueError):
             return False
         return True
+
+    @property
+    def readable(self) -> bool:
+        """Whether this installation can check signatures of the kind: SM2 needs the package gmalg (`yunei-client[gm]`)."""
+        return self.type != SM2 or (self.public.startswith(SM2_MARK) and importlib.util.find_spec("gmalg") is not None)
+
+
+def _sm2_holds(public: bytes, message: bytes, signature: bytes) -> bool:
+    """GB/T 32918.2 under the default identifier of GM/T 0009."""
+    import gmalg
+
+    if len(public) != 64 or len(signature) != 64:
+        return False
+    try:
+        verifier = gmalg.SM2(uid=b"1234567812345678", pk=b"\x04" + public)
+        return bool(verifier.verify_pk(b"\x04" + public) and verifier.verify(message, signature[:32], signature[32:]))
+    except Exception:  # gmalg has many errors for many malformed things; each of them means no
+        return False
 
 
 def _is_key_name(name: str) -> bool:

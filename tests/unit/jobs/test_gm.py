@@ -1,0 +1,45 @@
+"""A bureau in the suite `gm`: SM2 beside Ed25519 on checkpoints and licences, SM4 around the keys, and everything else as ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from api.services import Services
+from infra.crypto.envelope import MAGIC
+from infra.journal.checkpoint import Checkpoint
+from infra.journal.note import SM2_LINE, VerifierKey, open_note
+from jobs import acts, papers
+from jobs.audit import audit
+from jobs.seals import gm_signers
+from tests.bureau import LICENCE, opened, set_up, settings_in
+
+
+def test_a_bureau_in_the_suite_gm(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    set_up(home, crypto_suite="gm")
+    services = opened(home, crypto_suite="gm")
+    try:
+        register = services.register
+        acts.suspend_licence(register, LICENCE, reason="a new checkpoint")
+        note = register.checkpoint()
+        (beside,) = gm_signers(register.key_ring, register.settings)
+        assert beside.key.kind == SM2_LINE
+        assert Checkpoint.open(note, [VerifierKey.parse(register.vkey)]).size == register.size  # as anyone reads it
+        assert open_note(note, [VerifierKey.parse(register.vkey), beside.key])[1] == (VerifierKey.parse(register.vkey), beside.key)
+        vkeys = [VerifierKey.parse(vkey) for vkey in papers.bureau_keys(register)]
+        paper = papers.paper(register, LICENCE, services.clock())
+        assert paper is not None
+        assert paper.standing.note is not None
+        assert open_note(paper.standing.note, vkeys)[1] == tuple(vkeys)
+        assert [vkey.kind for vkey in vkeys] == [1, SM2_LINE]
+        assert (home / "vault" / "visits" / "dataset.key").read_bytes().startswith(MAGIC)
+        assert audit(register.settings.log_dir, [register.vkey], register.engine).clean
+    finally:
+        services.close()
+    back = Services.open(settings_in(home))  # and in the other suite, on the same home
+    try:
+        assert audit(back.settings.log_dir, [back.register.vkey], back.register.engine).clean
+        assert back.vault.open("visits", 1).parts
+        assert len(papers.bureau_keys(back.register)) == 1
+    finally:
+        back.close()
