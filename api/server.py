@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import timedelta
 from types import FrameType
 
 import structlog
@@ -93,7 +94,8 @@ def administrator(services: Services) -> str | None:
     """The key of the first administrator, on a home that has none."""
     if any(principal.role == "admin" for principal in services.register.principals()):
         return None
-    return issue_key(services.register, ADMIN, "admin", title=Title(zh="系统管理员", en="system administrator"))
+    ends = services.clock() + timedelta(days=services.settings.key_days)
+    return issue_key(services.register, ADMIN, "admin", title=Title(zh="系统管理员", en="system administrator"), expires_at=ends)
 
 
 def _say(text: str) -> None:

@@ -38,8 +38,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def roles(act: Act) -> dict[str, Any]:
-    """Which roles may call an endpoint, for the documentation: from the table that decides."""
-    return {"x-roles": sorted(MAY[act])}
+    """Which act an endpoint is, and which roles may do it, for the documentation: from the table that decides."""
+    return {"x-act": act, "x-roles": sorted(MAY[act])}
 
 
 def language_of(request: Request) -> Language:
