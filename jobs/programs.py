@@ -11,6 +11,7 @@ from infra.database import reading
 from infra.tables import documents, program_reviews, programs
 from jobs.register import Register
 from sandbox.program.package import Package, read_document
+from sandbox.program.report import Report, inspect
 
 ProgramState = Literal["submitted", "approved", "rejected", "superseded", "withdrawn", "invalidated"]
 
@@ -60,6 +61,19 @@ def package(connection: Connection, digest: str) -> Package | None:
     query = select(documents.c.body).join(programs, programs.c.document == documents.c.digest).where(programs.c.digest == digest)
     body = connection.execute(query).scalar_one_or_none()
     return None if body is None else read_document(bytes(body))
+
+
+_REPORTS: dict[str, Report] = {}  # by digest: what was said of a content stays true of it
+
+
+def report_of(source: Package) -> Report:
+    """The static report on a registered package, made once in this process."""
+    found = _REPORTS.get(source.digest)
+    if found is None:
+        if len(_REPORTS) >= 256:
+            _REPORTS.clear()
+        found = _REPORTS[source.digest] = inspect(source)
+    return found
 
 
 def _programs(connection: Connection, query: Select[Any]) -> list[Program]:

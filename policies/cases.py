@@ -47,7 +47,7 @@ class Case(Model):
 
 class Cases(Model):
     base: Facts
-    cases: tuple[Case, ...] = Field(min_length=1, max_length=10_000)
+    cases: tuple[Case, ...] = Field(min_length=1, max_length=2_000)
 
 
 @dataclass(frozen=True, slots=True)

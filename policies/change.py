@@ -21,7 +21,7 @@ from policies.reasons import Reason, explained
 TEXT_LIMIT = 512 * 1024  # characters of rules, and of cases
 DEPTH_LIMIT = 32  # brackets inside brackets
 POLICY_LIMIT = 8 * 1024  # characters of one policy outside its words
-RULES_LIMIT = 2_000
+RULES_LIMIT = 1_000
 
 # what the words of a rule may mention, by the question it speaks to; of a licence that is not held nothing is said, so its terms are known
 _TERMS = frozenset(("scenarios", "job_kinds", "valid_from", "valid_until", "cap_rho", "cap_delta"))

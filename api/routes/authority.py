@@ -128,9 +128,9 @@ def version(id: str, services: Serving, visit: Annotated[Visit, door("policy_sho
     "/policy/check",
     summary="检查一份策略，不作变更 · Check a policy; nothing changes",
     responses=problems(400, 401, 403, 413, 422),
-    openapi_extra=roles("policy_show"),
+    openapi_extra=roles("policy_change"),
 )
-def check(body: PolicyText, visit: Annotated[Visit, door("policy_show")]) -> PolicyChecked:
+def check(body: PolicyText, visit: Annotated[Visit, door("policy_change")]) -> PolicyChecked:
     authority = checked(body.rules, body.cases)
     return PolicyChecked(policy=authority.digest, rules=len(authority.rules), cases=len(cases_from_toml(body.cases).cases))
 

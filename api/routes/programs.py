@@ -14,7 +14,6 @@ from api.services import Services
 from infra.database import reading
 from jobs import acts, programs
 from jobs.programs import Program
-from sandbox.program.report import inspect
 
 router = APIRouter(prefix="/v1/programs", tags=["programs"], route_class=Guarded)
 
@@ -49,7 +48,7 @@ def show(id: str, services: Serving, visit: Annotated[Visit, door("program_list"
         own = program is not None and visit.only in (None, program.author)
         program = found(program if own else None, "program")
         package = found(programs.package(connection, id), "program")
-    report = ReportView.model_validate(asdict(inspect(package)))
+    report = ReportView.model_validate(asdict(programs.report_of(package)))
     return ProgramDetail(
         program=_view(program), manifest=package.manifest, manifest_text=package.manifest_text, files=dict(package.files), report=report
     )
