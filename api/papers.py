@@ -26,6 +26,7 @@ def markdown(paper: Paper, catalogue: Catalogue) -> str:
         ]
         lines.append("")
     lines += [f"## {_SIGNED}", "", f"SHA-256 `{paper.standing.digest}`", ""]
+    lines += [f"SM3 `{paper.standing.sm3}`", ""] if paper.standing.sm3 else []
     if paper.standing.note is not None:
         lines += [*(f"`{vkey}`" for vkey in paper.standing.vkeys), "", *(f"    {line}" for line in _signatures(paper.standing.note)), ""]
     else:

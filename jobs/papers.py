@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import exists, select
 
+from infra.crypto import sm3
 from infra.database import reading
 from infra.tables import jobs, licences, metering
 from jobs import directory
@@ -56,7 +57,8 @@ def paper(register: Register, licence: str, now: datetime, version: int | None =
         return None
     document, note = register.document(wanted.document), register.document(wanted.signed)
     assert document is not None and note is not None  # noqa: PT018  # attached in the transaction that named them
-    return Paper(read_licence(document), Standing(wanted.version, wanted.document, state, note.decode(), vkeys))
+    other = sm3(document).hex() if register.settings.crypto_suite == "gm" else None
+    return Paper(read_licence(document), Standing(wanted.version, wanted.document, state, note.decode(), vkeys, other))
 
 
 def bureau_keys(register: Register) -> tuple[str, ...]:

@@ -28,10 +28,11 @@ from jobs.register import Act, Register
 from jobs.seals import bureau_signers, sealed_licence
 from jobs.slots import parse_time
 from policies.catalogue import Dataset
-from policies.licence import Decision, Licence, check_scope
+from policies.licence import Decision, Licence, check_scope, licence_invalid
 from policies.life import IN_FORCE, before
 from policies.loss import Loss
 from policies.problem import declare
+from policies.reasons import Reason, explained
 from policies.tariff import succession_faults
 
 LICENCE_EXISTS = declare(
@@ -141,6 +142,10 @@ def _scope(act: Act, licence: Licence) -> _Scope:
             raise LICENCE_UNCODED(dataset=dataset.name)
         found.append(dataset)
     check_scope(licence, catalogue)
+    if licence.renews is not None:
+        earlier = directory.licence(act.connection, licence.renews)
+        if earlier is None or earlier.licence.operator != licence.operator or earlier.licence.id == licence.id:
+            raise explained(licence_invalid, [Reason("renews", "该运营单位没有这份协议", "the operator never held this licence")])
     return _Scope(
         private=tuple(dataset.name for dataset in found if dataset.private),
         conditional=tuple(dataset for dataset in found if dataset.share.attribute == "conditional"),

@@ -37,13 +37,15 @@ _OWNERS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the register knows of the document: its version, SHA-256 and state, the signed note and the keys that signed it."""
+    """What the register knows of the document: its version, SHA-256 and state, the signed note and the keys that signed it; `sm3` is its other
+    digest, told where the suite `gm` is in use."""
 
     version: int
     digest: str
     state: LicenceState
     note: str | None = None
     vkeys: tuple[str, ...] = ()
+    sm3: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

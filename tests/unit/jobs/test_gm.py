@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from api.papers import html, markdown
 from api.services import Services
+from infra.crypto import sm3
 from infra.crypto.envelope import MAGIC
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.note import SM2_LINE, VerifierKey, open_note
@@ -30,6 +32,10 @@ def test_a_bureau_in_the_suite_gm(tmp_path: Path) -> None:
         paper = papers.paper(register, LICENCE, services.clock())
         assert paper is not None
         assert paper.standing.note is not None
+        document = paper.standing.note.split("\n")[2]
+        assert paper.standing.sm3 == sm3(document.encode()).hex()
+        for page in (markdown(paper, register.catalogue()), html(paper, register.catalogue())):
+            assert paper.standing.sm3 in page
         assert open_note(paper.standing.note, vkeys)[1] == tuple(vkeys)
         assert [vkey.kind for vkey in vkeys] == [1, SM2_LINE]
         assert (home / "vault" / "visits" / "dataset.key").read_bytes().startswith(MAGIC)

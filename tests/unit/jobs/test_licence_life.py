@@ -153,6 +153,7 @@ def test_what_a_grant_needs(register: Register) -> None:
         (plain.model_copy(update={"decision_document": None}), "licence_decision_missing"),
         (plain.model_copy(update=over), "licence_term_over"),
         (asked(decision_document=DECISION), "licence_consent_missing"),
+        (plain.model_copy(update={"renews": "L-0"}), "licence_invalid"),
     ):
         assert refused(lambda licence=licence: acts.grant_licence(register, licence, by="li"), register) == code
 
