@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, Select, exists, or_, select
 
 from infra.database import reading
-from infra.tables import charges, jobs, openings, releases
+from infra.tables import charges, jobs, metering, openings, releases
 from jobs import events as ev
 from jobs.order import Asker, Order
 from jobs.register import Register
@@ -145,7 +145,47 @@ def release(register: Register, release_id: str, now: datetime, *, operator: str
         query = query.where(exists().where(jobs.c.release == releases.c.id, jobs.c.operator == operator))
     with reading(register.engine) as connection:
         row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _released(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which releases: all that is given must hold. `answered`: only what answered a job of this operator; `operator`: only what was made for
+    this one. Times are of publication, `since` included and `until` not."""
+
+    answered: str | None = None
+    operator: str | None = None
+    licence: str | None = None
+    scenario: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def releases_of(register: Register, now: datetime, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> list[ReleaseSeen]:
+    """Visible releases, newest first; `before` is the log index of the last one of the page before."""
+    query = (
+        select(releases, openings.c.content, openings.c.salt)
+        .join(openings, openings.c.commitment == releases.c.record)
+        .join(metering, metering.c.release == releases.c.id)
+        .where(releases.c.visible_at <= ev.rfc3339(now))
+        .order_by(releases.c.entry.desc())
+        .limit(limit)
+    )
+    if wanted.answered is not None:
+        query = query.where(exists().where(jobs.c.release == releases.c.id, jobs.c.operator == wanted.answered))
+    for column in (metering.c.operator, metering.c.licence, metering.c.scenario):
+        value = getattr(wanted, column.name)
+        query = query if value is None else query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(releases.c.published_at >= ev.rfc3339(wanted.since))
+    if wanted.until is not None:
+        query = query.where(releases.c.published_at < ev.rfc3339(wanted.until))
+    if before is not None:
+        query = query.where(releases.c.entry < before)
+    with reading(register.engine) as connection:
+        return [_released(row) for row in connection.execute(query)]
+
+
+def _released(row: Row[Any]) -> ReleaseSeen:
     content = bytes(row.content)
     return ReleaseSeen(row.id, row.job, row.entry, json.loads(content), content, bytes(row.salt), row.published_at, row.visible_at)

@@ -72,11 +72,11 @@ def fees_of(
         return list(_whole(connection, connection.execute(query).all()))
 
 
-def fee_of_release(register: Register, release: str) -> FeeSeen | None:
-    """What publishing a release cost; None: no tariff. Whoever asks may see the release."""
+def fees_of_releases(register: Register, ids: Iterable[str]) -> dict[str, FeeSeen]:
+    """What publishing each release cost; none for those without a tariff. Whoever asks may see the releases."""
     with reading(register.engine) as connection:
-        rows = connection.execute(select(fees).where(fees.c.release == release, fees.c.cause == "release")).all()
-        return next(_whole(connection, rows), None)
+        rows = connection.execute(select(fees).where(fees.c.release.in_(list(ids)), fees.c.cause == "release")).all()
+        return {str(fee.release): fee for fee in _whole(connection, rows)}
 
 
 def _whole(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> Iterator[FeeSeen]:

@@ -7,17 +7,19 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import AwareDatetime
 
 from api.auth import Guarded, Visit, door
 from api.problems import REQUEST_FORMAT, REQUEST_RANGE
 from api.routes.common import Serving, found, problems, roles
-from api.schemas import ReleaseView
+from api.schemas import ReleaseList, ReleaseView
 from api.services import Services
 from api.views import release_view
 from jobs import deliveries, ledger, lookup
-from jobs.lookup import ReleaseSeen
+from jobs.lookup import ReleaseSeen, Wanted
 from jobs.papers import RESULTS_WITHDRAWN, withdrawn
-from jobs.statements import FeeSeen, fee_of_release
+from jobs.statements import FeeSeen, fees_of_releases
+from policies.catalogue import Identifier
 from policies.roles import reach
 from sandbox.finish.formats import FORMATS, MEDIA_TYPES, Format
 
@@ -31,6 +33,34 @@ def _seen(services: Services, id: str, visit: Visit) -> ReleaseSeen:
 
 
 @router.get(
+    "",
+    summary="发布结果列表，新的在前 · Releases, newest first",
+    description="运营单位看到答复过自己作业的结果；数商和数据局看到全部。列表中不含账户余额。 · "
+    "An operator sees what answered its jobs; builders and the bureau see all. What is left of budgets is not in the list.",
+    responses=problems(401, 403, 422),
+    openapi_extra=roles("release_show"),
+)
+def releases(
+    services: Serving,
+    visit: Annotated[Visit, door("release_show")],
+    licence: Annotated[Identifier | None, Query(description="只要这份协议的 · of this licence alone")] = None,
+    operator: Annotated[Identifier | None, Query(description="只要为这个运营单位作出的 · made for this operator alone")] = None,
+    scenario: Annotated[Identifier | None, Query(description="只要这个场景的 · for this scenario alone")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="发布时间，自（含） · published at or after")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="发布时间，至（不含） · published before")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="最多几条 · at most this many")] = 50,
+    before: Annotated[int | None, Query(ge=0, le=2**53, description="上一页的 `next` · `next` of the page before")] = None,
+) -> ReleaseList:
+    wanted = Wanted(visit.only, operator, licence, scenario, since, until)
+    seen = lookup.releases_of(services.register, services.clock(), wanted, before=before, limit=limit + 1)
+    page = seen[:limit]
+    fees = _fees(services, [each.id for each in page], visit)
+    return ReleaseList(
+        releases=[release_view(each, (), fees.get(each.id)) for each in page], next=page[-1].index if len(seen) > limit else None
+    )
+
+
+@router.get(
     "/{id}",
     summary="发布结果的说明：列、误差、支出、剩余、存证位置 · A release: columns, error, price, what is left, place in the log",
     responses=problems(401, 403, 404),
@@ -40,14 +70,14 @@ def release(id: str, services: Serving, visit: Annotated[Visit, door("release_sh
     seen = _seen(services, id, visit)
     own = visit.principal.role == "operator"
     balances = ledger.balances(services.register, seen.record["accounts"]) if own else ()
-    return release_view(seen, balances, _fee(services, seen.id, visit))
+    return release_view(seen, balances, _fees(services, [seen.id], visit).get(seen.id))
 
 
-def _fee(services: Services, release: str, visit: Visit) -> FeeSeen | None:
-    """What it cost, for those who may see fees: who answers to a question asked again did not pay for it."""
+def _fees(services: Services, ids: list[str], visit: Visit) -> dict[str, FeeSeen]:
+    """What they cost, for those who may see fees: who was given an answer again did not pay for it."""
     far = reach(visit.principal.role, "fee_list")
-    fee = fee_of_release(services.register, release) if far is not None else None
-    return fee if fee is not None and (far == "all" or fee.operator == visit.principal.id) else None
+    fees = fees_of_releases(services.register, ids) if far is not None else {}
+    return {id: fee for id, fee in fees.items() if far == "all" or fee.operator == visit.principal.id}
 
 
 @router.api_route(

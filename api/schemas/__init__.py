@@ -90,5 +90,6 @@ from api.schemas.register import LicenceView as LicenceView
 from api.schemas.register import LogKey as LogKey
 from api.schemas.register import Me as Me
 from api.schemas.releases import FileView as FileView
+from api.schemas.releases import ReleaseList as ReleaseList
 from api.schemas.releases import ReleaseView as ReleaseView
 from api.schemas.releases import SourceView as SourceView

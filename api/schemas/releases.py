@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -92,3 +92,13 @@ class ReleaseView(Closed):
     fee: str | None = Field(default=None, description="yuan charged for it; null: the licence has no tariff, or it is not yours to see")
     table: str
     receipt: str
+
+
+_SHOWN: Any = ReleaseView.model_config["json_schema_extra"]
+
+
+class ReleaseList(Closed):
+    model_config = ConfigDict(json_schema_extra=example(releases=_SHOWN["examples"], next=None))
+
+    releases: list[ReleaseView]
+    next: int | None = Field(description="pass as ?before= for older ones; null: there are none")

@@ -6,6 +6,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -240,15 +241,35 @@ class Client(Authority, Billing, Agreements, Catalogues):
 
     # --- releases -------------------------------------------------------------------------------------------------------------------
 
-    def releases(self, limit: int | None = None) -> Iterator[Release]:
-        """The releases of your jobs, newest first, each once."""
-        seen: set[str] = set()
-        for job in self.jobs():
-            if job.release is not None and job.release not in seen:
-                if limit is not None and len(seen) >= limit:
-                    return
-                seen.add(job.release)
-                yield self.release(job.release)
+    def releases(
+        self,
+        limit: int | None = None,
+        *,
+        licence: str | None = None,
+        operator: str | None = None,
+        scenario: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Release]:
+        """Releases you may see, newest first, page by page: those of your jobs, or all for a builder or the bureau. Times are of publication
+        and aware; `left` is empty in a list."""
+        asked = {"licence": licence, "operator": operator, "scenario": scenario}
+        asked |= {name: None if moment is None else moment.isoformat() for name, moment in (("since", since), ("until", until))}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        before: int | None = None
+        count = 0
+        while True:
+            size = PAGE if limit is None else min(PAGE, limit - count)
+            if size <= 0:
+                return
+            params: dict[str, Any] = {**wanted, "limit": size, **({} if before is None else {"before": before})}
+            page = self._http.json("GET", "/v1/releases", params=params)
+            for data in self._list(page, "releases"):
+                yield Release.read(data, self.language)
+                count += 1
+            before = page.get("next")
+            if before is None:
+                return
 
     def release(self, id_: str) -> Release:
         return Release.read(self._http.json("GET", f"/v1/releases/{_part(id_)}"), self.language)

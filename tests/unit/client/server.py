@@ -277,6 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
             case ("GET", "v1", "jobs", id_):
                 bureau.polls -= 1
                 self._json(bureau.job(id_, "running" if bureau.polls >= 0 else bureau.job_ends_as))
+            case ("GET", "v1", "releases"):
+                self._json({"releases": [bureau.release()], "next": None})
             case ("GET", "v1", "releases", "rel-1"):
                 self._json(bureau.release())
             case (_, "v1", "releases", "rel-1", "table") if query.get("format") in bureau.files:

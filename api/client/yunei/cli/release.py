@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,15 +21,22 @@ from yunei.transparency import Key, Receipt
 from yunei.words import say
 
 SCREEN_ROWS = 50
+_DAYS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
 
 def list_(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几个", "how many at most"))] = 20,
+    licence: Annotated[str | None, typer.Option("--licence", help=say("只要这份协议", "of this licence alone"))] = None,
+    operator: Annotated[str | None, typer.Option("--operator", help=say("只要这个运营单位", "of this operator alone"))] = None,
+    scenario: Annotated[str | None, typer.Option("--scenario", help=say("只要这个场景", "for this scenario alone"))] = None,
+    since: Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help=say("发布时间，自", "published from"))] = None,
+    until: Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help=say("发布时间，至（不含）", "published before"))] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
+    times = {"since": since and since.astimezone(), "until": until and until.astimezone()}  # as the clock on the wall says
     with session.client() as client:
-        found = list(client.releases(limit))
+        found = list(client.releases(limit, licence=licence, operator=operator, scenario=scenario, **times))
     if shape == "json":
         output.as_json([release.data for release in found])
         return

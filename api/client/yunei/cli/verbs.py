@@ -44,7 +44,7 @@ NOUNS: tuple[Noun, ...] = (
         "查看、下载、验证发布结果",
         "look at, fetch and verify what left the sandbox",
         (
-            Verb("list", "我的发布结果，新的在前", "releases of your jobs, newest first", "release:list_"),
+            Verb("list", "发布结果，新的在前", "releases, newest first", "release:list_"),
             Verb("show", "显示发布结果及其说明", "show a release and what is known of it", "release:show"),
             Verb("fetch", "下载发布结果；中断后可续传", "download a release; resumes", "release:fetch"),
             Verb("verify", "验证回执、日志与内容", "verify receipt, log and bytes", "release:verify"),
