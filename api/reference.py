@@ -182,6 +182,33 @@ def sql() -> str:
     return text + table(("function", "中文", "English"), [(f"`{name}`", *words) for name, words in sorted(INSTEAD.items())])
 
 
+def crypto() -> str:
+    from infra.crypto import COVERAGE
+
+    text = (
+        "# 密码套件 · Cryptographic suites\n\n`YUNEI_CRYPTO_SUITE` chooses `international` (default) or `gm` (商用密码 SM2, SM3, SM4). "
+        "What the page [crypto](../crypto.md) explains, use by use:\n\n"
+    )
+    rows = [(c.zh, c.en, c.international, c.gm, f"{c.why_zh} · {c.why_en}" if c.why_en else "") for c in COVERAGE]
+    return text + table(("用途", "use", "`international`", "`gm`", "两套件相同的原因 · why the same"), rows)
+
+
+def licence() -> str:
+    from policies.life import LIFE, STATE_TITLES, diagram
+
+    text = (
+        "# 协议的状态 · The life of a licence\n\nEach step is an event; two are the clock's, and decisions look at the clock themselves.\n\n"
+        f"```mermaid\n{diagram()}\n```\n\n"
+    )
+    text += table(("state", "中文", "English"), [(f"`{state}`", *titles) for state, titles in STATE_TITLES.items()])
+    text += "\n"
+    rows = [
+        (f"`{s.kind}`", ", ".join((["—"] if s.anew or not s.before else []) + list(s.before)), s.after or "（不变 · stays）", s.zh, s.en)
+        for s in LIFE
+    ]
+    return text + table(("event", "from", "to", "事项", "what happens"), rows)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "settings": settings,
@@ -190,6 +217,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "roles": roles,
     "http": http,
     "sql": sql,
+    "crypto": crypto,
+    "licence": licence,
 }
 
 

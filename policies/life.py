@@ -36,13 +36,14 @@ class Step:
     after: LicenceState | Literal[""]
     zh: str
     en: str
+    anew: bool = False  # may also be the first that is heard of a licence
 
 
 LIFE: tuple[Step, ...] = (
     Step("licence_applied", (), "applied", "运营单位申请", "the operator applies"),
     Step("licence_consented", ("applied",), "consented", "有条件共享数据的来源部门全部同意", "every body that shares conditionally consents"),
     Step("licence_declined", ("applied", "consented"), "declined", "来源部门或数据局不予授权", "a source body or the bureau declines"),
-    Step("licence_granted", ("applied", "consented"), "granted", "数据局授权并签名", "the bureau grants and signs"),
+    Step("licence_granted", ("applied", "consented"), "granted", "数据局授权并签名", "the bureau grants and signs", anew=True),
     Step("licence_activated", ("granted",), "active", "到生效日期", "its term begins"),
     Step("licence_amended", IN_FORCE, "", "变更或续期，账户不变", "amended or renewed; accounts are kept"),
     Step("licence_suspended", ("active",), "suspended", "暂停", "suspended"),
@@ -80,7 +81,7 @@ def diagram() -> str:
     """The table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2"]
     for step in LIFE:
-        if step.after and not step.before:
+        if step.after and (step.anew or not step.before):
             lines.append(f"    [*] --> {step.after}: {step.en}")
         lines += [f"    {state} --> {step.after}: {step.en}" for state in step.before if step.after]
     lines += [f"    {state} --> [*]" for state in ("declined", *ENDED)]
