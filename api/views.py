@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
@@ -11,6 +11,8 @@ from api.fee_views import fee_quote_view, yuan
 from api.problems import document
 from api.schemas import (
     AccountView,
+    BatchEntry,
+    BatchQuote,
     ColumnView,
     DatasetView,
     EventView,
@@ -22,8 +24,10 @@ from api.schemas import (
     Quote,
     ReleaseView,
     SourceView,
+    SpendView,
     decimal_text,
 )
+from jobs.batch import Entry
 from jobs.directory import LicenceRecord
 from jobs.events import Recorded
 from jobs.ledger import SHOWN_AT_DELTA, Balance
@@ -73,6 +77,22 @@ def quote_view(quoted: Quoted) -> Quote:
         accounts=accounts_view(quoted.accounts),
         explanation=quoted.explanation,
         fee=fee_quote_view(quoted.fee),
+    )
+
+
+def batch_view(entries: Sequence[Entry], whole: Loss, delta: Decimal, language: Language) -> BatchQuote:
+    pure = [entry.quoted.plan.epsilon for entry in entries if entry.quoted is not None] if delta == 0 else []
+    epsilon = sum((each for each in pure if each is not None), Decimal(0)) if pure else None
+    return BatchQuote(
+        price=LossView.of(whole, delta, epsilon),
+        queries=[
+            BatchEntry(
+                privacy=None if entry.privacy is None else SpendView.of(entry.privacy),
+                quote=None if entry.quoted is None else quote_view(entry.quoted),
+                problem=None if entry.problem is None else ProblemView.model_validate(document(entry.problem, language, instance="batch")),
+            )
+            for entry in entries
+        ],
     )
 
 

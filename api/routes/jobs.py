@@ -13,10 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Guarded, Visit, door
 from api.problems import REQUEST_KEY_INVALID, REQUEST_KEY_REUSED, SERVER_STARTING, SERVER_STOPPING, not_found
 from api.routes.common import Serving, Speaking, problems, roles
-from api.schemas import WAIT_LIMIT_S, DummyAnswer, JobList, JobRequest, JobView, Quote
+from api.schemas import WAIT_LIMIT_S, BatchQuote, BatchRequest, DummyAnswer, JobList, JobRequest, JobView, Quote
 from api.services import Services
-from api.views import columns_view, job_view, quote_view
-from jobs import hops, lookup, quote
+from api.views import batch_view, columns_view, job_view, quote_view
+from jobs import batch, hops, lookup, quote
 from jobs.lookup import JobSeen
 from jobs.order import Order, idempotency_digest
 from jobs.projections import DoesNotFit
@@ -41,6 +41,21 @@ def _order(body: JobRequest, visit: Visit, idempotency: str | None = None) -> Or
 )
 def check(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job_check")]) -> Quote:
     return quote_view(quote.check(services.office, _order(body, visit)))
+
+
+@router.post(
+    "/check-batch",
+    summary="批量报价：一个总预算分给多个查询，免费 · Quote many queries under one loss, free",
+    description="把一个总的隐私损失分给至多 100 个查询，使相对误差平方和最小；逐个给出份额与报价。不读数据，不扣预算，不留记录；提交时各自计费。 · "
+    "One privacy loss is divided over up to 100 queries so that the sum of squared relative errors is least; each gets its share and its quote. "
+    "Nothing is read, spent, reserved or logged: submit each with the privacy given here.",
+    responses=problems(400, 401, 403, 413, 422),
+    openapi_extra=roles("job_check"),
+)
+def check_batch(body: BatchRequest, services: Serving, visit: Annotated[Visit, door("job_check")], language: Speaking) -> BatchQuote:
+    orders = [Order(visit.asker, body.licence, body.scenario, item.sql, item.ask(body.privacy)) for item in body.queries]
+    entries, whole = batch.check(services.office, orders, body.privacy)
+    return batch_view(entries, whole, body.privacy.delta, language)
 
 
 @router.post(

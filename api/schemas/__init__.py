@@ -26,6 +26,10 @@ from api.schemas.base import ProblemView as ProblemView
 from api.schemas.base import WordsView as WordsView
 from api.schemas.base import decimal_text as decimal_text
 from api.schemas.base import example as example
+from api.schemas.batch import BatchEntry as BatchEntry
+from api.schemas.batch import BatchQuote as BatchQuote
+from api.schemas.batch import BatchRequest as BatchRequest
+from api.schemas.batch import SpendView as SpendView
 from api.schemas.fees import BodyTotalView as BodyTotalView
 from api.schemas.fees import FeeLineView as FeeLineView
 from api.schemas.fees import FeeList as FeeList

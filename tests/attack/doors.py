@@ -32,6 +32,7 @@ class Row:
 DOORS: dict[str, Row] = {
     "POST /v1/jobs/check": Row("operator", "200", job()),
     "POST /v1/jobs/check-batch": Row("operator", "422 request_invalid"),
+    "POST /v1/jobs/check-batch": Row("operator", "422 request_invalid"),
     "POST /v1/jobs/dummy": Row("operator", "200", job()),
     "POST /v1/jobs": Row("operator", "422 request_invalid"),
     "GET /v1/jobs": Row("auditor operator supervisor", "200"),

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from yunei.agreements import Agreements
 from yunei.answer import Answer, format_of, read_arrow
 from yunei.authority import Authority
+from yunei.batches import Batches
 from yunei.billing import Billing
 from yunei.catalogues import Catalogues
 from yunei.config import Config
@@ -73,7 +74,7 @@ def request_body(
     return body
 
 
-class Client(Authority, Billing, Agreements, Catalogues):
+class Client(Authority, Batches, Billing, Agreements, Catalogues):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")

@@ -33,7 +33,7 @@ PUBLIC = {
 
 def test_every_endpoint_of_the_contract_is_there() -> None:
     assert set(OPERATIONS) == PUBLIC | {
-        "POST /v1/jobs/check", "POST /v1/jobs/dummy", "POST /v1/jobs", "GET /v1/jobs", "GET /v1/jobs/{id}", "POST /v1/jobs/{id}/cancel",
+        "POST /v1/jobs/check", "POST /v1/jobs/check-batch", "POST /v1/jobs/dummy", "POST /v1/jobs", "GET /v1/jobs", "GET /v1/jobs/{id}", "POST /v1/jobs/{id}/cancel",
         "GET /v1/releases/{id}", "GET /v1/releases/{id}/table", "GET /v1/releases/{id}/receipt", "GET /v1/datasets", "GET /v1/datasets/{name}",
         "GET /v1/licences", "GET /v1/licences/{id}", "POST /v1/licences", "GET /v1/accounts", "GET /v1/log/events",
         "GET /v1/datasets/{name}/versions", "GET /v1/datasets/{name}/metadata", "POST /v1/datasets/{name}/withdraw",

@@ -260,6 +260,12 @@ class _Handler(BaseHTTPRequestHandler):
             case ("POST", "v1", "jobs", "check"):
                 words = {"zh": ["每个体最多计入 4 组。"], "en": ["Each unit counts in at most 4 groups."]}
                 self._json({"price": LOSS, "answered": bureau.reused, "slot_ms": 250, "accounts": [ACCOUNT], "explanation": words})
+            case ("POST", "v1", "jobs", "check-batch") if body is not None:
+                quote = {"price": LOSS, "answered": False, "slot_ms": 250, "accounts": [], "explanation": {}}
+                share = {"rho": "0.00702", "epsilon": None, "accuracy": None, "delta": "0.00000001"}
+                refused = {"privacy": None, "quote": None, "problem": {**REFUSED, "code": "sql_syntax", "parts": []}}
+                good = {"privacy": share, "quote": quote, "problem": None}
+                self._json({"price": LOSS, "queries": [refused if "bad" in item["sql"] else good for item in body["queries"]]})
             case ("POST", "v1", "jobs", "dummy"):
                 columns = [{"label": "city", "kind": "key"}, {"label": "n", "kind": "value", "half_width_column": "n__half_width"}]
                 rows = [{"city": "x", "n": 7, "n__half_width": 2.5}]

@@ -31,6 +31,12 @@ NOUNS: tuple[Noun, ...] = (
         "submit jobs and see what becomes of them",
         (
             Verb("check", "价格、误差与全部拒绝理由；不花预算", "price, expected error and every refusal; free", "job:check"),
+            Verb(
+                "check-batch",
+                "把一个总预算分给多个查询并逐个报价；不花预算",
+                "divide one loss over many queries and quote each; free",
+                "batch:check_batch",
+            ),
             Verb("dummy", "在虚构数据上试跑；不花预算", "try it on invented rows; free", "job:dummy"),
             Verb("submit", "提交作业，等待并显示结果", "submit, wait and show the answer", "job:submit"),
             Verb("wait", "等待作业结束并显示结果", "wait for a job and show its answer", "job:wait"),
