@@ -108,7 +108,7 @@ def _unzipped(data: bytes) -> dict[str, str]:
                     files[entry.filename] = body.decode("utf-8")
                 except UnicodeDecodeError:
                     faults.append(Reason(_shown(entry.filename), "不是 UTF-8 文本", "it is not UTF-8 text"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError, OverflowError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError, OverflowError):
         _refuse(Reason("package", "不是可读的 zip 文件", "it is not a zip file that can be read"))
     if faults:
         _refuse(*faults)
