@@ -18,10 +18,11 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 WRITES = "yunei_writes"
+IDLE_S = 1.0
 UNAVAILABLE = (OperationalError, InternalError, InterfaceError, PoolTimeout)
 """What is raised when the database cannot do now what it could do before: gone, full, read-only, held by another for too long."""
 TURN = 8640  # the advisory lock of whoever writes to PostgreSQL
@@ -82,7 +83,6 @@ def _postgresql(url: URL, timeout_s: int) -> Engine:
     options = f"-c lock_timeout={timeout_s}s -c idle_in_transaction_session_timeout={4 * timeout_s}s -c synchronous_commit=on"
     engine = create_engine(
         url,
-        pool_pre_ping=True,
         pool_size=16,
         max_overflow=48,
         pool_timeout=timeout_s,
@@ -94,7 +94,27 @@ def _postgresql(url: URL, timeout_s: int) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if connection.get_execution_options().get(WRITES):
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
+            driver: Any = connection.connection.driver_connection
+            turn, base = f"SELECT pg_advisory_xact_lock({TURN})", connection.dialect.loaded_dbapi.Error
+            try:
+                with driver.pipeline():  # BEGIN and the wait for the turn in one round trip
+                    driver.execute(turn)
+            except base as error:
+                raise DBAPIError.instance(turn, None, error, base, hide_parameters=True, dialect=connection.dialect) from error
+
+    @event.listens_for(engine, "checkin")
+    def _returned(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _still_there(connection: Any, record: Any, _proxy: Any) -> None:
+        """A connection that lay unused may have died: ask. One that was just used is believed."""
+        if time.monotonic() - record.info.get("used", 0.0) > IDLE_S:
+            try:
+                connection.execute("SELECT 1")
+                connection.rollback()
+            except Exception as error:
+                raise DisconnectionError from error
 
     return engine
 

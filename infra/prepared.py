@@ -6,13 +6,17 @@ transaction through the driver itself. Errors are SQLAlchemy's own, without the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Delete, Dialect, Executable, Insert, Select, Update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-Statement = Insert | Update | Delete | Select[Any]
+from infra.pipeline import Failed, Outcome, Pipeline
+
+Statement = Insert | Update | Delete | Select[*tuple[Any, ...]]
 Values = Mapping[str, Any]
 
 
@@ -42,46 +46,150 @@ class Prepared:
         return whole if order is None else [whole[name] for name in order]
 
 
+Failure = Callable[[], Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """A statement that was said and not yet sent."""
+
+    sql: Any
+    values: Any
+    count: int | None
+    failure: Failure | None
+
+
 class Writer:
-    """The transaction open on `connection`. Valid as long as that is."""
+    """The transaction open on `connection`. Valid as long as that is.
+
+    On PostgreSQL each statement costs a round trip, so those whose outcome nobody needs at once (`later`) are kept back and sent together,
+    in order, with the next one whose outcome is needed (libpq's pipeline mode). SQLite is told everything at once. Whoever reads by another
+    way than this object calls `flush` first.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._dialect = connection.dialect
-        self._cursor: Any = connection.connection.cursor()
+        self._pipeline: Pipeline | None = None
+        self._cursor: Any = None
+        if connection.dialect.driver == "psycopg":
+            driver: Any = connection.connection.driver_connection
+            self._pipeline = connection.connection.info.setdefault("pipeline", Pipeline(driver))
+        else:
+            self._cursor = connection.connection.cursor()
+        self._waiting: list[_Later] = []
+        self._spoiled = False
+
+    def later(self, statement: Prepared, values: Values, count: int | None, failure: Failure) -> None:
+        """Run it before anything that comes after. `failure` is raised, here or by a later call, when it changes another number of rows than
+        `count` (None: any), or breaks a constraint."""
+        if self._pipeline is not None:
+            sql, order = statement.on(self._dialect)
+            self._waiting.append(_Later(sql, statement.values(order, values), count, failure))
+            return
+        try:
+            changed = self.run(statement, values)
+        except IntegrityError as error:
+            raise failure() from error
+        if count is not None and changed != count:
+            raise failure()
+
+    def mark(self, sql: str) -> None:
+        """Begin a piece of work that can be undone alone: `sql` sets a savepoint."""
+        self._spoiled = False
+        if self._pipeline is None:
+            try:
+                self._cursor.execute(sql)
+            except Exception as error:
+                self._raise(sql, error)
+        else:
+            self._waiting.append(_Later(sql, None, None, None))
+
+    def discard(self) -> None:
+        """The piece of work failed and will be undone: forget what was not sent, but for the savepoint itself."""
+        waiting, self._waiting = self._waiting, []
+        self._spoiled = False
+        for each in waiting:
+            if each.values is None:
+                with suppress(Exception):  # the connection is gone, and the work with it
+                    self._send([each])
+
+    def flush(self) -> None:
+        """Send what was kept back, and look at what came of it."""
+        if self._spoiled:
+            raise RuntimeError("a statement of this piece of work failed; it cannot be committed")
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._send(waiting)
+
+    def _send(self, statements: Sequence[_Later]) -> list[Outcome]:
+        assert self._pipeline is not None
+        try:
+            outcomes = self._pipeline.run([(each.sql, each.values) for each in statements])
+        except Failed as failed:
+            self._spoiled = True
+            at = statements[failed.at]
+            if at.failure is not None and isinstance(failed.error, self._dialect.loaded_dbapi.IntegrityError):
+                raise at.failure() from failed.error
+            self._raise(at.sql, failed.error)
+        except Exception as error:
+            self._spoiled = True
+            self._raise(statements[0].sql, error)
+        for each, outcome in zip(statements, outcomes, strict=True):
+            if each.count is not None and each.failure is not None and outcome.count != each.count:
+                self._spoiled = True
+                raise each.failure()
+        return outcomes
+
+    def _ask(self, statement: Prepared, values: Values) -> Outcome:
+        """Run it, after all that waits, in one round trip."""
+        if self._spoiled:
+            self.flush()
+        sql, order = statement.on(self._dialect)
+        waiting, self._waiting = self._waiting, []
+        return self._send([*waiting, _Later(sql, statement.values(order, values), None, None)])[-1]
 
     def run(self, statement: Prepared, values: Values) -> int:
         """How many rows it changed."""
-        sql, order = statement.on(self._dialect)
-        try:
-            self._cursor.execute(sql, statement.values(order, values))
-        except Exception as error:
-            self._raise(sql, error)
+        if self._pipeline is not None:
+            return self._ask(statement, values).count
+        self._execute(statement, values)
         return int(self._cursor.rowcount)
 
-    def run_many(self, statement: Prepared, rows: Sequence[Values]) -> int:
-        """How many rows all of them changed together."""
-        if len(rows) == 1:
-            return self.run(statement, rows[0])
-        sql, order = statement.on(self._dialect)
-        try:
-            self._cursor.executemany(sql, [statement.values(order, row) for row in rows])
-        except Exception as error:
-            self._raise(sql, error)
-        return int(self._cursor.rowcount)
+    def later_many(self, statement: Prepared, rows: Sequence[Values]) -> None:
+        """Run it for each row of values, before anything that comes after."""
+        if self._pipeline is not None:
+            sql, order = statement.on(self._dialect)
+            self._waiting += [_Later(sql, statement.values(order, row), None, None) for row in rows]
+        elif len(rows) == 1:
+            self._execute(statement, rows[0])
+        else:
+            sql, order = statement.on(self._dialect)
+            try:
+                self._cursor.executemany(sql, [statement.values(order, row) for row in rows])
+            except Exception as error:
+                self._raise(sql, error)
 
     def rows(self, statement: Prepared, values: Values) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        sql, order = statement.on(self._dialect)
+        if self._pipeline is not None:
+            return self._ask(statement, values).rows
+        self._execute(statement, values)
         try:
-            self._cursor.execute(sql, statement.values(order, values))
             return list(self._cursor.fetchall())
         except Exception as error:
-            self._raise(sql, error)
+            self._raise(statement.on(self._dialect)[0], error)
 
     def row(self, statement: Prepared, values: Values) -> tuple[Any, ...] | None:
         """The first row of a query, if any."""
         return next(iter(self.rows(statement, values)), None)
+
+    def _execute(self, statement: Prepared, values: Values) -> None:
+        sql, order = statement.on(self._dialect)
+        try:
+            self._cursor.execute(sql, statement.values(order, values))
+        except Exception as error:
+            self._raise(sql, error)
 
     def _raise(self, sql: str, error: Exception) -> NoReturn:
         base = self._dialect.loaded_dbapi.Error

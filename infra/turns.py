@@ -18,6 +18,7 @@ from infra.database import alive, writing
 
 S = TypeVar("S")
 
+SAVEPOINT = "SAVEPOINT work"
 LIMIT = 64  # pieces of work that share a commit, at most: other processes wait for it
 RESCUE_S = 1.0
 
@@ -35,9 +36,9 @@ class _Batch(Generic[S]):
         self.done = threading.Event()
 
     @contextmanager
-    def savepoint(self) -> Iterator[None]:
+    def savepoint(self, mark: Callable[[S], None]) -> Iterator[None]:
         self.members += 1
-        self.connection.exec_driver_sql("SAVEPOINT work")
+        mark(self.state)
         try:
             yield  # the savepoint is left behind: the next takes its name, and the commit takes both
         except BaseException as error:
@@ -52,10 +53,14 @@ class _Batch(Generic[S]):
 
 
 class Turns(Generic[S]):
-    """`begin(connection)` makes the state that the members of a transaction share, `end(connection, state)` writes it before the commit. A
-    member that fails must leave the state as it found it."""
+    """`begin(connection)` makes the state that the members of a transaction share, `end(state)` writes it before the commit;
+    `mark(state)` sets SAVEPOINT on that connection, before anything a member does there. A member that fails must leave the state as it
+    found it, with its savepoint set."""
 
-    def __init__(self, engine: Engine, begin: Callable[[Connection], S], end: Callable[[Connection, S], None]) -> None:
+    def __init__(
+        self, engine: Engine, begin: Callable[[Connection], S], end: Callable[[S], None], mark: Callable[[S], None]
+    ) -> None:
+        self._mark = mark
         self._engine = engine
         self._begin = begin
         self._end = end
@@ -79,7 +84,7 @@ class Turns(Generic[S]):
         try:
             batch = self._batch or self._open()
             try:
-                with batch.savepoint():
+                with batch.savepoint(self._mark):
                     yield batch.connection, batch.state
             except BaseException as error:
                 raised = error
@@ -109,7 +114,7 @@ class Turns(Generic[S]):
         try:
             if batch.spoiled is not None:
                 raise batch.spoiled
-            self._end(batch.connection, batch.state)
+            self._end(batch.state)
         except BaseException as error:
             batch.failed = error
             with contextlib.suppress(BaseException):  # the rollback of what is lost already

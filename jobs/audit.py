@@ -104,6 +104,7 @@ def rebuild(engine: Engine) -> None:
         writer = Writer(connection)
         for index, body in _database_entries(connection, 0, size):
             project(writer, read_entry(index, body))
+        writer.flush()
 
 
 # ── the log itself ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────

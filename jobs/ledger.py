@@ -7,12 +7,15 @@ in the projection's conditional update, and in a CHECK constraint of the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Select, String, bindparam, or_, select
 
 from infra.database import reading as open_reading
 from infra.prepared import Prepared
@@ -138,12 +141,12 @@ class Balance:
         return Loss(self.cap.pico_rho - used.pico_rho, self.cap.atto_delta - used.atto_delta)
 
 
-def _balance(row: Row[tuple[object, ...]]) -> Balance:
+def _balance(row: Any) -> Balance:
     cap, reserved, spent = (Loss(getattr(row, f"{part}_pico_rho"), getattr(row, f"{part}_atto_delta")) for part in ("cap", "reserved", "spent"))
     return Balance(row.id, row.kind, row.subject, cap, reserved, spent, tuple(_windows(row)))
 
 
-def _windows(row: Row[tuple[object, ...]]) -> Iterator[Windowed]:
+def _windows(row: Any) -> Iterator[Windowed]:
     for window in WINDOWS:
         values = [getattr(row, f"{window}_{part}") for part in ("cap_pico_rho", "cap_atto_delta", "used_pico_rho", "used_atto_delta")]
         if values[0] is not None:
@@ -164,7 +167,20 @@ def balances(source: Register | Connection, names: Iterable[str] | None = None) 
 def require_room(source: Register | Connection, names: Iterable[str], loss: Loss, now: datetime) -> None:
     """Raise what `reserve` would raise at `now`, touching nothing: what a free check shows."""
     wanted = sorted(set(names))
-    found = {balance.account: balance for balance in balances(source, wanted)}
+    _require({balance.account: balance for balance in balances(source, wanted)}, wanted, loss, now)
+
+
+@cache
+def _room(count: int) -> Prepared:
+    """The rows of `count` accounts."""
+    return Prepared(select(accounts).where(or_(*(accounts.c.id == bindparam(f"name_{at}", type_=String) for at in range(count)))))
+
+
+def _of_row(values: tuple[object, ...]) -> Balance:
+    return _balance(SimpleNamespace(**dict(zip(accounts.c.keys(), values, strict=True))))
+
+
+def _require(found: Mapping[str, Balance], wanted: Iterable[str], loss: Loss, now: datetime) -> None:
     for name in wanted:
         if name not in found:
             raise LEDGER_ACCOUNT_UNKNOWN(account=name)
@@ -212,7 +228,8 @@ def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: L
     names = tuple(sorted(set(accounts)))
     if act.writer.row(_CHARGE, {"charge_": charge}) is not None:
         raise LEDGER_CHARGE_EXISTS(charge=charge)
-    require_room(act.connection, names, loss, datetime.fromisoformat(act.at))
+    held = act.writer.rows(_room(len(names)), {f"name_{at}": name for at, name in enumerate(names)})
+    _require({row[0]: _of_row(row) for row in held}, names, loss, datetime.fromisoformat(act.at))
     if loss.pico_rho > CAP_LIMIT:  # not reachable past the check above: no cap is higher
         raise ValueError("a loss beyond every cap")
     return act.append(ChargeReserved(by=by, charge=charge, job=job, accounts=names, cost=Cost.of(loss)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, String, bindparam, case, cast, func, insert, literal_column, or_, select, update
@@ -101,8 +101,8 @@ def take(writer: Writer, statement: Prepared, charge: str, pico_rho: int, atto_d
     """One conditional update over all accounts of a charge: every row, or the work is undone. `day` is the one it was reserved on. Nobody
     waits for anybody's rows here, whatever the order: writers already took turns."""
     values = {"rho": pico_rho, "delta": atto_delta, "charge_": charge, "day": day, "month": day and day[:7]}
-    if count and writer.run(statement, values) != count:
-        raise DoesNotFit("accounts", charge)
+    if count:
+        writer.later(statement, values, count, partial(DoesNotFit, "accounts", charge))
 
 
 @cache

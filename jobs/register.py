@@ -16,10 +16,11 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, literal_column, select, update
 
 from infra.clock import Clock, system_clock
 from infra.database import UNAVAILABLE, insert_ignoring, migrate, open_engine, reading
@@ -34,7 +35,7 @@ from infra.keys import KeyRing, Random
 from infra.prepared import Prepared, Writer
 from infra.settings import Settings
 from infra.tables import documents, entries, log_hashes, log_head, openings
-from infra.turns import Turns
+from infra.turns import SAVEPOINT, Turns
 from jobs import credentials, directory
 from jobs.credentials import KeyRecord
 from jobs.directory import LicenceRecord, Principal
@@ -68,9 +69,10 @@ REGISTER_UNAVAILABLE = declare(
 )
 
 _HEAD = select(log_head.c.size, log_head.c.edge, log_head.c.at).where(log_head.c.id == 1)
-_MOVE_HEAD = (
+_LOCKED_HEAD = Prepared(select(log_head.c.size, log_head.c.edge, log_head.c.at).where(log_head.c.id == literal_column("1")).with_for_update())
+_MOVE_HEAD = Prepared(
     update(log_head)
-    .where(log_head.c.id == 1, log_head.c.size == bindparam("before"))
+    .where(log_head.c.id == literal_column("1"), log_head.c.size == bindparam("before"))
     .values(size=bindparam("after"), edge=bindparam("edge_"), at=bindparam("at_"))
 )
 _ENTRY = Prepared(insert(entries))
@@ -82,24 +84,25 @@ class _Head:
     """The head of the log in a transaction that several acts share; read at its start, written at its end."""
 
     def __init__(self, connection: Connection) -> None:
-        row = connection.execute(_HEAD.with_for_update()).one()
-        self.before: int = row.size
-        self.range = CompactRange.from_bytes(row.size, bytes(row.edge))
-        self.at: str = row.at
         self.writer = Writer(connection)
+        size, edge, at = self.writer.rows(_LOCKED_HEAD, {})[0]
+        self.before: int = size
+        self.range = CompactRange.from_bytes(size, bytes(edge))
+        self.at: str = at
         self.entries: list[dict[str, Any]] = []
         self.hashes: list[dict[str, Any]] = []
 
-    def move(self, connection: Connection) -> None:
+    def move(self) -> None:
         """Write the entries of all acts, and the new head."""
         if self.range.size == self.before:
             return
-        self.writer.run_many(_ENTRY, self.entries)
+        self.writer.later_many(_ENTRY, self.entries)
         if self.hashes:
-            self.writer.run_many(_HASH, self.hashes)
+            self.writer.later_many(_HASH, self.hashes)
         values = {"before": self.before, "after": self.range.size, "edge_": self.range.to_bytes(), "at_": self.at}
-        if connection.execute(_MOVE_HEAD, values).rowcount != 1:
-            raise RuntimeError("the head of the log moved during a transaction")  # the lock failed us: commit nothing
+        moved = partial(RuntimeError, "the head of the log moved during a transaction")  # the lock failed us: commit nothing
+        self.writer.later(_MOVE_HEAD, values, 1, moved)
+        self.writer.flush()
 
 
 class Act:
@@ -107,7 +110,7 @@ class Act:
     `append` alone."""
 
     def __init__(self, connection: Connection, head: _Head, clock: Clock, random: Random) -> None:
-        self.connection = connection
+        self._connection = connection
         self.writer = head.writer
         self._random = random
         self._head = head
@@ -116,6 +119,12 @@ class Act:
         self._entries: list[dict[str, Any]] = []
         self._hashes: list[dict[str, Any]] = []
         self._broken = False
+
+    @property
+    def connection(self) -> Connection:
+        """For reading what stands now, this act's own work included."""
+        self.writer.flush()
+        return self._connection
 
     @property
     def size(self) -> int:
@@ -148,12 +157,14 @@ class Act:
         """Keep confidential content in the database alone; returns the salted commitment that an event may show."""
         salt = self._random(32)
         digest = commitment(salt, content)
-        self.writer.run(_OPENING, {"commitment": digest, "salt": salt, "content": content})
+        row = {"commitment": digest, "salt": salt, "content": content}
+        self.writer.later(_OPENING, row, None, partial(RuntimeError, "a commitment came twice"))
         return digest
 
     def _finish(self) -> None:
         if self._broken:
             raise RuntimeError("an append failed in this transaction; it cannot be committed")
+        self.writer.flush()
         if not self._entries:
             return
         self._head.range, self._head.at = self._range, self.at
@@ -172,7 +183,7 @@ class Register:
         self.files = LogFiles(settings.log_dir)
         self.key_ring = key_ring
         self._sequencer = Sequencer(engine, self.files, self._own_keys, beside=gm_signers(key_ring, settings))
-        self._turns = Turns(engine, _Head, lambda connection, head: head.move(connection))
+        self._turns = Turns(engine, _Head, lambda head: head.move(), lambda head: head.writer.mark(SAVEPOINT))
         self._holder: int | None = None
         self._log = structlog.get_logger("register")
         self.witnesses = Witnesses(
@@ -231,6 +242,9 @@ class Register:
                     act = Act(connection, head, self.clock, self.random)
                     yield act
                     act._finish()
+                except BaseException:
+                    head.writer.discard()
+                    raise
                 finally:
                     self._holder = None
         except UNAVAILABLE as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Table, bindparam, insert, literal_column, or_, update
@@ -32,7 +32,7 @@ def _blank(table: Table) -> dict[str, None]:
 
 def add(writer: Writer, table: Table, **row: object) -> None:
     """Insert one row; columns not named are NULL."""
-    writer.run(insertion(table), {**_blank(table), **row})
+    writer.later(insertion(table), {**_blank(table), **row}, None, partial(DoesNotFit, table.name, "constraint"))
 
 
 @cache
@@ -47,7 +47,7 @@ def _motion(table: Table, states: tuple[str, ...], names: tuple[str, ...]) -> Pr
 
 
 def move(writer: Writer, table: Table, key: str, states: Iterable[str], to: str, at: str, **values: object) -> None:
-    """Move a row from one of `states` to another; DoesNotFit when it is in none of them."""
+    """Move a row from one of `states` to another; DoesNotFit, at the latest when the transaction ends, when it is in none of them."""
     given = {f"new_{name}": value for name, value in values.items()}
-    if writer.run(_motion(table, tuple(states), tuple(values)), {"key_": key, "to_": to, "at_": at, **given}) != 1:
-        raise DoesNotFit(table.name, key)
+    moved = {"key_": key, "to_": to, "at_": at, **given}
+    writer.later(_motion(table, tuple(states), tuple(values)), moved, 1, partial(DoesNotFit, table.name, key))

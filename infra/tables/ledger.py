@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -13,6 +16,17 @@ from sqlalchemy import (
 
 from infra.tables.base import Id, Time, metadata
 
+
+def _pace() -> Iterator[Column[Any]]:
+    """NULL where nothing but the lifetime total bounds it. `used` is of `period`: of an earlier one nothing counts."""
+    for window, length in (("day", 10), ("month", 7)):
+        for unit in ("pico_rho", "atto_delta"):
+            yield Column(f"{window}_cap_{unit}", BigInteger, nullable=True)
+        yield Column(f"{window}_period", String(length), nullable=True)
+        for unit in ("pico_rho", "atto_delta"):
+            yield Column(f"{window}_used_{unit}", BigInteger, nullable=True)
+
+
 accounts = Table(
     "accounts",
     metadata,
@@ -21,15 +35,7 @@ accounts = Table(
     Column("subject", String(300), nullable=False),
     *(Column(f"{part}_{unit}", BigInteger, nullable=False) for part in ("cap", "reserved", "spent") for unit in ("pico_rho", "atto_delta")),
     Column("opened_at", Time, nullable=False),
-    *(  # pace: NULL where nothing but the lifetime total bounds it
-        column
-        for window, length in (("day", 10), ("month", 7))
-        for column in (
-            *(Column(f"{window}_cap_{unit}", BigInteger, nullable=True) for unit in ("pico_rho", "atto_delta")),
-            Column(f"{window}_period", String(length), nullable=True),  # that `used` is about; of an earlier one nothing counts
-            *(Column(f"{window}_used_{unit}", BigInteger, nullable=True) for unit in ("pico_rho", "atto_delta")),
-        )
-    ),
+    *_pace(),
     *(
         CheckConstraint(f"reserved_{unit} >= 0 AND spent_{unit} >= 0 AND spent_{unit} + reserved_{unit} <= cap_{unit}", name=f"room_{unit}")
         for unit in ("pico_rho", "atto_delta")

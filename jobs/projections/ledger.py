@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from infra.prepared import Prepared, Writer
 from infra.tables import (
@@ -63,10 +63,10 @@ def _charge_reserved(writer: Writer, recorded: ev.Recorded, event: ev.ChargeRese
     row = {"id": event.charge, "job": event.job, "state": "reserved", "pico_rho": rho, "atto_delta": delta, "day": day}
     add(writer, charges, **row, changed_at=recorded.at)
     named = {"charge_": event.charge, **{f"name_{at}": name for at, name in enumerate(names)}}
-    if names and writer.run(naming(len(names)), named) != len(names):
-        raise DoesNotFit("accounts", ",".join(names))
+    if names:
+        writer.later(naming(len(names)), named, len(names), partial(DoesNotFit, "accounts", ",".join(names)))
     take(writer, RESERVE, event.charge, rho, delta, day, len(names))
-    writer.run(JOINED, {"key_": event.job, "charge_": event.charge})
+    writer.later(JOINED, {"key_": event.job, "charge_": event.charge}, None, partial(DoesNotFit, "jobs", event.job))
 
 
 def settle(writer: Writer, charge: str, states: tuple[str, ...], to: str, at: str, statement: Prepared) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import String, bindparam, exists, insert, literal_column, select
 
 from infra.prepared import Prepared, Writer
@@ -59,7 +61,8 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
         published_at=recorded.at,
         visible_at=event.visible_at,
     )
-    writer.run(_FIRST_ANSWER, {"question_": event.question, "release_": event.release})
+    answer = {"question_": event.question, "release_": event.release}
+    writer.later(_FIRST_ANSWER, answer, None, partial(DoesNotFit, "answers", event.question))
     scenario, slot_ms = writer.rows(_JOB, {"job_": event.job})[0]
     add(
         writer,

@@ -69,8 +69,9 @@ def test_an_event_that_does_not_fit_spoils_its_transaction(register: Register) -
     def go_on_regardless() -> None:
         with register.transaction() as act:
             act.append(person("b"))
-            with pytest.raises(DoesNotFit):
+            with pytest.raises(DoesNotFit):  # noqa: PT012  # at once, or before the next thing is read
                 act.append(person("a"))
+                act.connection  # noqa: B018
 
     with pytest.raises(RuntimeError, match="cannot be committed"):
         go_on_regardless()

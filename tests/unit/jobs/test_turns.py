@@ -126,7 +126,9 @@ def test_an_act_after_one_that_failed_sees_nothing_of_it(register: Register) -> 
 
     def body(number: int) -> None:
         with register.transaction(publish=False) as act:
-            order.append((number, act.append(person("same"))))
+            index = act.append(person("same"))
+            act.connection  # noqa: B018  # done, or failed, before anything is read
+            order.append((number, index))
             if len(order) == 1:
                 raise ZeroDivisionError
 
