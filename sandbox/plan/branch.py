@@ -21,7 +21,7 @@ from sandbox.plan.bind import Rows
 from sandbox.plan.dense import rows_for
 from sandbox.plan.domains import domain_of, settled_domains
 from sandbox.plan.emit import shard_sql
-from sandbox.plan.ir import Frontier, Project, Relation
+from sandbox.plan.ir import Frontier, Project, Relation, as_stored
 from sandbox.plan.model import MOST_EDGES, Bound, Draw, Key, Part, Scan
 from sandbox.plan.naming import position
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
@@ -32,7 +32,7 @@ from sandbox.plan.sets import grouping_sets, keys_in, several
 from sandbox.plan.spread import Noise
 from sandbox.plan.totals import Totals
 from sandbox.plan.view import noisy_name
-from sandbox.sql.expr import Expr, columns, emit
+from sandbox.sql.expr import Column, Expr, columns, emit
 from sandbox.sql.fragment import fragment
 from sandbox.sql.types import NAMES
 
@@ -194,7 +194,7 @@ def _branch(
     private = _private(scope, source.relation())
     bounds, notes = _bounds(private, ask, made)
     public = all(key.domain is not None for key in made)
-    totals = Totals(bounds.rows_per_group, ask.edges or MOST_EDGES)
+    totals = Totals(bounds.rows_per_group, ask.edges or MOST_EDGES, never_null=_never_null(scope, source.base))
     if not public:
         totals.units()
     branch = Branch(scope, source, keys, made, absent, bounds, notes, totals, private, inner=inner)
@@ -212,6 +212,18 @@ def _branch(
     if public and product(made) * most > MOST_CHOICES:
         raise refusals.TOO_MANY_CANDIDATES(groups=product(made), candidates=most, limit=MOST_CHOICES)
     return branch
+
+
+def _never_null(scope: Scope, relation: Relation) -> Callable[[Column], bool]:
+    """Whether every row has a value in a column: declared so, which ingest holds, and no join undoes it. A float may still be NaN."""
+    whole = as_stored(relation)
+
+    def told(column: Column) -> bool:
+        snapshot = scope.shared.scanned.get(column.table) if column.table in whole else None
+        stored = None if snapshot is None else snapshot.dataset.get(column.name)
+        return stored is not None and not stored.nullable and column.type.kind != "float"
+
+    return told
 
 
 def _keys(nodes: Sequence[exp.Expr], tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr]) -> list[GroupKey]:

@@ -252,3 +252,14 @@ def _plain(expr: Expr, at: Relation) -> None:
     for item in walk(expr):
         if isinstance(item, Call) and (item.op == "over" or item.op in PER_UNIT):
             raise Unowned("window" if item.op == "over" else "aggregate", at)
+
+
+def as_stored(relation: Relation) -> set[str]:
+    """Aliases of the scans each of whose columns is as stored in every row: no join has put NULL in its place."""
+    if isinstance(relation, Scan):
+        return {relation.alias}
+    if isinstance(relation, Filter):
+        return as_stored(relation.of)
+    if isinstance(relation, Join):
+        return as_stored(relation.left) | (as_stored(relation.right) if relation.kind == "inner" else set())
+    return set()

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sandbox.plan.branch import Branch, product
-from sandbox.plan.ir import Filter, Join, Relation, Scan
+from sandbox.plan.ir import as_stored
 from sandbox.plan.model import VALUED, Total
 from sandbox.plan.outer import GroupKey
 from sandbox.plan.view import Lattice
@@ -83,18 +83,7 @@ def _exhaustive(branch: Branch, key: GroupKey) -> bool:
         return False
     snapshot = branch.scope.shared.scanned.get(key.expr.table)
     column = None if snapshot is None else snapshot.dataset.get(key.expr.name)
-    return column is not None and not column.nullable and key.expr.table in _kept(branch.source.base)
-
-
-def _kept(relation: Relation) -> set[str]:
-    """Scans each of whose columns is as stored in every row."""
-    if isinstance(relation, Scan):
-        return {relation.alias}
-    if isinstance(relation, Filter):
-        return _kept(relation.of)
-    if isinstance(relation, Join):
-        return _kept(relation.left) | (_kept(relation.right) if relation.kind == "inner" else set())
-    return set()
+    return column is not None and not column.nullable and key.expr.table in as_stored(branch.source.base)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ of squares about the middle (docs/proofs/fixed-point.md has why values are integ
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal as Either
@@ -35,6 +36,7 @@ class Totals:
     totals: list[Total] = field(default_factory=list)
     values: list[Expr | None] = field(default_factory=list)
     bounds: dict[Bound, None] = field(default_factory=dict)
+    never_null: Callable[[Column], bool] = field(default=lambda column: False)
     foreign: dict[str, Total] = field(default_factory=dict)  # of other frontiers, by the name they have here
     _known: dict[tuple[object, ...], str] = field(default_factory=dict)
 
@@ -43,6 +45,8 @@ class Totals:
 
     def count(self, value: Expr | None, condition: Expr | None) -> str:
         """Rows, or rows where `value` is present (not NULL and not NaN), a unit counting at most `rows_per_group` within a key."""
+        if isinstance(value, Column) and self.never_null(value):
+            value = None  # as many values as rows: COUNT(*), COUNT, AVG and variances share
         if isinstance(value, Column):
             value = replace(value, type=replace(value.type, low=None, high=None))  # its range does not matter: AVG and COUNT share
         return self._add("count", _when(condition, None if value is None else present(value)), 0, 1, self.rows_per_group)
