@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 AGGREGATES = (
     *(exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Filter),
     *(exp.Median, exp.PercentileCont, exp.PercentileDisc, exp.Quantile, exp.ApproxQuantile, exp.WithinGroup, exp.Min, exp.Max),
+    *(exp.LogicalOr, exp.LogicalAnd, exp.ArgMax, exp.ArgMin),
     *(exp.VariancePop, exp.Variance, exp.StddevPop, exp.Stddev, exp.StddevSamp),
 )
 _SPAN = re.compile(r"^\s*([+-]?\d{1,6})(?:\s+([A-Za-z]+))?\s*$")

@@ -15,7 +15,7 @@ from policies.catalogue import KeyValue
 from sandbox.plan import problems as refusals
 from sandbox.plan.domains import domain_of, joint_domain
 from sandbox.plan.grouped import Grouped, settled
-from sandbox.plan.ir import Block, Derived, Group, Select, Union, Unowned, block_owner, items_of
+from sandbox.plan.ir import Block, Derived, Group, Select, Union, Unowned, block_owner, items_of, referring, unit_items
 from sandbox.plan.naming import aggregates, aliases_of, listed, position
 from sandbox.plan.outer import GroupKey
 from sandbox.plan.ranges import derived_range
@@ -76,7 +76,8 @@ def with_ctes(tree: exp.Expr, scope: Scope) -> Mapping[str, CTE]:
     ctes = dict(scope.ctes)
     clause = tree.args.get("with_")
     for item in clause.expressions if clause is not None else ():
-        ctes[item.alias.casefold()] = CTE(item.this, dict(ctes))
+        names = tuple(column.name for column in item.args["alias"].args.get("columns") or ())
+        ctes[item.alias.casefold()] = CTE(item.this, dict(ctes), names)
     return ctes
 
 
@@ -87,8 +88,8 @@ def built(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
     scope.ctes = with_ctes(query, scope)
     if not isinstance(query, exp.Select) and _cut(query):
         raise refusals.INNER_LIMIT(fragment=fragment(query, scope.text))
-    if isinstance(query, exp.Union) and not query.args.get("distinct"):
-        return _union(query, scope)
+    if isinstance(query, exp.Union):
+        return _each_once(query, scope) if query.args.get("distinct") else _union(query, scope)
     if isinstance(query, exp.SetOperation):
         raise problems.SET_OPERATION(fragment=fragment(query, scope.text))
     if not isinstance(query, exp.Select):
@@ -106,6 +107,21 @@ def _union(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
     made = [_met(a, b, piece) for a, b in zip(mine, yours, strict=True)]
     left, right = _retyped(left, [a for a, _, _ in made]), _retyped(right, [b for _, b, _ in made])
     return Union(left, right), [item for _, _, item in made]
+
+
+def _each_once(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
+    """UNION: each row once. Of protected rows the unit is among the columns, so that equal rows are one unit's."""
+    block, items = _union(query, scope)
+    names = [name for name, _ in items_of(block)]
+    telling = {*unit_items(block), *(name for name, _, _ in referring(block))}
+    if block_owner(block) is not None and not telling & set(names):
+        raise refusals.UNION_DISTINCT(fragment=fragment(query, scope.text))
+    alias = scope.shared.alias()
+    keys = tuple(settled(Column(alias, name, item.expr.type)) for name, item in zip(names, items, strict=True))
+    for item in items:
+        scope.note(item.bases, "distinct")
+    made = [replace(item, expr=key) for item, key in zip(items, keys, strict=True)]
+    return Group(Derived(alias, block), keys, _numbered(made)), made
 
 
 def _met(a: Item, b: Item, piece: str) -> tuple[Expr, Expr, Item]:
@@ -205,6 +221,8 @@ def with_order(tree: exp.Select, scope: Scope) -> tuple[exp.Select, int]:
 def rows_of(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) -> tuple[Block, list[Item]]:
     """The same without ORDER BY and LIMIT."""
     scope = source.scope
+    if (tree.args.get("distinct") or exp.Distinct()).args.get("on") is not None:
+        tree = _first_of_each(tree, scope)
     having, group = tree.args.get("having"), tree.args.get("group")
     summed = any(aggregates(item) for item in tree.expressions)
     if group is not None or having is not None or summed:
@@ -220,6 +238,20 @@ def rows_of(tree: exp.Select, source: Source, aliases: Mapping[str, exp.Expr]) -
     items = [replace(item, expr=expr) for item, expr in zip(items, exprs, strict=False)]
     last = exprs[-1] if kept else None
     return Select(source.relation(), _numbered(items), last), items
+
+
+def _first_of_each(tree: exp.Select, scope: Scope) -> exp.Select:
+    """DISTINCT ON (k) … ORDER BY x, as QUALIFY row_number() OVER (PARTITION BY k ORDER BY x) = 1."""
+    by = tree.args["distinct"].args["on"].expressions
+    if any(tree.args.get(name) is not None for name in ("group", "having")) or any(isinstance(item, exp.Literal) for item in by):
+        raise problems.NOT_SUPPORTED(fragment=fragment(tree, scope.text), element="DISTINCT ON")
+    order = tree.args.get("order") or exp.Order(expressions=[exp.Ordered(this=by[0].copy())])
+    rank = exp.Window(this=exp.RowNumber(), partition_by=[item.copy() for item in by], order=order.copy(), over="OVER")
+    first: exp.Expr = exp.EQ(this=rank, expression=exp.Literal.number(1))
+    kept = tree.args.get("qualify")
+    if kept is not None:
+        raise problems.NOT_SUPPORTED(fragment=fragment(tree, scope.text), element="QUALIFY")
+    return exp.Select(**{**tree.args, "distinct": None, "order": None, "qualify": exp.Qualify(this=first)})
 
 
 def _distinct(tree: exp.Select, source: Source, items: Sequence[Item]) -> tuple[Block, list[Item]]:

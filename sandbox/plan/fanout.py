@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from policies.catalogue import Snapshot
-from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Relation, Scan, Select, Union, Unowned, conjuncts, owner
+from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Once, Relation, Scan, Select, Union, Unowned, conjuncts, owner
 from sandbox.sql.expr import Call, Column, Expr, columns
 
 MOST_ROWS = 10_000_000  # of one unit in one join
@@ -52,6 +52,8 @@ def rows_of(relation: Relation, tables: Mapping[str, Rows], where: Sequence[Expr
     Raises TooMany."""
     if isinstance(relation, Scan):
         return tables.get(relation.alias, PUBLIC)
+    if isinstance(relation, Once):
+        return PUBLIC
     if isinstance(relation, Derived):
         inside = _of_block(relation.of, tables)
         if not inside.owned:
@@ -99,6 +101,8 @@ def _meets(terms: Sequence[Expr], side: Rows, other: frozenset[str]) -> bool:
 def _aliases(relation: Relation) -> frozenset[str]:
     if isinstance(relation, (Scan, Derived)):
         return frozenset({relation.alias})
+    if isinstance(relation, Once):
+        return frozenset()
     return _aliases(relation.of) if isinstance(relation, Filter) else _aliases(relation.left) | _aliases(relation.right)
 
 

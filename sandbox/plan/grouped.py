@@ -21,8 +21,8 @@ from sandbox.plan.scope import Scope
 from sandbox.plan.totals import coarse, no_bound
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Expr, columns, float_literal, integer_literal
-from sandbox.sql.numbers import CLAMP, FLOAT_CLAMP
-from sandbox.sql.types import MAX_DIGITS, STORED, Type, exact, floating
+from sandbox.sql.numbers import CLAMP, FLOAT_CLAMP, to_float
+from sandbox.sql.types import BOOLEAN, MAX_DIGITS, STORED, Type, exact, floating
 
 LARGEST = 2**61  # of one row's value, clamped
 EXACT_FLOAT = 2**50
@@ -91,6 +91,14 @@ class Grouped(Binder):
             return self._count("agg rows", (condition,), "count(CASE WHEN {0} THEN 1 END)")
         if isinstance(node, exp.Count):
             return self._counted(node, condition, piece)
+        if isinstance(node, (exp.LogicalOr, exp.LogicalAnd)):
+            held = Rows(self.scope, "aggregate").condition(node.this)
+            self._no_unit(held, piece)
+            return Call("agg truth", (_where(condition, held),), BOOLEAN, f"bool_{'or' if isinstance(node, exp.LogicalOr) else 'and'}({{0}})")
+        if isinstance(node, (exp.ArgMax, exp.ArgMin)):
+            return self._chosen(node, condition, piece)
+        if isinstance(node, exp.Median):
+            return self._middle(node, condition, piece)
         if not isinstance(node, (exp.Sum, exp.Avg, exp.Min, exp.Max)):
             raise refusals.INNER_FUNCTION(fragment=piece)
         if isinstance(node.this, exp.Distinct):
@@ -104,6 +112,27 @@ class Grouped(Binder):
             kind = value.type if self.narrowed else Rows(self.scope, None).bind(node.this).type
             return Call("agg least" if isinstance(node, exp.Min) else "agg greatest", (_where(condition, value),), kind, form)
         return self._sum(value, condition, piece) if isinstance(node, exp.Sum) else self._mean(value, condition, piece)
+
+    def _chosen(self, node: exp.Expr, condition: Expr | None, piece: str) -> Expr:
+        """arg_max(x, v): the x of the row with the largest v; of several the largest x, so that the order of rows is nothing."""
+        value = settled(Rows(self.scope, "aggregate", narrowed=self.narrowed).bind(node.this))
+        by = settled(Rows(self.scope, "aggregate").bind(node.args["expression"]))
+        for expr in (value, by):
+            self._no_unit(expr, piece)
+            if expr.type.kind == "null":
+                raise refusals.INNER_FUNCTION(fragment=piece)
+        name = "arg_max" if isinstance(node, exp.ArgMax) else "arg_min"
+        form = f"{name}({{0}}, CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL THEN row({{1}}, {{0}}) END)"
+        return Call("agg chosen", (_where(condition, value), by), value.type, form)
+
+    def _middle(self, node: exp.Expr, condition: Expr | None, piece: str) -> Expr:
+        """median(x), in DOUBLE."""
+        value = Rows(self.scope, "aggregate", narrowed=self.narrowed).bind(node.this)
+        self._no_unit(value, piece)
+        if not value.type.numeric:
+            raise refusals.INNER_FUNCTION(fragment=piece)
+        made = to_float(value)
+        return Call("agg middle", (_where(condition, made),), floating(made.type.low, made.type.high), "median({0})")
 
     def _counted(self, node: exp.Count, condition: Expr | None, piece: str) -> Expr:
         of = node.this

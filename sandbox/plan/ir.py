@@ -17,7 +17,9 @@ from sandbox.sql.expr import Call, Column, Expr, walk
 from sandbox.sql.types import Type
 
 UNIT = "u"  # the column in which an owned derived table carries its unit; its other columns are c0, c1, …
-PER_UNIT = frozenset({"agg rows", "agg values", "agg distinct", "agg total", "agg least", "agg greatest"})  # aggregates of a multiset of rows
+PER_UNIT = frozenset(
+    {"agg rows", "agg values", "agg distinct", "agg total", "agg least", "agg greatest", "agg truth", "agg chosen", "agg middle"}
+)  # aggregates of a multiset of rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """One row of no columns: what a SELECT without FROM is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Derived:
     """The rows of a block under an alias of their own: columns c0, c1, … and, when owned, the unit, asked for or not."""
 
@@ -69,7 +76,7 @@ class Filter:
     predicate: Expr
 
 
-Relation = Scan | Derived | Join | Filter
+Relation = Scan | Once | Derived | Join | Filter
 Items = tuple[tuple[str, Expr], ...]
 
 
@@ -149,6 +156,8 @@ def owner(relation: Relation) -> Owner | None:
     """
     if isinstance(relation, Scan):
         return relation.owner
+    if isinstance(relation, Once):
+        return None
     if isinstance(relation, Derived):
         inside, named = _owned(relation.of)
         if inside is None:

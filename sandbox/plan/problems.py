@@ -102,6 +102,19 @@ WINDOW_ORDER = declare(
     zh=("窗口没有排序", "{fragment} 没有 ORDER BY，其结果没有定义。", "请在 OVER 中加上 ORDER BY。"),
     en=("The window has no order", "Without ORDER BY the value of {fragment} is not defined.", "Add ORDER BY inside OVER."),
 )
+UNION_DISTINCT = declare(
+    "plan_union_distinct",
+    zh=(
+        "UNION 去重须在单元之内",
+        "{fragment} 把不同单元的相同行合为一行，结果不属于任何单元。",
+        "请在两边都选出单元列，或写 UNION ALL。",
+    ),
+    en=(
+        "UNION drops duplicates across units",
+        "{fragment} makes one row of equal rows of several units: it belongs to nobody.",
+        "Select the unit column on both sides, or write UNION ALL.",
+    ),
+)
 UNION_OWNED = declare(
     "plan_union_owned",
     zh=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Project, Relation, Scan, Union, items_of, owner
+from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Once, Project, Relation, Scan, Union, items_of, owner
 from sandbox.sql.expr import Expr, columns
 
 Wanted = frozenset[tuple[str, str]]  # (table, column)
@@ -37,7 +37,7 @@ def _named(exprs: Iterable[Expr]) -> Wanted:
 
 
 def _relation(relation: Relation, wanted: Wanted) -> Relation:
-    if isinstance(relation, Scan):
+    if isinstance(relation, (Scan, Once)):
         return relation
     if isinstance(relation, Filter):
         return Filter(_relation(relation.of, wanted | _named([relation.predicate])), relation.predicate)
@@ -69,6 +69,8 @@ def _block(block: Block, kept: frozenset[str]) -> Block:
 def scans_of(relation: Relation | Block) -> Iterator[str]:
     if isinstance(relation, Scan):
         yield relation.alias
+    elif isinstance(relation, Once):
+        return
     elif isinstance(relation, (Join, Union)):
         yield from scans_of(relation.left)
         yield from scans_of(relation.right)
@@ -81,6 +83,8 @@ def _exprs(relation: Relation | Block) -> Iterator[Expr]:
     if isinstance(relation, Scan):
         if relation.owner is not None:
             yield relation.owner.unit
+        return
+    if isinstance(relation, Once):
         return
     if isinstance(relation, (Join, Union)):
         yield from _exprs(relation.left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlglot import exp
@@ -11,7 +11,7 @@ from sqlglot import exp
 from sandbox.plan import problems as refusals
 from sandbox.plan.bind import Rows
 from sandbox.plan.fanout import MOST_ROWS, TooMany, limits, rows_of
-from sandbox.plan.ir import Filter, Join, Owner, Relation, Unowned, conjuncts, equates, owner
+from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Once, Owner, Relation, Scan, Union, Unowned, conjuncts, equates, owner
 from sandbox.plan.scope import Scope, Table, scanned_table
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, columns
@@ -19,7 +19,8 @@ from sandbox.sql.fragment import fragment
 from sandbox.sql.functions import FUNCTIONS
 from sandbox.sql.parse import chain
 
-Kind = Literal["inner", "left"]
+Kind = Literal["inner", "left", "right", "semi", "anti"]
+MOST_VALUES = 200  # rows of VALUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,7 @@ def read_from(tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr], a
     Raises `sql_unknown_table`, `sql_join_*`, `plan_*`.
     """
     clause = tree.args.get("from_")
-    if clause is None:
-        raise refusals.NO_PRIVATE_TABLE()
-    first = _table(clause.this, scope)
+    first = None if clause is None else _table(clause.this, scope)
     joins = [_join(join, scope) for join in tree.args.get("joins") or []]
     where = tree.args.get("where")
     terms = [] if where is None else chain(where.this.unnest()) if isinstance(where.this.unnest(), exp.And) else [where.this]
@@ -74,7 +73,7 @@ def read_from(tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr], a
         scope.outer = None
     every = [item for term in bound for item in conjuncts(term)]
     tied = [item for item in every if not all(scope.mine(column) for column in columns(item))]
-    base = _assembled(first, joins, every, scope)
+    base = Once() if first is None else _assembled(first, joins, every, scope)
     scope.owner = owner(base)
     kept = [item for item in every if item not in tied] if tied else bound
     for term in later:
@@ -93,25 +92,61 @@ def _table(node: exp.Expr, scope: Scope) -> Table:
         cte = scope.ctes.get(node.name.casefold())
         snapshot = scope.shared.catalogue.get(node.name)
         if cte is not None:
-            table = scope.shared.derive(cte, scope, name)
+            table = _called(scope.shared.derive(cte, scope, name), cte.names, scope)
         elif snapshot is not None:
             table = scanned_table(name, scope.shared.alias(), snapshot, scope.shared)
         else:
             raise problems.UNKNOWN_TABLE(fragment=fragment(node.this, scope.text))
+    elif isinstance(node, exp.Values):
+        name = node.alias or f"({len(scope.tables)})"
+        table = scope.shared.derive(_listed(node, scope), scope, name)
     else:
         raise problems.TABLE_FUNCTION(fragment=fragment(node, scope.text))
+    alias = node.args.get("alias")
+    table = _called(table, tuple(column.name for column in alias.args.get("columns") or ()) if alias is not None else (), scope)
     if scope.table(name) is not None:
         raise problems.DUPLICATE_ALIAS(fragment=name)
     scope.tables.append(table)
     return table
 
 
+def _called(table: Table, names: Sequence[str], scope: Scope) -> Table:
+    """The table with other names for its first columns: t(a, b)."""
+    if len(names) > len(table.fields):
+        zh, en = "列别名多于列", "there are more names than columns"
+        raise problems.TYPES(fragment=f"{table.name}({', '.join(names)})", reason_zh=zh, reason_en=en)
+    fields = [replace(item, name=name) for item, name in zip(table.fields, names, strict=False)]
+    return replace(table, fields=(*fields, *table.fields[len(fields) :])) if names else table
+
+
+def _listed(node: exp.Values, scope: Scope) -> exp.Expr:
+    """VALUES as SELECTs put together, halves first, so that it is not as deep as it is long. Columns are called col0, col1, …, as in DuckDB."""
+    rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in node.expressions]
+    if len(rows) > MOST_VALUES:
+        raise problems.TOO_LARGE(limit=MOST_VALUES)
+    if len({len(row) for row in rows}) != 1 or any(not _constant(item) for row in rows for item in row):
+        zh, en = "VALUES 各行的列数须相同，且只含常量", "rows of VALUES have equally many columns, of constants"
+        raise problems.TYPES(fragment=fragment(node, scope.text), reason_zh=zh, reason_en=en)
+    made: list[exp.Expr] = [
+        exp.Select(expressions=[exp.Alias(this=item, alias=exp.to_identifier(f"col{place}")) for place, item in enumerate(row)]) for row in rows
+    ]
+    while len(made) > 1:
+        pairs = [made[place : place + 2] for place in range(0, len(made), 2)]
+        made = [exp.Union(this=pair[0], expression=pair[1], distinct=False) if len(pair) == 2 else pair[0] for pair in pairs]
+    return made[0]
+
+
+def _constant(node: exp.Expr) -> bool:
+    bare = node.this if isinstance(node, (exp.Neg, exp.Cast, exp.Paren)) else node
+    return isinstance(bare, (exp.Literal, exp.Null, exp.Boolean)) or (bare is not node and _constant(bare))
+
+
 def _join(join: exp.Join, scope: Scope) -> _Joined:
     piece = fragment(join, scope.text)
     side, kind, method = (str(join.args.get(name) or "").upper() for name in ("side", "kind", "method"))
-    if side in ("RIGHT", "FULL"):
+    if side == "FULL" or (side == "RIGHT" and len(scope.tables) > 1):
         raise refusals.JOIN_SIDE(fragment=f"{side} JOIN {piece}")
-    if side not in ("", "LEFT") or kind not in ("", "INNER", "OUTER", "CROSS") or method not in ("", "NATURAL"):
+    if side not in ("", "LEFT", "RIGHT") or kind not in ("", "INNER", "OUTER", "CROSS", "SEMI", "ANTI") or method not in ("", "NATURAL"):
         raise problems.JOIN_KIND(fragment=" ".join(filter(None, (method, side, kind, "JOIN", piece))))
     before = list(scope.tables)
     table = _table(join.this, scope)
@@ -124,7 +159,12 @@ def _join(join: exp.Join, scope: Scope) -> _Joined:
     terms = [_using(name, before, table, scope, piece) for name in dict.fromkeys(names)]
     if terms:
         on = FUNCTIONS["and"].rule(terms) if len(terms) > 1 else terms[0]
-    return _Joined(join, piece, table, "left" if side == "LEFT" else "inner", on)
+    if kind in ("SEMI", "ANTI"):
+        scope.tables.remove(table)  # its columns end with the condition
+        return _Joined(join, piece, table, "semi" if kind == "SEMI" else "anti", on)
+    if side == "RIGHT":
+        scope.merged.update({name.casefold(): table for name in names})  # of what USING joins, the kept side's
+    return _Joined(join, piece, table, {"LEFT": "left", "RIGHT": "right"}.get(side, "inner"), on)  # type: ignore[arg-type]  # a literal
 
 
 def _using(name: str, before: Sequence[Table], table: Table, scope: Scope, piece: str) -> Expr:
@@ -158,7 +198,7 @@ def _assembled(first: Table, joins: Sequence[_Joined], where: Sequence[Expr], sc
         elif left is not None and right is not None and not any(equates(term, left, right) for term in conjuncts(on)):
             tie = referred(classes([*conjuncts(on)]), left, right)
             on = on if tie is None else _besides(on, FUNCTIONS["="].rule(tie))
-        made = Join(made, join.table.relation, join.kind, on)
+        made = _joined(made, join, on)
         try:
             owner(made)
         except Unowned as unowned:
@@ -168,9 +208,32 @@ def _assembled(first: Table, joins: Sequence[_Joined], where: Sequence[Expr], sc
         except TooMany as many:
             raise refusals.FAN_OUT(fragment=join.piece, rows=f"{many.rows:,}", limit=f"{MOST_ROWS:,}") from None
         alias = join.table.alias
-        if not _tied(on, alias) and (join.kind == "left" or not any(_tied(term, alias) for term in where)):
+        if not _tied(on, alias) and not _few(join.table.relation) and (join.kind != "inner" or not any(_tied(term, alias) for term in where)):
             raise problems.JOIN_CONDITION(fragment=join.piece)
     return made
+
+
+def _joined(made: Relation, join: _Joined, on: Expr | None) -> Join:
+    """`a RIGHT JOIN b` is `b LEFT JOIN a`."""
+    if join.kind != "right":
+        return Join(made, join.table.relation, join.kind, on)
+    if not isinstance(made, (Scan, Derived)):
+        raise AssertionError("a RIGHT JOIN is the first one")
+    return Join(join.table.relation, made, "left", on)
+
+
+def _few(relation: Relation) -> bool:
+    """Whether it is a short list written in the query, or the one row of an aggregate over public rows: then any condition will do."""
+    if not isinstance(relation, Derived):
+        return False
+    waiting: list[Block] = [relation.of]
+    while waiting:
+        block = waiting.pop()
+        if isinstance(block, Union):
+            waiting += [block.left, block.right]
+        elif not isinstance(block.of, Once) and not (isinstance(block, Group) and not block.keys and owner(block.of) is None):
+            return False
+    return True
 
 
 def referred(same: Mapping[tuple[str, str], tuple[str, str]], left: Owner, right: Owner) -> tuple[Column, Column] | None:

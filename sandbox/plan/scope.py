@@ -99,6 +99,7 @@ class Table:
 class CTE:
     query: exp.Expr
     ctes: Mapping[str, CTE]  # in sight of it
+    names: tuple[str, ...] = ()  # WITH t(a, b): what its first columns are called
 
 
 @dataclass

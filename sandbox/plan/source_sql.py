@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.plan.ir import UNIT, Block, Filter, Items, Join, Relation, Scan, Select, Union, owner
+from sandbox.plan.ir import UNIT, Block, Filter, Items, Join, Once, Relation, Scan, Select, Union, owner
 from sandbox.sql.expr import Column, Expr, emit, quoted
 
 _JOINS = {"inner": "JOIN", "left": "LEFT JOIN", "semi": "SEMI JOIN", "anti": "ANTI JOIN"}
@@ -20,6 +20,8 @@ def from_where(relation: Relation) -> str:
 def relation_sql(relation: Relation) -> str:
     if isinstance(relation, Scan):
         return quoted(relation.alias)
+    if isinstance(relation, Once):
+        return "(SELECT 1)"
     if isinstance(relation, Join):
         left, right = relation_sql(relation.left), relation_sql(relation.right)
         if relation.on is None and relation.kind == "inner":

@@ -7,7 +7,9 @@ is SQL's default; `row_number`, `lag` and `lead` tell tied rows apart, so every 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 
 from sqlglot import exp
 
@@ -17,10 +19,26 @@ from sandbox.plan.grouped import Grouped
 from sandbox.plan.ir import PER_UNIT
 from sandbox.sql import problems
 from sandbox.sql.expr import Call, Column, Expr, columns
-from sandbox.sql.types import exact
+from sandbox.sql.functions import FUNCTIONS
+from sandbox.sql.types import exact, floating, hull
 
-_PLACES = {exp.RowNumber: "row_number", exp.Rank: "rank", exp.DenseRank: "dense_rank"}
-_NEIGHBOURS = {exp.Lag: "lag", exp.Lead: "lead"}
+_PLACES: Mapping[type[exp.Expr], str] = {
+    exp.RowNumber: "row_number",
+    exp.Rank: "rank",
+    exp.DenseRank: "dense_rank",
+    exp.PercentRank: "percent_rank",
+    exp.CumeDist: "cume_dist",
+    exp.Ntile: "ntile",
+}
+_TOLD_APART = ("row_number", "ntile")  # these tell tied rows apart; the others take them together
+_NEIGHBOURS: Mapping[type[exp.Expr], str] = {
+    exp.Lag: "lag",
+    exp.Lead: "lead",
+    exp.FirstValue: "first_value",
+    exp.LastValue: "last_value",
+    exp.NthValue: "nth_value",
+}
+MOST_OFFSET = 1000
 _SUMS = (exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Filter)
 
 
@@ -51,6 +69,7 @@ class Windowed(Rows):
 
     def _window(self, node: exp.Window) -> Expr:
         piece = self.piece(node)
+        node = self._named(node)
         by = [self.bind(item) for item in node.args.get("partition_by") or []]
         unit = self.scope.owner
         if unit is not None:
@@ -66,41 +85,95 @@ class Windowed(Rows):
             terms.append((self.bind(item.this), direction))
         of = node.this
         if type(of) in _PLACES:
-            name = _PLACES[type(of)]
-            call, value = Call("place", (), exact(None, None), f"{name}()"), name == "row_number"
+            call, value = self._place(of, piece), _PLACES[type(of)] in _TOLD_APART
         elif type(of) in _NEIGHBOURS:
-            offset, default = of.args.get("offset"), of.args.get("default")
-            if default is not None or (
-                offset is not None and not (isinstance(offset, exp.Literal) and str(offset.this) in map(str, range(1, 101)))
-            ):
-                raise problems.NOT_SUPPORTED(fragment=piece, element=type(of).__name__)
-            seen = self.bind(of.this)
-            if any(self.scope.field(column).identifying for column in columns(seen)):
-                raise refusals.UNIT_AGGREGATE(fragment=piece, column=str(of.this.name))
-            call, value = (
-                Call("neighbour", (seen,), seen.type, f"{_NEIGHBOURS[type(of)]}({{0}}, {1 if offset is None else int(str(offset.this))})"),
-                True,
-            )
+            call, value = self._neighbour(of, piece), True
         elif isinstance(of, _SUMS):
             made = Grouped(self.scope, [], self.aliases, narrowed=self.narrowed).bind(of)
-            if not isinstance(made, Call) or made.op not in PER_UNIT or made.op == "agg distinct":
+            if not isinstance(made, Call) or made.op not in PER_UNIT or made.op in ("agg distinct", "agg chosen", "agg middle"):
                 raise refusals.INNER_FUNCTION(fragment=piece)
             call, value = made, False
         else:
             raise problems.WINDOW(fragment=piece)
+        frame = self._frame(node, piece)
+        if frame.startswith(" ROWS"):
+            value = True
+            if not terms:
+                raise refusals.WINDOW_ORDER(fragment=piece)
         if not terms and not isinstance(of, _SUMS):
             raise refusals.WINDOW_ORDER(fragment=piece)
-        return _over(call, by, terms, ties=value)
+        return _over(call, by, terms, frame, ties=value)
+
+    def _named(self, node: exp.Window) -> exp.Window:
+        """OVER w, as the WINDOW clause of its own query has it."""
+        alias = node.args.get("alias")
+        if alias is None:
+            return node
+        query = node.find_ancestor(exp.Select)
+        for item in (query.args.get("windows") or []) if query is not None else []:
+            if item.this.name.casefold() == alias.name.casefold() and item.args.get("alias") is None:
+                return exp.Window(**{**item.args, "this": node.this, "over": "OVER"})
+        raise problems.WINDOW(fragment=self.piece(node))
+
+    def _place(self, of: exp.Expr, piece: str) -> Call:
+        name = _PLACES[type(of)]
+        if name == "ntile":
+            return Call("place", (), exact(1, None), f"ntile({self._count(of.this, piece)}::BIGINT)")
+        if name in ("percent_rank", "cume_dist"):
+            return Call("place", (), floating(Fraction(0), Fraction(1)), f"{name}()")
+        return Call("place", (), exact(None, None), f"{name}()")
+
+    def _neighbour(self, of: exp.Expr, piece: str) -> Call:
+        """Another row's value, which is another row of this unit."""
+        name, offset, default = _NEIGHBOURS[type(of)], of.args.get("offset"), of.args.get("default")
+        seen = self.bind(of.this)
+        if any(self.scope.field(column).identifying for column in columns(seen)):
+            raise refusals.UNIT_AGGREGATE(fragment=piece, column=str(of.this.name))
+        count = 1 if offset is None else self._count(offset, piece)
+        if name in ("first_value", "last_value"):
+            return Call("neighbour", (seen,), seen.type, f"{name}({{0}})")
+        if default is None:
+            return Call("neighbour", (seen,), seen.type, f"{name}({{0}}, {count})")
+        value, other = self.guard(of, FUNCTIONS["coalesce"], lambda: FUNCTIONS["coalesce"].rule([seen, self.bind(default)])).args  # type: ignore[union-attr]
+        return Call("neighbour", (value, other), hull([value.type, other.type]), f"{name}({{0}}, {count}, {{1}})")
+
+    def _count(self, node: exp.Expr, piece: str) -> int:
+        if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit() and 1 <= int(str(node.this)) <= MOST_OFFSET:
+            return int(str(node.this))
+        raise problems.LITERAL(fragment=piece, kind_zh="行数", kind_en="number of rows", example=" 3")
+
+    def _frame(self, node: exp.Window, piece: str) -> str:
+        """ROWS BETWEEN … AND …, or RANGE between the ends and the current row."""
+        spec = node.args.get("spec")
+        if spec is None:
+            return ""
+        kind, ends = str(spec.args.get("kind") or "").upper(), []
+        for at, side in (("start", "start_side"), ("end", "end_side")):
+            value, direction = spec.args.get(at), str(spec.args.get(side) or "").upper()
+            if value is None:
+                value = "CURRENT ROW"  # ROWS n PRECEDING
+            if isinstance(value, str):
+                ends.append(f"{value.upper()} {direction}".strip())
+            elif kind == "ROWS":
+                ends.append(f"{self._count(value, piece)} {direction}")
+            else:
+                raise problems.WINDOW(fragment=piece)
+        if kind not in ("ROWS", "RANGE") or any(end not in _ENDS and not end[0].isdigit() for end in ends):
+            raise problems.WINDOW(fragment=piece)
+        return f" {kind} BETWEEN {ends[0]} AND {ends[1]}"
 
 
-def _over(call: Call, by: list[Expr], terms: list[tuple[Expr, str]], *, ties: bool) -> Call:
+_ENDS = ("UNBOUNDED PRECEDING", "CURRENT ROW", "UNBOUNDED FOLLOWING")
+
+
+def _over(call: Call, by: list[Expr], terms: list[tuple[Expr, str]], frame: str, *, ties: bool) -> Call:
     """The window as a call: the partition first, then the order, then what the function is of."""
     args = [*by, *(expr for expr, _ in terms), *call.args]
     places = [f"{{{place}}}" for place in range(len(args))]
     partition = f"PARTITION BY {', '.join(places[: len(by)])}" if by else ""
     order = ", ".join(f"{place} {direction}" for place, (_, direction) in zip(places[len(by) :], terms, strict=False))
     order = f" ORDER BY {order}" if order else ""
-    over = f" OVER ({partition}{order}{'{ties}' if ties else ''})"
+    over = f" OVER ({partition}{order}{'{ties}' if ties else ''}{frame})"
     form = _shifted(call.form, len(by) + len(terms))
     return Call("over", tuple(args), call.type, _each(form, over))
 
@@ -109,7 +182,9 @@ def _shifted(form: str, by: int) -> str:
     return re.sub(r"\{(\d)\}", lambda place: f"{{{int(place[1]) + by}}}", form)
 
 
-_CALLS = re.compile(r"(?<![a-z_])(?:count|sum|min|max|row_number|rank|dense_rank|lag|lead)\(")
+_CALLS = re.compile(
+    r"(?<![a-z_])(?:count|sum|min|max|bool_or|bool_and|row_number|rank|dense_rank|percent_rank|cume_dist|ntile|lag|lead|first_value|last_value|nth_value)\("
+)
 
 
 def _each(form: str, over: str) -> str:

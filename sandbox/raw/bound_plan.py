@@ -16,7 +16,8 @@ from functools import reduce
 from sandbox.raw.bound_rows import Declared, Rows
 from sandbox.raw.bound_values import AGGREGATES, NOTHING, REALS, Doubt, Fact, Node, compared, fact_of, name_of, shape, type_of
 
-_WINDOWS = frozenset(f"WINDOW_{name}" for name in ("ROW_NUMBER", "RANK", "RANK_DENSE", "LAG", "LEAD", "AGGREGATE"))
+_PLACES = ("ROW_NUMBER", "RANK", "RANK_DENSE", "PERCENT_RANK", "CUME_DIST", "NTILE")
+_WINDOWS = frozenset(f"WINDOW_{name}" for name in (*_PLACES, "LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE", "NTH_VALUE", "AGGREGATE"))
 
 
 def rows_of(serialised: str, tables: Mapping[str, Declared]) -> Rows:
@@ -201,6 +202,8 @@ def _aggregate(node: Node, rows: Rows) -> Fact:
         fact_of(node["filter"], rows.columns)
     if any(fact.loose for fact in held):
         raise Doubt("a list in no order")
+    if name in ("arg_max", "arg_min") and (len(node["children"]) != 2 or shape(node["children"][0]) not in shape(node["children"][1])):
+        raise Doubt("a choice among ties")
     named = f"{[shape(child) for child in node['children']]} {shape(node['filter'])} {node['aggregate_type']}"
     if name == "sum":
         if rows.space and any(type_of(child) in (*REALS, "DECIMAL", "HUGEINT") for child in node["children"]):

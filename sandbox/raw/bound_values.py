@@ -45,11 +45,11 @@ FUNCTIONS = frozenset(
         *("cbrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "degrees", "radians", "&", "|", "xor", "isfinite", "isinf"),
         *("reverse", "ascii", "strpos", "lpad", "rpad", "repeat", "translate", "concat_ws"),
         *("regexp_matches", "regexp_full_match", "regexp_extract", "regexp_replace"),
-        *("hash", "len", "list_sort", "range", "array_extract"),  # of the bounding step
+        *("hash", "len", "list_sort", "range", "array_extract", "row"),  # of the bounding step
     }
 )
 # Aggregates that are functions of a multiset of rows. `list` is one only when sorted at once, which is asked for where it is used.
-AGGREGATES = frozenset({"count", "count_star", "sum", "min", "max", "list", "bool_and", "bool_or"})
+AGGREGATES = frozenset({"count", "count_star", "sum", "min", "max", "list", "bool_and", "bool_or", "median", "arg_max", "arg_min"})
 _OPERATORS = frozenset({"COMPARE_IN", "COMPARE_NOT_IN", "OPERATOR_COALESCE", "OPERATOR_IS_NOT_NULL", "OPERATOR_IS_NULL", "OPERATOR_NOT"})
 _MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 _CONTRARY = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from policies.problem import Problem
 from sandbox.plan import branch as compiling
-from sandbox.plan.ir import Derived, Filter, Group, Join, Project, Scan, Select, Union
+from sandbox.plan.ir import Derived, Filter, Group, Join, Once, Project, Scan, Select, Union
 from sandbox.plan.model import Plan
+from sandbox.raw.verify import check_plan
 from sandbox.sql.expr import Call, walk
 from tests.properties.test_neighbours import ENGINE, as_jobs_run, data, violations
 from tests.questions import plan_for, tables, with_part
@@ -45,6 +46,16 @@ FORMS = (
     "SELECT pid, MAX(k) AS k, COUNT(DISTINCT x) AS x FROM ({0}) t GROUP BY pid",
     "SELECT DISTINCT pid, k, x FROM ({0}) t",
     "({0}) UNION ALL ({1})",
+    "({0}) UNION ({1})",
+    "SELECT b.pid, b.k, a.x FROM ({0}) a RIGHT JOIN ({1}) b ON a.pid = b.pid AND a.x < b.x",
+    "SELECT t.* FROM ({0}) t SEMI JOIN ({1}) s ON s.pid = t.pid AND s.x > t.x",
+    "SELECT t.* FROM ({0}) t ANTI JOIN ({1}) s ON s.pid = t.pid AND s.k = t.k",
+    "SELECT t.pid, m.word AS k, t.x FROM ({0}) t JOIN (VALUES (2, 'two'), (3, 'three')) m(n, word) ON t.x >= m.n",
+    "SELECT DISTINCT ON (pid) pid, k, x FROM ({0}) t ORDER BY pid, x DESC",
+    "SELECT pid, arg_max(k, x) AS k, CAST(median(x) AS INTEGER) AS x FROM ({0}) t GROUP BY pid HAVING bool_or(x > 2)",
+    "SELECT pid, first_value(k) OVER (PARTITION BY pid ORDER BY x) AS k, sum(x) OVER (PARTITION BY pid ORDER BY x "
+    "ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS x FROM ({0}) t",
+    "SELECT pid, k, ntile(2) OVER (PARTITION BY pid ORDER BY x) AS x FROM ({0}) t",
     "SELECT pid, k, row_number() OVER (PARTITION BY pid ORDER BY x) AS x FROM ({0}) t",
     "SELECT pid, k, sum(x) OVER (PARTITION BY pid, k ORDER BY x DESC) AS x FROM ({0}) t",
     "SELECT pid, lag(k) OVER (PARTITION BY pid ORDER BY x) AS k, x FROM ({0}) t",
@@ -110,6 +121,7 @@ def test_the_dense_kernel_says_what_the_query_says(relation: str, rows: int) -> 
 def test_every_form_is_admitted(form: str) -> None:
     for outer in OUTER:
         plan = plan_for(outer.format(form.format(*BASES)), groups_per_unit=2, rows_per_group=2)
+        check_plan(plan)
         assert violations(plan, few(1), (1, 2), 7) == []
 
 
@@ -119,7 +131,7 @@ def nodes(item: Any) -> Iterator[str]:
         yield from (found.op for found in walk(item) if isinstance(found, Call) and (found.op == "over" or found.op.startswith("agg ")))
     elif isinstance(item, Join):
         yield f"{item.kind} {'lookup' if item.lookup else 'join'}"
-    if isinstance(item, (Scan, Derived, Join, Filter, Select, Group, Union, Project)):
+    if isinstance(item, (Scan, Once, Derived, Join, Filter, Select, Group, Union, Project)):
         yield type(item).__name__
         for field in dataclasses.fields(item):
             yield from nodes(getattr(item, field.name))
@@ -142,9 +154,10 @@ def test_the_forms_reach_every_node(monkeypatch: pytest.MonkeyPatch) -> None:
         for outer in OUTER:
             plan_for(outer.format(form.format(*BASES)))
     assert seen == {
-        *("Scan", "Derived", "Join", "Filter", "Select", "Group", "Union", "Project"),
+        *("Scan", "Once", "Derived", "Join", "Filter", "Select", "Group", "Union", "Project"),
         *("inner join", "left join", "semi join", "anti join", "left lookup"),
         *("over", "agg rows", "agg total", "agg distinct", "agg least", "agg greatest"),
+        *("agg truth", "agg chosen", "agg middle"),
     }
 
 
