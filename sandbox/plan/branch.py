@@ -205,7 +205,8 @@ def _branch(
     branch.having = None if having is None else emit(outer.condition(having.this))
     branch.order = ordering(tree, outer, branch.select)
     if not totals.totals:
-        raise (refusals.NOTHING_PRIVATE() if keys or absent else refusals.UNIT_ROWS(fragment=fragment(tree.expressions[0], scope.text)))
+        shown = tree.expressions[0] if tree.expressions else tree
+        raise (refusals.NOTHING_PRIVATE() if keys or absent else refusals.UNIT_ROWS(fragment=fragment(shown, scope.text)))
     if not ask.privacy.pure:
         totals.share(MOST_NODES // product(made) if public else MOST_NODES)
     most = max((total.candidates for total in totals.totals if total.kind == "quantile"), default=0)
