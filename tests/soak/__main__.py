@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from infra import keeper
 from infra.database import reading
 from infra.tables import charges, jobs, releases
 from jobs import ledger
@@ -46,7 +48,7 @@ class Soak:
         self.ray = ray
         self.notes = home.with_suffix(".notes")
         self.random = random.Random(seed)
-        self.worker_kills = 0
+        self.worker_kills = self.kills = 0
         self.ready_s: list[float] = []
         subprocess.run([sys.executable, "-c", SET_UP, home, url], cwd=ROOT, check=True)
         self.notes.touch()
@@ -90,13 +92,15 @@ class Soak:
             assert ended([pid, *family], 30)
 
     def kill(self, number: int) -> None:
-        with self.server(number * 1_000) as pid:
+        with self.server(number * 1_000):
             time.sleep(self.random.uniform(0.05, 1.5))
-            actors = [child for child in descendants(pid) if "_Actor" in command(child)] if self.ray else []
+            kept = keeper._read(self.home / "ray") if self.ray else None  # Ray is a process of its own: it outlives the server
+            actors = [child for child in descendants(kept.pid) if "_Actor" in command(child)] if kept is not None else []
             if actors:  # a worker first: the server goes on, for a while
                 os.kill(self.random.choice(actors), signal.SIGKILL)
                 self.worker_kills += 1
                 time.sleep(self.random.uniform(0, 1.5))
+        self.kills += 1
 
     def look(self, *, over: bool = False) -> dict[str, Any]:
         """Everything that was promised. `over`: no job is under way any more."""
@@ -146,11 +150,15 @@ class Soak:
                 register.close()
 
 
-def campaign(kind: str, url: str, kills: int, *, ray: bool, seed: int) -> dict[str, Any]:
+def campaign(kind: str, url: str, kills: int, *, ray: bool, seed: int, minutes: float) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix=f"yunei-soak-{kind}-"))
     soak = Soak(folder / "home", url, ray=ray, seed=seed)
     try:
+        until = time.monotonic() + minutes * 60
         for number in range(1, kills + 1):
+            if time.monotonic() > until:
+                print(f"{kind}: the time is up after {number - 1} of {kills} kills", flush=True)
+                break
             soak.kill(number)
             seen = soak.look()
             if number % 10 == 0:
@@ -162,8 +170,10 @@ def campaign(kind: str, url: str, kills: int, *, ray: bool, seed: int) -> dict[s
         raise
     finally:
         soak.close()
+        keeper._end(soak.home / "ray")
     shutil.rmtree(folder)
-    return {"kills": kills, "worker_kills": soak.worker_kills, "ready_s_at_most": round(max(soak.ready_s), 2), **seen}
+    ready = {"ready_s_at_most": round(max(soak.ready_s), 2), "ready_s_median": round(statistics.median(soak.ready_s), 2)}
+    return {"kills": soak.kills, "worker_kills": soak.worker_kills, **ready, **seen}
 
 
 def main() -> None:
@@ -171,14 +181,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--databases", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
     parser.add_argument("--ray", action="store_true")
+    parser.add_argument("--minutes", type=float, default=600, help="per database; a campaign cut short says how many kills there were")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
+    how: dict[str, Any] = {"ray": chosen.ray, "seed": chosen.seed, "minutes": chosen.minutes}
     for kind in chosen.databases:
         if kind == "sqlite":
-            print(kind, campaign(kind, "", chosen.kills, ray=chosen.ray, seed=chosen.seed), flush=True)
+            print(kind, campaign(kind, "", chosen.kills, **how), flush=True)
         else:
             with a_postgres(durable=True) as server:
-                print(kind, campaign(kind, server.database(), chosen.kills, ray=chosen.ray, seed=chosen.seed), flush=True)
+                print(kind, campaign(kind, server.database(), chosen.kills, **how), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.workers import Workers
+from infra import keeper
 from jobs import hops
-from jobs import release as walk
 from policies.problem import Problem
+from sandbox import steps
 from sandbox.plan.ask import Ask
 from tests.bureau import opened, order
 
@@ -40,14 +40,15 @@ class Notes:
 def watched(notes: Notes) -> None:
     """Note draws and staged answers of every walk in this process."""
     present = threading.local()
-    totals, draw, stage = hops.totals, walk.draw, hops.stage
+    totals, draw, stage = hops.totals, steps.draw, hops.stage
 
     def noted_totals(office: Any, job: Any) -> Any:
         present.job = job.id
         return totals(office, job)
 
     def noted_draw(*arguments: Any) -> Any:
-        notes.write("draw", present.job)
+        if hasattr(present, "job"):  # not the rehearsal's
+            notes.write("draw", present.job)
         return draw(*arguments)
 
     def noted_stage(office: Any, job: Any, answer: Any) -> Any:
@@ -55,13 +56,14 @@ def watched(notes: Notes) -> None:
         notes.write("staged", job.id, staged.digests["table.arrow"])
         return staged
 
-    hops.totals, walk.draw, hops.stage = noted_totals, noted_draw, noted_stage  # type: ignore[assignment]
+    hops.totals, steps.draw, hops.stage = noted_totals, noted_draw, noted_stage  # type: ignore[assignment,attr-defined]
 
 
 def serve(home: Path, url: str, notes: Notes, *, ray: bool, first: int) -> None:
     """`first`: questions are numbered from here; each is another question, for its own price. -1: no load, carry on what is there."""
     watched(notes)
-    workers = Workers.start(workers=2, memory_bytes=64 * 2**20, object_store_bytes=80 * 2**20) if ray else None
+    size = {"workers": 2, "memory_bytes": 64 * 2**20, "object_store_bytes": 80 * 2**20}
+    workers = keeper.workers(home / "ray", **size, linger_s=30) if ray else None
     services = opened(home, database_url=url, slots_ms=SLOTS_MS, workers=workers)  # type: ignore[arg-type]
     services.ready.wait()
     notes.write("ready")
