@@ -182,6 +182,7 @@ STATUS: dict[str, int] = {
     "policy_unknown": 404,
     "policy_outdated": 409,
     "fee_period_nothing": 404,
+    "ledger_account_unknown": 404,
     "request_malformed": 400,
     "request_key_invalid": 400,
     "request_not_found": 404,

@@ -48,6 +48,9 @@ from api.schemas.fees import ShareView as ShareView
 from api.schemas.fees import StatementList as StatementList
 from api.schemas.fees import StatementView as StatementView
 from api.schemas.fees import UsageView as UsageView
+from api.schemas.caps import CapProposal as CapProposal
+from api.schemas.caps import CapProposalList as CapProposalList
+from api.schemas.caps import CapProposalView as CapProposalView
 from api.schemas.catalogue import Checked as Checked
 from api.schemas.catalogue import DatasetVersions as DatasetVersions
 from api.schemas.catalogue import DatasetVersionView as DatasetVersionView

@@ -6,6 +6,7 @@ at the door (`policies.roles`); what is checked here holds whoever acts.
 
 from __future__ import annotations
 
+from jobs.acts.caps import confirm_cap as confirm_cap
 from jobs.acts.caps import propose_cap as propose_cap
 from jobs.acts.caps import raise_cap as raise_cap
 from jobs.acts.data import Lineage as Lineage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.tables import CAP_LIMIT
 from jobs import ledger
-from jobs.acts.two import second_person
+from jobs.acts.two import SECOND_PERSON, second_person
 from jobs.events import (
     CapRaised,
     CapRaiseProposed,
@@ -38,6 +38,14 @@ def raise_cap(register: Register, account: str, cap: Loss, *, proposal: int, by:
         _raises(act, account, cap)
         second_person(register, act, CapRaiseProposed(by=by, account=account, cap=Cost.of(cap), reason="-"), proposal)
         act.append(CapRaised(by=by, account=account, cap=Cost.of(cap), proposal=proposal))
+
+
+def confirm_cap(register: Register, account: str, *, proposal: int, by: str) -> None:
+    """The same, by the proposal alone: its cap is the one meant."""
+    first = register.event(proposal).event
+    if not isinstance(first, CapRaiseProposed) or first.account != account:
+        raise SECOND_PERSON(act=CapRaiseProposed.kind, proposal=proposal)
+    raise_cap(register, account, first.cap.loss, proposal=proposal, by=by)
 
 
 def _raises(act: Act, account: str, cap: Loss) -> None:

@@ -18,6 +18,7 @@ from yunei.answer import Answer, format_of, read_arrow
 from yunei.authority import Authority
 from yunei.batches import Batches
 from yunei.billing import Billing
+from yunei.caps import Caps
 from yunei.catalogues import Catalogues
 from yunei.config import Config
 from yunei.download import download
@@ -74,7 +75,7 @@ def request_body(
     return body
 
 
-class Client(Authority, Batches, Billing, Agreements, Catalogues):
+class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")

@@ -46,6 +46,7 @@ def test_every_endpoint_of_the_contract_is_there() -> None:
         "GET /v1/programs", "POST /v1/programs", "GET /v1/programs/{id}", "POST /v1/programs/{id}/reviews", "POST /v1/programs/{id}/withdraw",
         "POST /v1/programs/{id}/invalidate",
         "GET /v1/log/tile/entries/{number}", "GET /v1/me", "GET /v1/metrics",
+        "GET /v1/accounts/{id}/proposals", "POST /v1/accounts/{id}/proposals", "POST /v1/accounts/{id}/proposals/{proposal}/confirm",
         "GET /v1/releases", "GET /v1/fees", "GET /v1/statements", "GET /v1/revenue", "POST /v1/periods/{period}/close",
     }  # fmt: skip
 

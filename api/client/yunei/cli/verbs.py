@@ -91,7 +91,12 @@ NOUNS: tuple[Noun, ...] = (
         "account",
         "隐私预算账户",
         "privacy budgets",
-        (Verb("list", "上限、已用、剩余", "cap, used and left", "catalogue:accounts"),),
+        (
+            Verb("list", "上限、已用、剩余", "cap, used and left", "catalogue:accounts"),
+            Verb("propose", "提议提高上限（第一人）", "propose a higher cap: the first of two", "account:propose"),
+            Verb("confirm", "确认提议（另一人），上限立即提高", "confirm it: another person; the cap rises", "account:confirm"),
+            Verb("proposals", "提高上限的提议", "proposals to raise a cap", "account:proposals"),
+        ),
     ),
     Noun(
         "fee",
