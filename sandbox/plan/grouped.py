@@ -26,6 +26,15 @@ from sandbox.sql.types import BOOLEAN, MAX_DIGITS, STORED, Type, exact, floating
 
 LARGEST = 2**61  # of one row's value, clamped
 EXACT_FLOAT = 2**50
+FINITE = "CASE WHEN {0} <= 1e150 THEN greatest({0}, -1e150) WHEN {0} IS NOT NULL THEN 1e150 END"  # sums and squares of it do not overflow
+AFTERWARDS: Mapping[type[exp.Expr], str] = {
+    exp.Median: "median",
+    exp.VariancePop: "var_pop",
+    exp.Variance: "var_samp",
+    exp.StddevPop: "stddev_pop",
+    exp.Stddev: "stddev_samp",
+    exp.StddevSamp: "stddev_samp",
+}
 _INTEGER = exact(None, None)
 
 
@@ -91,6 +100,8 @@ class Grouped(Binder):
             return self._count("agg rows", (condition,), "count(CASE WHEN {0} THEN 1 END)")
         if isinstance(node, exp.Count):
             return self._counted(node, condition, piece)
+        if type(node) in AFTERWARDS and self._after() and not isinstance(node.this, exp.Distinct):
+            return self._afterwards(node, condition, piece)
         if isinstance(node, (exp.LogicalOr, exp.LogicalAnd)):
             held = Rows(self.scope, "aggregate").condition(node.this)
             self._no_unit(held, piece)
@@ -172,7 +183,7 @@ class Grouped(Binder):
 
     def _sum(self, value: Expr, condition: Expr | None, piece: str) -> Expr:
         if value.type.kind == "float" and not value.type.bounded and self._after():
-            return Call("agg total", (_where(condition, value),), floating(None, None), "sum({0})")
+            return Call("agg total", (_where(condition, value),), floating(None, None), f"sum({FINITE})")
         row, scale, low, high = self._fixed(value, condition, piece)
         most = self._most()
         kind = exact(None, None, scale)
@@ -182,10 +193,18 @@ class Grouped(Binder):
 
     def _mean(self, value: Expr, condition: Expr | None, piece: str) -> Expr:
         if value.type.kind == "float" and not value.type.bounded and self._after():
-            return Call("agg total", (_where(condition, value),), floating(None, None), "avg({0})")
+            return Call("agg total", (_where(condition, value),), floating(None, None), f"avg({FINITE})")
         row, scale, low, high = self._fixed(value, condition, piece)
         kind = floating(low, high) if self.narrowed else floating(None, None)
         return Call("agg total", row.args, kind, f"(CAST(sum({row.form}) AS DOUBLE) / nullif(count({row.form}), 0) / 1e{scale})")
+
+    def _afterwards(self, node: exp.Expr, condition: Expr | None, piece: str) -> Expr:
+        """Medians, variances and deviations of released numbers."""
+        value = Rows(self.scope, "aggregate", narrowed=True).bind(node.this)
+        if not value.type.numeric:
+            raise problems.TYPES(fragment=piece, reason_zh="只能对数值求和或求平均", reason_en="only numbers are summed or averaged")
+        of = _where(condition, to_float(value))
+        return Call("agg total", (of,), floating(None, None), f"{AFTERWARDS[type(node)]}({FINITE})")
 
     def _after(self) -> bool:
         """Whether the rows are released ones: added up in the finishing room, by one thread, so in one order."""

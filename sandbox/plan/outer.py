@@ -108,7 +108,8 @@ class Outer(Binder):
         except Problem:
             return None
         finally:
-            self.scope.uses = uses
+            self.scope.uses.clear()  # in place: the scopes of one query share it
+            self.scope.uses.update(uses)
 
     def _aliased(self, name: str) -> exp.Expr | None:
         folded = name.casefold()

@@ -21,7 +21,7 @@ from sandbox.plan.ask import Ask
 from sandbox.plan.block import Item, ordered_by, selected, with_ctes
 from sandbox.plan.branch import Branch, branches_of
 from sandbox.plan.emit import cut, ordered
-from sandbox.plan.ir import Block, Relation, Scan, Select, block_owner, items_of
+from sandbox.plan.ir import Block, Group, Relation, Scan, Select, block_owner, items_of
 from sandbox.plan.naming import aggregates, aliases_of
 from sandbox.plan.noised import Noised, kept
 from sandbox.plan.outer import STORED_AS, Outer
@@ -200,6 +200,7 @@ class Releases:
         def sql() -> str:
             return f"SELECT {shown} FROM ({block_sql(last)}) AS b{tail}"
 
+        single = single or (isinstance(last, Group) and not last.keys)
         self._add(Table(alias, columns, sql, (), self.reads(block), block, read, single))
         self.widths |= {(alias, f"c{place}"): f"w{place}" for place, _ in beside}
         self.values |= {(alias, f"c{place}") for place, (_, expr) in enumerate(items_of(last)[: len(items)]) if self.noisy(expr)}
