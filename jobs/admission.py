@@ -96,7 +96,7 @@ def admit(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Adm
         if found is None:
             require_quota(act.connection, order.licence, parse_time(act.at), office.settings)
             return _reserve(office, act, job, order, plan, catalogue, decision.policy_digest)
-        _share(act, job, order.by.id, plan, found)
+        _share(act, job, order.by.id, plan, found, decision.policy_digest)
     office.done(job)
     return job
 
@@ -106,7 +106,7 @@ def go_on(office: Office, act: Act, lease: Lease, order: Order, plan: Plan, cata
     found = _same_question(act.connection, question_of(plan))
     if found is None:
         return _reserve(office, act, lease.job, order, plan, catalogue, policy, lease)
-    _share(act, lease.job, SYSTEM, plan, found)
+    _share(act, lease.job, SYSTEM, plan, found, policy)
     return found[0]
 
 
@@ -134,10 +134,10 @@ def _same_question(connection: Connection, question: str) -> tuple[Shared, str] 
     return next(((what, found[what]) for what in kinds if what in found), None)
 
 
-def _share(act: Act, job: str, by: str, plan: Plan, found: tuple[Shared, str]) -> None:
+def _share(act: Act, job: str, by: str, plan: Plan, found: tuple[Shared, str], policy: str) -> None:
     what, name = found
     if what == "release":
-        act.append(ev.ReleaseReused(by=by, job=job, release=name))
+        act.append(ev.ReleaseReused(by=by, job=job, release=name, policy_digest=policy))
     else:
         act.append(ev.JobAttached(by=by, job=job, follows=name, plan_digest=plan.digest, question=question_of(plan)))
 

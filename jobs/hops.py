@@ -187,7 +187,7 @@ def publish(office: Office, job: Admitted, staged: Staged) -> None:
     with step(office, job, publish=True) as act:
         decision = verdicts.decided(act.connection, office, job.order, job.plan, job.catalogue)
         if decision.allowed:
-            _publish(office, act, job, staged)
+            _publish(office, act, job, staged, decision.policy_digest)
         else:
             verdicts.withhold(act, job.id, job.charge, decision)
     if not decision.allowed:
@@ -195,7 +195,7 @@ def publish(office: Office, job: Admitted, staged: Staged) -> None:
     _end(office, job)
 
 
-def _publish(office: Office, act: Act, job: Admitted, staged: Staged) -> None:
+def _publish(office: Office, act: Act, job: Admitted, staged: Staged, policy: str) -> None:
     act.append(ev.JobStaged(by=SYSTEM, job=job.id, table_sha256=staged.digests["table.arrow"]))
     record = act.seal(json.dumps({**staged.record, "digests": dict(staged.digests)}, sort_keys=True, ensure_ascii=False).encode())
     act.append(
@@ -213,6 +213,7 @@ def _publish(office: Office, act: Act, job: Admitted, staged: Staged) -> None:
             rows=staged.record["rows"],
             bytes=staged.record["files"]["table.arrow"],
             cost=ev.Cost.of(job.plan.loss),
+            policy_digest=policy,
             visible_at=ev.rfc3339(job.slots.visible_at(max(parse_time(act.at), office.clock()))),
         )
     )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import reduce
+from string import Formatter
 
 import cedarpy
 
 from policies.authority import Authority, Rule, shipped
 from policies.cases import POLICY_INVALID, cases_from_toml, faults, try_cases
 from policies.decide import AUTHORITY
-from policies.problem import KINDS
+from policies.problem import KINDS, Words
 from policies.reasons import Reason, explained
 
 TEXT_LIMIT = 512 * 1024  # characters of rules, and of cases
@@ -129,6 +130,8 @@ def _words(rule: Rule) -> list[Reason]:
         return [Reason(place, "@id 已有其他含义", "@id means something else already")]
     known = reduce(frozenset.__and__, (WORDS[action] for action in rule.actions))
     try:
+        if any(_formatted(words) for words in (rule.kind.zh, rule.kind.en)):
+            return [Reason(place, "花括号内只写事实的名称", "braces hold the name of a fact and nothing else")]
         mentioned = rule.kind.zh.fields() | rule.kind.en.fields()
         rule.kind(**dict.fromkeys(mentioned, "x")).words("zh")
         rule.kind(**dict.fromkeys(mentioned, "x")).words("en")
@@ -138,3 +141,9 @@ def _words(rule: Rule) -> list[Reason]:
         names = ", ".join(sorted(mentioned - known))
         return [Reason(place, f"用语提到了不知道的事实：{names}", f"its words mention facts that are not known: {names}")]
     return []
+
+
+def _formatted(words: Words) -> bool:
+    """Whether a field has a conversion or a format: a width of a thousand million would be one."""
+    texts = (words.title, words.detail, words.remedy)
+    return any(spec or conversion for text in texts for _, _, spec, conversion in Formatter().parse(text))

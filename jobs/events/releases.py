@@ -20,7 +20,8 @@ from policies.licence import Identifier
 
 
 class ReleasePublished(Event):
-    """`record` commits to the release record (columns, query, half-widths); `rows` and `bytes` are of the noisy table: metering."""
+    """`record` commits to the release record (columns, query, half-widths); `rows` and `bytes` are of the noisy table: metering.
+    `policy_digest` names the policy that was asked again and let it out."""
 
     kind = "release_published"
     release: Identifier
@@ -35,6 +36,7 @@ class ReleasePublished(Event):
     rows: int = Field(ge=0, le=2**53)
     bytes: int = Field(ge=0, le=2**53)
     cost: Cost
+    policy_digest: Digest | None = None
     visible_at: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
 
 
@@ -44,6 +46,7 @@ class ReleaseReused(Event):
     kind = "release_reused"
     job: Identifier
     release: Identifier
+    policy_digest: Digest | None = None
 
 
 class ProductDelivered(Event):

@@ -313,6 +313,23 @@ def test_freezing_more_never_permits_more(frozen: set[str], more: set[str], spoi
     }
 
 
+def test_an_answer_first_had_under_a_licence_now_frozen_is_for_others_who_may_ask(bureau: Bureau) -> None:
+    """What is stopped is the licence, not the numbers: who asks now, under which licence, is what counts, to the auditor too."""
+    acts.grant_licence(bureau.services.register, licence("L-2", "operator-2"))
+    release = released(bureau)
+    frozen = freeze(bureau, "licence", LICENCE)
+    freeze(bureau, "operator", "operator-1")
+    seen = ended(bureau, order(by="operator-2", licence="L-2"))
+    assert (seen.reused, seen.release) == (True, release.id)
+    assert takes(bureau, release, "operator-2", "operator")
+    book = sound(bureau)
+    assert set(book.frozen) > {frozen}
+    reused = [each for each in bureau.services.register.events(limit=1000) if isinstance(each.event, events.ReleaseReused)]
+    assert isinstance(reused[0].event, events.ReleaseReused)
+    assert reused[0].event.policy_digest is not None
+    assert book.asked == {}
+
+
 def test_a_licence_of_other_data_goes_on(bureau: Bureau) -> None:
     grant = DatasetGrant(dataset="visits", consent="同意 1 号")
     acts.grant_licence(bureau.services.register, licence("L-3", datasets=(grant,)))

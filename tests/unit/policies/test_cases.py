@@ -124,6 +124,8 @@ def test_a_new_rule_with_its_cases_is_taken() -> None:
         (rule('principal.role == "x"', words="{price_rho}", action="action"), "", "rules(licence_own)", "price_rho"),
         (rule(words="{"), "", "rules(licence_own)", "braces"),
         (rule(words="{scenario.x}"), "", "rules(licence_own)", "braces"),
+        (rule(words="{scenario:>999999999}"), "", "rules(licence_own)", "nothing else"),
+        (rule(words="{scenario!r}"), "", "rules(licence_own)", "nothing else"),
         (rule(), "", "rule licence_own", "allowed"),
         (rule(), OWN_CASES, "rule licence_own", "alone refuses"),
         (rule("true"), OWN_CASES + ALONE, "cases[9](licence_own)", "refused by licence_scenario"),
@@ -138,7 +140,7 @@ def test_a_new_rule_with_its_cases_is_taken() -> None:
         ("//" + "x" * 600_000, "", "rules", "524288"),
         ("\0", "", "rules", "null"),
     ],
-    ids=[f"fault {number}" for number in range(25)],
+    ids=[f"fault {number}" for number in range(27)],
 )  # fmt: skip
 def test_what_is_wrong_with_a_new_policy_is_located(rules: str, cases: str, path: str, said: str) -> None:
     places = refusal(rules, cases)

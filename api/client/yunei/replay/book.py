@@ -133,6 +133,7 @@ class Book:
     taken_back: set[tuple[str, int | None]] = field(default_factory=set)  # withdrawn: dataset, and its newest version or None for good
     releases: dict[str, str] = field(default_factory=dict)  # release → SHA-256 of its table
     products: set[str] = field(default_factory=set)  # SHA-256 of everything published or delivered
+    asked: dict[str, tuple[str, str]] = field(default_factory=dict)  # job that is not over → operator, licence
     origins: dict[str, tuple[str, str, Charge]] = field(default_factory=dict)  # release → operator, licence, what paid for it
     freezes: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)  # in force: freeze → what it stops
@@ -202,11 +203,14 @@ class Book:
     def step(self, job: str, before: tuple[str, ...], after: str) -> None:
         require(self.jobs.get(job) in before, f"job {job} is {self.jobs.get(job, 'unknown')} and cannot become {after}")
         self.jobs[job] = after
+        if after in ("published", "refused", "cancelled", "forfeited"):
+            self.asked.pop(job, None)
 
-    def unfrozen(self, operators: tuple[str, ...], licence: str | None, charge: Charge) -> None:
-        """Nothing of what is named is stopped at this entry."""
+    def unfrozen(self, operators: tuple[str, ...], licence: str, charge: Charge) -> None:
+        """Nothing of what is named is stopped at this entry, nor a protected dataset that was charged."""
         if self.frozen:
-            named = {"everything:", f"licence:{licence}", *(f"operator:{operator}" for operator in operators), *charge.accounts}
+            datasets = (account for account in charge.accounts if account.startswith("dataset:"))
+            named = {"everything:", f"licence:{licence}", *(f"operator:{operator}" for operator in operators), *datasets}
             for freeze, what in self.frozen.items():
                 require(what not in named, f"something leaves although freeze {freeze} stops {what}")
 

@@ -35,7 +35,8 @@ def _published(book: Book, event: Event, _index: int) -> None:
 
 def _reused(book: Book, event: Event, _index: int) -> None:
     require(event["release"] in book.releases, f"release {event['release']} was never published")
-    book.unfrozen((event["by"],), None, book.origins[event["release"]][2])
+    operator, licence = book.asked.get(event["job"], ("", ""))
+    book.unfrozen((operator,), licence, book.origins[event["release"]][2])
     book.step(event["job"], ("submitted", "attached"), "published")
 
 

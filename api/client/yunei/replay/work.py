@@ -14,6 +14,7 @@ from yunei.replay.book import (
 def _submitted(book: Book, event: Event, _index: int) -> None:
     require(event["job"] not in book.jobs, f"job {event['job']} is submitted twice")
     book.jobs[event["job"]] = "submitted"
+    book.asked[event["job"]] = (event["operator"], event["licence"])
 
 
 def _refused(book: Book, event: Event, _index: int) -> None:
