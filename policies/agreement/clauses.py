@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from policies.agreement.prices import price_rows
 from policies.catalogue import Catalogue, Title, Use
 from policies.degree import Degree
 from policies.licence import DatasetGrant, Licence
@@ -210,10 +211,10 @@ def _fees(licence: Licence) -> list[tuple[Title, Title]]:
     return [
         _row(
             ("收费", "Charge"),
-            "按本协议所附价目，实行政府指导价；公共治理、公益事业有条件无偿使用。价目全文见本协议的机读文本。",
-            "by the tariff of this licence, at government-guided prices; free under conditions for public governance and public welfare. The "
-            "whole tariff is in the machine-readable text of this licence.",
-        )
+            "按以下价目，实行政府指导价；公共治理、公益事业有条件无偿使用。",
+            "by the tariff below, at government-guided prices; free under conditions for public governance and public welfare.",
+        ),
+        *(_row(label, zh, en) for label, zh, en in price_rows(licence.tariff)),
     ]
 
 
