@@ -113,8 +113,12 @@ def _each_once(query: exp.Expr, scope: Scope) -> tuple[Block, list[Item]]:
     """UNION: each row once. Of protected rows the unit is among the columns, so that equal rows are one unit's."""
     block, items = _union(query, scope)
     names = [name for name, _ in items_of(block)]
+    try:
+        whose = block_owner(block)
+    except Unowned:
+        raise refusals.UNION_OWNED(fragment=fragment(query, scope.text)) from None
     telling = {*unit_items(block), *(name for name, _, _ in referring(block))}
-    if block_owner(block) is not None and not telling & set(names):
+    if whose is not None and not telling & set(names):
         raise refusals.UNION_DISTINCT(fragment=fragment(query, scope.text))
     alias = scope.shared.alias()
     keys = tuple(settled(Column(alias, name, item.expr.type)) for name, item in zip(names, items, strict=True))

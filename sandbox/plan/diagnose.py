@@ -85,8 +85,11 @@ def diagnosis(plan: Plan) -> str | None:
 def _units(tree: exp.Select, scans: tuple[Scan, ...]) -> Iterator[str]:
     """The unit column of every protected table in FROM, as the query would name it."""
     units = {scan.dataset.casefold(): scan.unit for scan in scans if scan.private and scan.unit and not scan.hidden}
-    clause = tree.args.get("from_")
-    for node in [*([clause.this] if clause is not None else []), *(join.this for join in tree.args.get("joins") or ())]:
+    clause, joins = tree.args.get("from_"), [join for join in tree.args.get("joins") or () if join.kind not in ("SEMI", "ANTI")]
+    nodes = [*([clause.this] if clause is not None else []), *(join.this for join in joins)]
+    if joins and joins[0].side == "RIGHT":
+        nodes[:2] = nodes[1::-1]  # the kept side has its unit on every row
+    for node in nodes:
         if isinstance(node, exp.Table) and node.name.casefold() in units:
             column = exp.column(units[node.name.casefold()], table=node.alias_or_name, quoted=True)
             yield column.sql(dialect="duckdb")

@@ -352,10 +352,11 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the canonical form: equal digests mean equal answers in distribution. `bounds` and `accuracy` are left out:
-        they explain, in the operator's own spelling, what totals and draws already say. What is empty is left out, and a single part is
-        written among the plan's own fields, so that digests outlive the fields that several parts brought."""
-        data = {name: value for name, value in self.as_data().items() if name not in ("bounds", "accuracy")}
+        """SHA-256 over the canonical form: equal digests mean equal answers in distribution. `query`, `bounds`, `accuracy` and the order of
+        `uses` are left out: they follow the operator's own spelling, and one question in two spellings has one digest. What is empty is left
+        out, and a single part is written among the plan's own fields, so that digests outlive the fields that several parts brought."""
+        data = {name: value for name, value in self.as_data().items() if name not in ("query", "bounds", "accuracy")}
+        data["uses"] = sorted(data["uses"], key=str)  # type: ignore[call-overload]  # a list
         parts: list[dict[str, object]] = data.pop("parts")  # type: ignore[assignment]  # of dataclasses
         data = {name: value for name, value in data.items() if name not in ("views", "tables", "lattices") or value}
         parts = [{name: value for name, value in part.items() if name != "reads" or value} for part in parts]

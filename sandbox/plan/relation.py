@@ -14,7 +14,7 @@ from sandbox.plan.fanout import MOST_ROWS, TooMany, limits, rows_of
 from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Once, Owner, Relation, Scan, Union, Unowned, conjuncts, equates, owner
 from sandbox.plan.scope import Scope, Table, scanned_table
 from sandbox.sql import problems
-from sandbox.sql.expr import Call, Column, Expr, columns
+from sandbox.sql.expr import Call, Column, Expr, columns, emit
 from sandbox.sql.fragment import fragment
 from sandbox.sql.functions import FUNCTIONS
 from sandbox.sql.parse import chain
@@ -79,6 +79,7 @@ def read_from(tree: exp.Select, scope: Scope, aliases: Mapping[str, exp.Expr], a
     for term in later:
         made = scope.shared.condition(scope, term, aliases)
         kept += [] if made is None else [made]
+    kept = sorted((item for term in kept for item in conjuncts(term)), key=emit)  # however they were put: conditions never raise
     predicate = FUNCTIONS["and"].rule(kept) if len(kept) > 1 else kept[0] if kept else None
     return Source(scope, base, predicate, tuple(tied))
 
@@ -146,7 +147,12 @@ def _join(join: exp.Join, scope: Scope) -> _Joined:
     side, kind, method = (str(join.args.get(name) or "").upper() for name in ("side", "kind", "method"))
     if side == "FULL" or (side == "RIGHT" and len(scope.tables) > 1):
         raise refusals.JOIN_SIDE(fragment=f"{side} JOIN {piece}")
-    if side not in ("", "LEFT", "RIGHT") or kind not in ("", "INNER", "OUTER", "CROSS", "SEMI", "ANTI") or method not in ("", "NATURAL"):
+    if (
+        side not in ("", "LEFT", "RIGHT")
+        or kind not in ("", "INNER", "OUTER", "CROSS", "SEMI", "ANTI")
+        or method not in ("", "NATURAL")
+        or (side and kind in ("SEMI", "ANTI"))
+    ):
         raise problems.JOIN_KIND(fragment=" ".join(filter(None, (method, side, kind, "JOIN", piece))))
     before = list(scope.tables)
     table = _table(join.this, scope)

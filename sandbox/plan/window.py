@@ -126,15 +126,16 @@ class Windowed(Rows):
     def _neighbour(self, of: exp.Expr, piece: str) -> Call:
         """Another row's value, which is another row of this unit."""
         name, offset, default = _NEIGHBOURS[type(of)], of.args.get("offset"), of.args.get("default")
-        seen = self.bind(of.this)
-        if any(self.scope.field(column).identifying for column in columns(seen)):
-            raise refusals.UNIT_AGGREGATE(fragment=piece, column=str(of.this.name))
+        seen, instead = self.bind(of.this), None if default is None else self.bind(default)
+        for column in (*columns(seen), *(columns(instead) if instead is not None else ())):
+            if self.scope.field(column).identifying:
+                raise refusals.UNIT_AGGREGATE(fragment=piece, column=column.shown)
         count = 1 if offset is None else self._count(offset, piece)
         if name in ("first_value", "last_value"):
             return Call("neighbour", (seen,), seen.type, f"{name}({{0}})")
-        if default is None:
+        if instead is None:
             return Call("neighbour", (seen,), seen.type, f"{name}({{0}}, {count})")
-        value, other = self.guard(of, FUNCTIONS["coalesce"], lambda: FUNCTIONS["coalesce"].rule([seen, self.bind(default)])).args  # type: ignore[union-attr]
+        value, other = self.guard(of, FUNCTIONS["coalesce"], lambda: FUNCTIONS["coalesce"].rule([seen, instead])).args  # type: ignore[union-attr]
         return Call("neighbour", (value, other), hull([value.type, other.type]), f"{name}({{0}}, {count}, {{1}})")
 
     def _count(self, node: exp.Expr, piece: str) -> int:

@@ -365,3 +365,17 @@ def test_plans_hold_no_text_of_the_operator_but_literals_and_labels() -> None:
     assert "DROP" not in plan.only.shard_sql
     assert " v." not in plan.only.shard_sql
     assert plan.finish_sql.startswith('SELECT noisy."k0" AS "x; DROP TABLE y"')
+
+
+SPELLINGS = (
+    "SELECT city, COUNT(*) AS n FROM visits WHERE urgent AND fee > 3 GROUP BY city",
+    "select city , count(*) as n from visits where (fee > 3) and urgent group by 1 -- the same",
+    "SELECT v.city, COUNT(*) AS n FROM visits AS v WHERE v.fee > 3.0 AND v.urgent GROUP BY v.city;",
+)
+
+
+@pytest.mark.parametrize("sql", SPELLINGS[1:])
+def test_one_question_in_two_spellings_has_one_digest(sql: str) -> None:
+    assert plan_for(sql).digest == plan_for(SPELLINGS[0]).digest
+    assert plan_for(sql.replace("3", "4")).digest != plan_for(SPELLINGS[0]).digest
+    assert plan_for(sql, groups_per_unit=1).digest != plan_for(SPELLINGS[0]).digest
