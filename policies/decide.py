@@ -225,7 +225,7 @@ def _submit(facts: RequestFacts, now: datetime) -> _Question:
         "now": _instant(now),
         "scenario": facts.scenario,
         "job_kind": facts.job_kind,
-        "everything_frozen": "everything" in facts.frozen,
+        "everything_frozen": _frozen(facts, "everything"),
     }
     return _question(facts, "submit", _ref("Licence", _licence_id(facts)), context)
 

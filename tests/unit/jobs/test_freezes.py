@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from infra.database import reading
 from jobs import acts, admission, deliveries, events, freezes, hops, ledger, lookup
@@ -16,14 +14,12 @@ from jobs.audit import audit
 from jobs.lookup import ReleaseSeen
 from jobs.projections import DoesNotFit
 from jobs.register import Register
-from policies.decide import decide_plan, decide_request
 from policies.freeze import SCOPES, Scope
 from policies.licence import DatasetGrant
 from policies.problem import Problem
 from sandbox import steps
 from tests.bureau import LICENCE, OTHER_SQL, SCENARIO, Bureau, licence, order
 from tests.unit.jobs.test_release import ended, submitted, wait
-from tests.unit.policies.worlds import NOW, SPOIL, World
 from yunei.problem import YuneiProblem
 from yunei.replay import Book
 
@@ -291,26 +287,6 @@ def test_what_is_frozen_is_read_in_the_transaction(bureau: Bureau) -> None:
     freeze(bureau, "operator")
     with reading(register.engine) as connection:
         assert freezes.frozen(connection) == {"dataset:visits", "operator:operator-1"}
-
-
-NAMES = ["everything", "operator:op-1", "licence:sx-2026-007", "dataset:visits", "dataset:cities", "operator:op-2", "licence:x"]
-
-
-@settings(max_examples=60, deadline=None)
-@given(frozen=st.sets(st.sampled_from(NAMES)), more=st.sets(st.sampled_from(NAMES)), spoiled=st.none() | st.sampled_from(sorted(SPOIL)))
-def test_freezing_more_never_permits_more(frozen: set[str], more: set[str], spoiled: str | None) -> None:
-    world, stricter = World(), World()
-    for each in (world, stricter):
-        if spoiled is not None:
-            SPOIL[spoiled](each)
-    world.frozen |= frozen
-    stricter.frozen |= frozen | more
-    for facts, stricter_facts in ((world.request(), stricter.request()),):
-        assert decide_request(facts, NOW).allowed or not decide_request(stricter_facts, NOW).allowed
-    assert decide_plan(world.plan(), NOW).allowed or not decide_plan(stricter.plan(), NOW).allowed
-    assert {rule.id for rule in decide_plan(world.plan(), NOW).rules} <= {rule.id for rule in decide_plan(stricter.plan(), NOW).rules} | {
-        rule for rule in SPOIL if spoiled == "licence_not_held"
-    }
 
 
 def test_an_answer_first_had_under_a_licence_now_frozen_is_for_others_who_may_ask(bureau: Bureau) -> None:

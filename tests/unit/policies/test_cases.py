@@ -6,13 +6,11 @@ import json
 
 import cedarpy
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from policies.authority import ACTIONS, Authority, Json, shipped
+from policies.authority import ACTIONS, Authority, shipped
 from policies.cases import Cases, cases_from_toml, faults, try_cases
 from policies.change import WORDS, checked
-from policies.decide import AUTHORITY, _licence, _requester, _submit, decide_plan
+from policies.decide import AUTHORITY, decide_plan
 from policies.problem import Problem
 from tests.unit.policies.worlds import NOW, SPOIL, World
 
@@ -168,44 +166,3 @@ def test_what_words_may_mention_is_what_a_decision_knows(action: str) -> None:
     decision = decide_plan(World().plan(), NOW, Authority(text, SCHEMA, shipped("floor.cedar")))
     assert decision.problem().parts
     assert all("—" not in part.words("en").detail for part in decision.problem().parts)
-
-
-BITS = [
-    'context.scenario == "care-planning"',
-    "principal.frozen",
-    'resource.job_kinds.contains("sql")',
-    "context.everything_frozen",
-    'principal == Requester::"op-1"',
-]
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    conditions=st.lists(st.sampled_from(BITS), min_size=1, max_size=4),
-    scopes=st.lists(st.sampled_from(['principal == Requester::"op-1"', 'principal == Requester::"op-2"', "principal"]), min_size=4, max_size=4),
-    resources=st.lists(
-        st.sampled_from(['resource == Licence::"SX-2026-007"', 'resource == Licence::"other"', "resource"]), min_size=4, max_size=4
-    ),
-    spoiled=st.sampled_from(sorted(SPOIL)),
-)
-def test_a_policy_on_the_floor_never_permits_more_and_slices_hide_nothing(
-    conditions: list[str], scopes: list[str], resources: list[str], spoiled: str
-) -> None:
-    """Whatever the bureau writes above, what the floor refuses stays refused; and the rules asked are all that could have spoken."""
-    text = "".join(
-        rule(condition, f"licence_own{at}").replace("(principal,", f"({scopes[at]},").replace(", resource)", f", {resources[at]})")
-        for at, condition in enumerate(conditions)
-    )
-    authority = Authority(text, SCHEMA, shipped("floor.cedar"))
-    world = World()
-    SPOIL[spoiled](world)
-    decision, beneath = decide_plan(world.plan(), NOW, authority), decide_plan(world.plan(), NOW, FLOOR_ONLY)
-    assert not decision.allowed or beneath.allowed
-    assert {found.id for found in beneath.rules} <= {found.id for found in decision.rules} | {"licence_undecided"}
-    facts = world.request()
-    question: Json = _submit(facts, NOW).cedar
-    entities = [_requester(facts), *([] if facts.licence is None else [_licence(facts)])]
-    whole = cedarpy.is_authorized(question, f"{shipped('floor.cedar')}\n{text}", entities, SCHEMA)
-    (answer,) = authority.ask([question], entities)
-    assert answer.allowed == (whole.allowed and not whole.diagnostics.errors)
-    assert set(answer.forbidding) == set(whole.diagnostics.id_annotations_by_reason.values()) - {"permit_requests"}
