@@ -97,7 +97,8 @@ def lines(found: Audited) -> list[str]:
             for name, each in sorted(book.accounts.items())
         ),
         *(
-            f"meter {operator} {licence} releases {each.releases} rows {each.rows} bytes {each.bytes} loss {_pair(each.cost)}"
+            f"meter {operator} {licence} releases {each.releases} deliveries {each.deliveries} rows {each.rows} bytes {each.bytes} "
+            f"slot_ms {each.compute_ms} loss {_pair(each.cost)}"
             for (operator, licence), each in sorted(book.meters.items())
         ),
         *(f"revenue {licence} {body} {fen // 100}.{fen % 100:02d} CNY" for (licence, body), fen in sorted(book.bill.revenue.items())),

@@ -119,6 +119,8 @@ def test_a_delivery_is_a_call(register: Register) -> None:
     assert [(fee.cause, fee.fen) for fee in posted(register)][1:] == [("delivery", 50), ("delivery", 50)]
     assert statement(register).usage.deliveries == 2
     assert clean(register)
+    meter = replayed(register).meters["op-1", "L-1"]
+    assert (meter.releases, meter.deliveries, meter.compute_ms) == (1, 2, 250)
 
 
 def test_a_joint_release_is_shared_by_the_weights_of_its_datasets(register: Register) -> None:

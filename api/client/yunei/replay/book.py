@@ -65,11 +65,13 @@ class Program:
 
 @dataclass(slots=True)
 class Meter:
-    """What one operator had under one licence."""
+    """What one operator had under one licence. `compute_ms` is of public slots, `deliveries` of its releases to builders."""
 
     releases: int = 0
+    deliveries: int = 0
     rows: int = 0
     bytes: int = 0
+    compute_ms: int = 0
     cost: tuple[int, int] = (0, 0)
 
 

@@ -63,10 +63,13 @@ def _published(book: Book, event: Event, _index: int) -> None:
     usage = pricing.usage_of_release(event["rows"], event["bytes"], bill.slots.pop(job, 0), cost)
     bill.made[event["release"]] = Made(event["licence"], event["operator"], bill.scenarios.pop(job, None), private, usage)
     bill.owed = (event["release"], None)
+    book.meters[event["operator"], event["licence"]].compute_ms += usage["compute_second"]  # counted in milliseconds
 
 
 def _delivered(book: Book, event: Event, index: int) -> None:
     book.bill.owed = (event["release"], index)
+    made = book.bill.made[event["release"]]
+    book.meters[made.operator, made.licence].deliveries += 1
 
 
 def _posted(book: Book, event: Event, _index: int) -> None:
