@@ -211,13 +211,13 @@ class Tariff(Model):
         return next((item for item in self.items if item.applies(measure, scenario)), None)
 
     def weights(self, datasets: Iterable[str]) -> dict[str, int]:
-        """What each body's part of a fee is in proportion to, in a hundredth of a percent times the dataset's weight; bodies in order of id."""
+        """What each body's part of a fee is in proportion to, in a hundredth of a percent times the dataset's weight; bodies in order of id.
+        Datasets that contribute nothing here (an older release's, taken out by an amendment) leave all that do."""
         named = {name.casefold() for name in datasets}
         found: dict[str, int] = {}
-        for each in self.contributions:
-            if each.dataset.casefold() in named:
-                for body, percent in each.shares.items():
-                    found[body] = found.get(body, 0) + each.weight * int(percent * 100)
+        for each in [each for each in self.contributions if each.dataset.casefold() in named] or self.contributions:
+            for body, percent in each.shares.items():
+                found[body] = found.get(body, 0) + each.weight * int(percent * 100)
         return dict(sorted(found.items()))
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from jobs.events import FeePosted, PeriodClosed, canonical
 from jobs.projections import DoesNotFit
 from jobs.register import Register
 from jobs.statements import FeeSeen, Statement
+from policies.licence import DatasetGrant
 from policies.loss import Loss
 from policies.period import Period
 from policies.problem import Problem
@@ -171,6 +172,15 @@ def test_an_amended_licence_with_the_same_tariff_goes_on_counting(register: Regi
     acts.amend_licence(register, charging(tariff(), valid_until=datetime(2028, 1, 1, tzinfo=UTC)), reason="renewed", by="li")
     publish(register, "b", rows=900)
     assert [line.fen for fee in posted(register) for line in fee.lines if line.item == "rows"] == [225, 105]
+    assert clean(register)
+
+
+def test_a_dataset_taken_out_does_not_keep_an_old_release_from_being_delivered(register: Register) -> None:
+    publish(register, "a")
+    left = charging(tariff(contributions=[TARIFF["contributions"][1]]), datasets=(DatasetGrant(dataset="hospitals"),))
+    acts.amend_licence(register, left, reason="narrowed", by="li")
+    deliver(register, "r-a")
+    assert posted(register)[-1].shares == (("platform", 50),)
     assert clean(register)
 
 

@@ -66,8 +66,8 @@ def _cost(item: Mapping[str, Any], quantity: int) -> int:
 def shares_of(tariff: Tariff, fen: int, datasets: Iterable[str]) -> dict[str, int]:
     named = {name.casefold() for name in datasets}
     weights: dict[str, Fraction] = {}
-    for each in tariff["contributions"]:
-        for body, percent in each["shares"].items() if each["dataset"].casefold() in named else ():
+    for each in [each for each in tariff["contributions"] if each["dataset"].casefold() in named] or tariff["contributions"]:
+        for body, percent in each["shares"].items():
             weights[body] = weights.get(body, Fraction(0)) + each["weight"] * Fraction(percent)
     return {body: part for body, part in divided(fen, weights).items() if part}
 
