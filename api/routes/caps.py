@@ -22,7 +22,7 @@ AccountName = Annotated[str, Path(max_length=300, description="账户，例如 d
 @router.get(
     "/accounts/{id}/proposals",
     summary="提高上限的提议，新的在前 · Proposals to raise a cap, newest first",
-    responses=problems(401, 403, 404),
+    responses=problems(401, 403, 404, 422),
     openapi_extra=roles("events_read"),
 )
 def list_proposals(id: AccountName, services: Serving, visit: Annotated[Visit, door("events_read")]) -> CapProposalList:

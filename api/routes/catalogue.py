@@ -35,7 +35,7 @@ _MEDIA: dict[Metadata, str] = {
     "toml": "application/toml",
     "json": "application/json",
 }
-_CONTENT = {media: {"schema": {"type": "string"}} for media in _MEDIA.values()}
+_CONTENT = {media: {"schema": {"type": "object" if media.endswith("json") else "string"}} for media in _MEDIA.values()}
 _SEES_LINEAGE = ("steward", "supervisor", "auditor")
 
 

@@ -44,7 +44,7 @@ _MEDIA: dict[PaperFormat, str] = {
     "toml": "application/toml",
     "json": "application/json",
 }
-_CONTENT = {media.partition(";")[0]: {"schema": {"type": "string"}} for media in _MEDIA.values()}
+_CONTENT = {media.partition(";")[0]: {"schema": {"type": "object" if media.endswith("json") else "string"}} for media in _MEDIA.values()}
 
 
 def _view(services: Services, id: str) -> LicenceView:
@@ -117,7 +117,7 @@ def licence_history(id: str, services: Serving, visit: Annotated[Visit, door("li
     responses={
         200: {
             "description": "协议文本 · the paper",
-            "content": {media.partition(";")[0]: {"schema": {"type": "string"}} for media in _MEDIA.values()},
+            "content": _CONTENT,
         },
         **problems(401, 403, 404, 406, 422),
     },

@@ -25,7 +25,10 @@ from sandbox.finish.formats import FORMATS, MEDIA_TYPES, Format
 
 router = APIRouter(prefix="/v1/releases", tags=["releases"], route_class=Guarded)
 
-_FILES = {media.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES.values()}
+_FILES = {
+    media.partition(";")[0]: {"schema": {"type": "object"} if "json" in media else {"type": "string", "format": "binary"}}
+    for media in MEDIA_TYPES.values()
+}
 
 
 def _seen(services: Services, id: str, visit: Visit) -> ReleaseSeen:

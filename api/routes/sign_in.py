@@ -54,7 +54,7 @@ def _flow_cookie(services: Services) -> str:
     summary="登录：转到身份提供方 · Sign in: to the identity provider",
     description="浏览器给出登录后返回的本站路径；命令行给出本机端口、PKCE 质询和自己的标记。 · "
     "A browser says which path of this site to return to; a command line says its loopback port, its PKCE challenge and a mark of its own.",
-    responses={303: _REDIRECT, **problems(404, 422, 502)},
+    responses={303: _REDIRECT, **problems(400, 404, 422, 502)},
 )
 def begin(
     services: Serving,

@@ -1,10 +1,15 @@
 """Requests made from our own OpenAPI document, right and wrong, against a real server: nothing it answers is outside what it says it answers.
 
-Schemathesis draws bodies, parameters and methods from the document and from around its edges. The checks: no server error, a documented
-status, the documented content type and shape. Each example is a request over loopback.
+Schemathesis draws bodies, parameters and methods from the document and from around its edges, and strings requests together where what one
+answered fits what another asks. The checks: no server error, a documented status, the documented content type and shape. Each example is a
+request over loopback, by a role that may make it (`doors.py`); those that may not are tried in `test_doors.py`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -12,8 +17,12 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from api import logs
 from api.app import openapi_document
-from tests.e2e.conftest import Live, live  # noqa: F401  # the fixture is theirs
+from policies.roles import ROLES
+from tests.attack.doors import DOORS
+from tests.bureau import Bureau, Home, opened
+from tests.e2e.conftest import Live, listening
 
 SCHEMA = schemathesis.openapi.from_dict(openapi_document())
 SCHEMA.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
@@ -23,14 +32,76 @@ CHECKS = [
     openapi_checks.content_type_conformance,
     openapi_checks.response_schema_conformance,
 ]
+QUICK = {"deadline": None, "phases": [Phase.explicit, Phase.generate], "suppress_health_check": list(HealthCheck), "derandomize": True}
+AGREEMENTS = r"^/v1/licences(/apply|/propose|/\{id\}/amend)?$"  # bodies that are a whole agreement
+# what would shut the door on the rest of a chain: tried by the single requests above, on ids of nothing
+ENDS_THINGS = ("suspend", "close", "revoke", "sign-out", "freezes", "withdraw")
 
 
-@pytest.mark.parametrize("principal", ["operator-1", "supervisor"])
-@SCHEMA.parametrize()
-@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True)
-def test_every_answer_is_one_that_is_documented(case: schemathesis.Case, principal: str, live: Live) -> None:  # noqa: F811  # the fixture
-    if case.path == "/v1/jobs/{id}":
-        case.query = {**dict(case.query or {}), "wait_s": 0}  # else each example would wait for the end of nothing
-    case.headers = {**dict(case.headers or {}), **live.headers(principal)}  # a key it made up would end every request at the door
-    answer = case.call(base_url=live.url)
+@pytest.fixture(scope="module")
+def bureau(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Real HTTP; jobs are carried in this process."""
+    import httpx2
+
+    home: Path = tmp_path_factory.mktemp("schema") / "home"
+    logs.configure(quiet=True)
+    keys = bureau_home.copy_to(home)
+    services = opened(home, lockout_address_failures=10**6, lockout_key_failures=10**6)
+    with listening(services) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        yield Live(services, keys, url, http)
+    services.close()
+
+
+def principal_for(name: str) -> str | None:
+    """Somebody who may do what the operation does; None for an operation that asks for nobody."""
+    roles = [role for role in ("supervisor", *ROLES) if role in DOORS[name].allowed]
+    return None if not roles else "operator-1" if roles[0] == "operator" else roles[0]
+
+
+def dress(case: schemathesis.Case, bureau: Bureau, principal: str | None) -> None:
+    """The principal's own key in place of the one that was drawn, which would end every request at the door; and no waiting for nothing."""
+    if case.operation.label == "GET /v1/jobs/{id}":
+        case.query = {**dict(case.query or {}), "wait_s": 0}
+    if principal is not None:
+        case.headers = {**dict(case.headers or {}), **bureau.headers(principal)}
+
+
+@SCHEMA.exclude(path_regex=AGREEMENTS).parametrize()
+@settings(max_examples=3, **QUICK)
+def test_every_answer_is_one_that_is_documented(case: schemathesis.Case, bureau: Live) -> None:
+    _try(case, bureau)
+
+
+@SCHEMA.include(path_regex=AGREEMENTS).parametrize()
+@settings(max_examples=2, **{**QUICK, "phases": [Phase.generate]})
+def test_every_answer_about_an_agreement_is_one_that_is_documented(case: schemathesis.Case, bureau: Live) -> None:
+    """Fewer: a whole agreement takes seconds to draw."""
+    _try(case, bureau)
+
+
+def _try(case: schemathesis.Case, bureau: Live) -> None:
+    dress(case, bureau, principal_for(case.operation.label))
+    answer = case.call(base_url=bureau.url)
     case.validate_response(answer, checks=CHECKS)
+
+
+def test_every_chain_of_requests_is_answered_as_documented(bureau: Live) -> None:
+    """What one answer holds is put into the next request: jobs are submitted and cancelled, keys issued and rotated, proposals confirmed."""
+    schema = schemathesis.openapi.from_dict(openapi_document())
+    for word in ENDS_THINGS:
+        schema = schema.exclude(path_regex=word)
+    seen: set[str] = set()
+
+    class Chains(schema.as_state_machine()):  # type: ignore[misc]  # it is made at run time
+        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
+            return {"base_url": bureau.url}
+
+        def before_call(self, case: schemathesis.Case) -> None:
+            seen.add(case.operation.label)
+            dress(case, bureau, principal_for(case.operation.label))
+
+        def validate_response(self, response: Any, case: schemathesis.Case, additional_checks: Any = (), **_: Any) -> None:
+            case.validate_response(response, checks=CHECKS)
+
+    Chains.run(settings=settings(max_examples=8, stateful_step_count=8, **QUICK))
+    assert len(seen) >= 15, sorted(seen)
