@@ -19,16 +19,16 @@ from infra.database import open_engine, reading, writing
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.leaf import leaf_hash
-from infra.journal.note import VerifierKey
 from infra.journal.tiles import TileName, level_size, width_of
 from infra.journal.tree import TILE_HEIGHT, TILE_WIDTH, CompactRange, JournalError
 from infra.prepared import Writer
 from infra.tables import PROJECTIONS, accounts, charge_accounts, charges, documents, entries, log_hashes, log_head, metadata, openings
 from jobs import findings as found
 from jobs.audit_fees import Bills
-from jobs.events import Recorded, UnreadableEntry, commitment, read_entry
+from jobs.events import LogKeyAnnounced, Recorded, UnreadableEntry, commitment, read_entry
 from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
+from jobs.trusted import Untrusted, checkpoints
 from policies.problem import Problem
 
 DOCUMENTS = ("document", "signed")  # fields of events that name content kept beside the log
@@ -42,6 +42,7 @@ class AuditReport:
     origin: str = ""
     size: int = 0
     root: bytes = b""
+    signed_by: list[str] = field(default_factory=list)  # keys on its checkpoint, of those trusted and those that follow from them
     unpublished: int = 0
     rows: int = 0  # compared with the database
     kinds: dict[str, int] = field(default_factory=dict)
@@ -58,7 +59,8 @@ class _Stop(Exception):
 
 
 def audit(log_dir: Path, vkeys: Sequence[str], engine: Engine | None = None, *, remembered: str | None = None) -> AuditReport:
-    """Verify everything that can be verified. `vkeys`: the log's verifier keys, from a source other than the log itself. `remembered`: a
+    """Verify everything that can be verified. `vkeys`: the log's verifier keys, from a source other than the log itself; a retired one
+    will do, its successors are followed. `remembered`: a
     checkpoint note seen earlier, which this log must extend."""
     report = AuditReport()
     files = LogFiles(log_dir)
@@ -110,35 +112,15 @@ def rebuild(engine: Engine) -> None:
 # ── the log itself ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _checkpoints(files: LogFiles, vkeys: Sequence[str], remembered: str | None, report: AuditReport) -> tuple[Checkpoint, Checkpoint | None]:
-    """The log's checkpoint and the remembered one, signatures checked."""
-    keys = []
-    for vkey in vkeys:
-        try:
-            keys.append(VerifierKey.parse(vkey))
-        except JournalError as error:
-            report.findings.append(found.CHECKPOINT(which="vkey", reason=error.code))
-            raise _Stop from error
+def _checkpoints(files: LogFiles, vkeys: Sequence[str], remembered: str | None, report: AuditReport) -> tuple[Checkpoint, list[Checkpoint]]:
+    """The log's checkpoint, and those it must extend."""
     try:
-        note = files.checkpoint()
-    except (OSError, UnicodeDecodeError):
-        note = ""
-    opened: list[Checkpoint | None] = []
-    for which, text in (("checkpoint", note), ("remembered", remembered)):
-        try:
-            if text is None and which == "checkpoint":
-                raise JournalError("checkpoint_missing", "no checkpoint")
-            opened.append(None if text is None else Checkpoint.open(text, keys))
-        except JournalError as error:
-            report.findings.append(found.CHECKPOINT(which=which, reason=error.code))
-            raise _Stop from error
-    now, before = opened
-    assert now is not None
-    report.origin, report.size, report.root = now.origin, now.size, now.root
-    if before is not None and (before.origin != now.origin or before.size > now.size):
-        report.findings.append(found.TRUNCATED(size=now.size, remembered=before.size))
-        raise _Stop
-    return now, before
+        signed = checkpoints(files, vkeys, remembered)
+    except Untrusted as untrusted:
+        report.findings.append(untrusted.finding)
+        raise _Stop from untrusted
+    report.origin, report.size, report.root, report.signed_by = signed.now.origin, signed.now.size, signed.now.root, list(signed.signers)
+    return signed.now, signed.older
 
 
 class _Replay:
@@ -150,6 +132,7 @@ class _Replay:
         self._report = report
         self._bills = Bills(files.folder)
         self._at = ""
+        self._signing: str | None = None  # the newest key that the published entries announce
         self._halted = False  # an event that did not fit: tables after it would be guesswork
         self.edge = CompactRange()
         self._upper: dict[int, list[bytes]] = {}  # hashes of unfinished tiles above level 0
@@ -163,7 +146,7 @@ class _Replay:
         """What the last entry owes."""
         return list(self._bills.end(self._report.size + self._report.unpublished))
 
-    def tree(self, now: Checkpoint, before: Checkpoint | None) -> None:
+    def tree(self, now: Checkpoint, older: Sequence[Checkpoint]) -> None:
         """Every entry against its hash tile, every tile against the one above, the whole against the signed root. Stops at the first entry
         that is not the one signed: what follows it cannot be read in order."""
         for n in range(-(-now.size // TILE_WIDTH)):
@@ -173,18 +156,21 @@ class _Replay:
             leaves = [leaf_hash(body) for body in bodies]
             if leaves != hashes:
                 self._disagree(now, n, leaves, hashes)
-            if before is not None and n * TILE_WIDTH <= before.size <= n * TILE_WIDTH + width:
-                self._extends(before, leaves)
+            for before in older:
+                if n * TILE_WIDTH <= before.size <= n * TILE_WIDTH + width:
+                    self._extends(before, leaves)
             for leaf in leaves:
                 self._above(now, leaf)
             self.apply(n * TILE_WIDTH, bodies)
-        if before is not None and before.size == 0 and before.root != CompactRange().root():
+        if any(before.size == 0 and before.root != CompactRange().root() for before in older):
             self._report.findings.append(found.FORKED(size=0))
         if self.edge.root() != now.root:  # entries and hashes were changed together: the lowest tile that disagrees tells where
             _, first, last = min(self._doubts, key=lambda doubt: doubt[2] - doubt[1], default=("", 0, now.size - 1))
             self._report.findings.append(found.ROOT(size=now.size, first=first, last=last))
             raise _Stop
         self._report.findings += [found.TILE(path=path) for path, _, _ in self._doubts]
+        if self._signing is not None and self._signing not in self._report.signed_by:  # one that the log has retired signs nothing more
+            self._report.findings.append(found.CHECKPOINT(which="checkpoint", reason="key_retired"))
 
     def _hashes(self, level: int, n: int, width: int) -> list[bytes]:
         try:
@@ -271,6 +257,8 @@ class _Replay:
             self._report.findings.append(found.TIME(index=recorded.index))
         self._at = recorded.at
         self._report.findings += self._bills.saw(recorded)
+        if isinstance(recorded.event, LogKeyAnnounced) and recorded.index < self._report.size:
+            self._signing = recorded.event.vkey
         named = [getattr(recorded.event, name, None) for name in DOCUMENTS]
         digest = next((each for each in named if each is not None and not self._files.has_document(each)), None)
         if digest is not None and recorded.index < self._report.size:

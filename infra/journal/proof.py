@@ -123,14 +123,18 @@ class Receipt:
     def decode(cls, text: str) -> Receipt:
         head, separator, note = text.partition("\n\n")
         lines = head.split("\n")
+        extra = b""
         if len(lines) > 1 and lines[1].startswith("extra "):
-            del lines[1]
+            try:
+                extra = base64.b64decode(lines.pop(1).removeprefix("extra "), validate=True)
+            except (binascii.Error, ValueError) as error:
+                raise JournalError("receipt_malformed", "the extra line is not base64") from error
         if not separator or len(lines) < 2 or lines[0] != HEADER or len(lines) > 65:
             raise JournalError("receipt_malformed", "not a tlog-proof")
         word, _, number = lines[1].partition(" ")
         if word != "index" or not (number.isascii() and number.isdigit()) or (number != "0" and number.startswith("0")):
             raise JournalError("receipt_malformed", "no index line")
-        return cls(int(number), tuple(decode_hash(line) for line in lines[2:]), note)
+        return cls(int(number), tuple(decode_hash(line) for line in lines[2:]), note, extra)
 
 
 def decode_hash(line: str) -> bytes:

@@ -40,7 +40,7 @@ class Notes:
 def watched(notes: Notes) -> None:
     """Note draws and staged answers of every walk in this process."""
     present = threading.local()
-    totals, draw, stage = hops.totals, steps.draw, hops.stage
+    totals, draw, stage = hops.totals, steps.draw, hops.stage  # type: ignore[attr-defined]
 
     def noted_totals(office: Any, job: Any) -> Any:
         present.job = job.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from hashlib import sha256
 
 import metamorphic_log
@@ -160,7 +161,7 @@ def test_a_receipt_survives_its_text() -> None:
     receipt = Receipt(3, tuple(inclusion(3, 7, EDGES[7][1])), NOTE)
     assert Receipt.decode(receipt.encode()) == receipt
     extra = receipt.encode().replace("\n", "\nextra YWJj\n", 1)
-    assert Receipt.decode(extra) == receipt
+    assert Receipt.decode(extra) == replace(receipt, extra=b"abc")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.leaf import leaf_hash
-from infra.journal.note import VerifierKey, open_note
+from infra.journal.note import Signer, VerifierKey, open_note
 from infra.journal.proof import Receipt, verify_inclusion
 from infra.keys import NEXT, KeyRing
 from jobs.audit import audit
@@ -121,3 +121,42 @@ def test_an_older_folder_of_keys_cannot_continue_the_log(register: Register, tmp
     shutil.copytree(tmp_path / "older", register.settings.keys_dir)
     with pytest.raises(LogForked, match="not in the folder of keys"):
         Register.open(settings_in(register.settings.home), clock=Ticking())
+
+
+def test_the_audit_follows_the_chain_from_a_key_that_has_retired(register: Register) -> None:
+    first = register.vkey
+    for name in ("b", "c"):
+        announce_log_key(register)
+        add(register, name)
+        retire_log_key(register)
+    add(register, "d")
+    report = audit(register.settings.log_dir, [first], register.engine)
+    assert report.findings == []
+    assert report.signed_by == [register.vkey]
+    assert audit(register.settings.log_dir, [register.vkey]).clean
+
+
+def test_a_chain_that_does_not_hold_is_found(register: Register, tmp_path: Path) -> None:
+    first = register.vkey
+    announce_log_key(register)
+    retire_log_key(register)
+    folder, text = register.settings.log_dir, register.files.succession(0) or ""
+    (folder / "keys/0").write_text(text.replace("index ", "index 1", 1))
+    assert [finding.code for finding in audit(folder, [first]).findings] == ["log_checkpoint_invalid"]
+    (folder / "keys/0").unlink()
+    assert [finding.code for finding in audit(folder, [first]).findings] == ["log_checkpoint_invalid"]
+    (folder / "keys/0").write_text(text)
+    with a_register(tmp_path / "other", log_origin=register.settings.log_origin) as other:  # another log under the same name
+        assert [finding.code for finding in audit(folder, [other.vkey]).findings] == ["log_checkpoint_invalid"]
+
+
+def test_a_retired_key_signs_nothing_more(register: Register, tmp_path: Path) -> None:
+    """Whoever kept a copy of it cannot sign for the log: an audit that trusts it follows the chain, and wants the newest."""
+    old = KeyRing.open_or_create(shutil.copytree(register.settings.keys_dir, tmp_path / "keys")).log_keys()[0]
+    signer = Signer(register.settings.log_origin, old)
+    announce_log_key(register)
+    retire_log_key(register)
+    checkpoint = Checkpoint.peek(register.checkpoint())
+    (register.settings.log_dir / "checkpoint").write_text(checkpoint.sign(signer))
+    findings = audit(register.settings.log_dir, [str(signer.key)]).findings
+    assert [(finding.code, finding.fields["reason"]) for finding in findings] == [("log_checkpoint_invalid", "key_retired")]
