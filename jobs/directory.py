@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select
 
 from infra.tables import answers, dataset_versions, datasets, documents, licence_consents, licence_versions, licences, principals
 from jobs.documents import read_licence, read_snapshot
@@ -86,19 +87,30 @@ def catalogue(connection: Connection) -> Catalogue:
     return Catalogue(tuple(_snapshot(row.document, bytes(row.body)) for row in connection.execute(query)))
 
 
-def standing_in(connection: Connection, older: Catalogue) -> Catalogue:
-    """Of a catalogue seen before, the snapshots that may still be used: neither they, nor their dataset, nor its current version were
-    withdrawn since."""
-    withdrawn = select(dataset_versions.c.dataset, dataset_versions.c.version).where(dataset_versions.c.state == "withdrawn")
-    versions = {(row.dataset, row.version) for row in connection.execute(withdrawn)}
-    current = {row.id: row for row in connection.execute(select(datasets.c.id, datasets.c.version, datasets.c.state))}
+def standing_in(connection: Connection, older: Catalogue, names: Iterable[str] | None = None) -> Catalogue:
+    """Of a catalogue seen before (of these `names` in it, else of all), the snapshots that may still be used: neither they, nor their dataset,
+    nor its current version were withdrawn since."""
+    seen = {name.casefold(): older[name] for name in (older if names is None else names) if name in older}
+    state = (
+        select(datasets.c.id, dataset_versions.c.version)
+        .join(dataset_versions, dataset_versions.c.dataset == datasets.c.id)
+        .where(
+            datasets.c.id.in_(seen),
+            or_(
+                datasets.c.state == "withdrawn",
+                and_(dataset_versions.c.state == "withdrawn", dataset_versions.c.version == datasets.c.version),
+                and_(dataset_versions.c.state == "withdrawn", _is_seen(seen)),
+            ),
+        )
+    )
+    gone = {row.id for row in connection.execute(state)}
+    return Catalogue(tuple(snapshot for name, snapshot in seen.items() if name not in gone))
 
-    def stands(snapshot: Snapshot) -> bool:
-        name = snapshot.dataset.name.casefold()
-        row = current.get(name)
-        return row is not None and row.state == "current" and not {(name, snapshot.version), (name, row.version)} & versions
 
-    return Catalogue(tuple(snapshot for snapshot in older.values() if stands(snapshot)))
+def _is_seen(seen: Mapping[str, Snapshot]) -> ColumnElement[bool]:
+    """The row is the version that was seen."""
+    pairs = [and_(dataset_versions.c.dataset == name, dataset_versions.c.version == snapshot.version) for name, snapshot in seen.items()]
+    return or_(false(), *pairs)
 
 
 @dataclass(frozen=True, slots=True)

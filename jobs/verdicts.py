@@ -80,9 +80,9 @@ def require(decision: Decision) -> None:
 def decided(connection: Connection, office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Decision:
     """On everything, at this moment of the transaction."""
     now = office.clock()
-    facts = PlanFacts(
-        _facts(connection, order, now), directory.standing_in(connection, catalogue), reads=plan.scans, uses=plan.uses, price=plan.loss
-    )
+    named = {scan.dataset for scan in plan.scans} | {used.dataset for used in plan.uses}
+    standing = directory.standing_in(connection, catalogue, sorted(named))
+    facts = PlanFacts(_facts(connection, order, now), standing, reads=plan.scans, uses=plan.uses, price=plan.loss)
     return decide_plan(facts, now, rulebook.in_force(connection))
 
 
