@@ -203,16 +203,23 @@ def ordered_by(tree: exp.Expr) -> list[exp.Expr]:
     return [] if clause is None else list(clause.expressions)
 
 
+def shown_place(node: exp.Expr, tree: exp.Select) -> int | None:
+    """The place in the select list of what ORDER BY names: a position, an alias, or the very expression. None: it is not there, or stars
+    stand in the way. A position may be out of range."""
+    if isinstance(node, exp.Literal) and not node.is_string:
+        return int(node.this) - 1 if str(node.this).isdigit() else -1
+    if any(isinstance(item.unalias(), exp.Star) or (isinstance(item, exp.Column) and item.is_star) for item in tree.expressions):
+        return None
+    named = isinstance(node, exp.Column) and not node.table
+    for place, item in enumerate(tree.expressions):
+        if named and isinstance(item, exp.Alias) and item.alias.casefold() == node.name.casefold():
+            return place
+    return next((place for place, item in enumerate(tree.expressions) if item.unalias() == node), None)
+
+
 def with_order(tree: exp.Select, scope: Scope) -> tuple[exp.Select, int]:
-    """The query with what ORDER BY computes among its columns, at the end, and how many there are. Positions, names of columns and ALL
-    are among them already."""
-    names = aliases_of(tree)
-    extra = [
-        item.this
-        for item in ordered_by(tree)
-        if not isinstance(item.this, (exp.Var, exp.Literal))
-        and not (isinstance(item.this, exp.Column) and not item.this.table and item.this.name.casefold() in names)
-    ]
+    """The query with what ORDER BY computes among its columns, at the end, and how many there are. What is shown is among them already."""
+    extra = [item.this for item in ordered_by(tree) if not isinstance(item.this, exp.Var) and shown_place(item.this, tree) is None]
     if not extra:
         return tree, 0
     if tree.args.get("distinct") is not None:

@@ -33,6 +33,7 @@ from sandbox.plan.scope import Scope, Shared
 from sandbox.plan.source_sql import block_sql
 from sandbox.plan.subquery import condition, resolve
 from sandbox.plan.view import Lattice, View
+from sandbox.plan.wrap import around, outermost, wrapped
 from sandbox.sql import problems
 from sandbox.sql.expr import Column, quoted
 from sandbox.sql.fragment import fragment
@@ -84,11 +85,18 @@ def compile_job(sql: str, catalogue: Catalogue, ask: Ask) -> Plan:
     )
 
 
-def _select(tree: exp.Select, scope: Scope, releases: Releases) -> Noised | Released:
+def _select(tree: exp.Select, scope: Scope, releases: Releases, inside: exp.Select | None = None) -> Noised | Released:
+    """`inside`: the query as it was asked, when this one is put around its aggregation."""
     aliases = aliases_of(tree)
     source = read_from(tree, scope, aliases)
     if scope.owner is not None:
-        _outermost(tree, scope.text)
+        if around(tree):
+            if inside is not None:  # rows of single units
+                raise outermost(inside, scope.text)
+            outer = Scope(scope.text, scope.shared, ctes=scope.ctes, uses=scope.uses)
+            return _select(wrapped(tree, scope), outer, releases, inside=tree)
+        if inside is not None:
+            raise outermost(inside, scope.text)
         noised = releases.frontiers(tree, source, aliases, inner=False)
         check_labels(noised.branches[0].select)
         return noised
@@ -230,10 +238,3 @@ def _fitted(answer: Noised | Released, branches: Sequence[Branch], releases: Rel
 
 def _bounds(branches: Sequence[Branch]) -> tuple[Bound, ...]:
     return tuple(dict.fromkeys(bound for branch in branches for bound in (*branch.notes, *branch.totals.bounds)))
-
-
-def _outermost(tree: exp.Select, sql: str) -> None:
-    """What only subqueries have. Raises `sql_select_distinct`, `sql_window`."""
-    for name, kind in (("distinct", problems.DISTINCT_ROWS), ("qualify", problems.WINDOW)):
-        if tree.args.get(name) is not None:
-            raise kind(fragment=fragment(tree if name == "distinct" else tree.args[name], sql))

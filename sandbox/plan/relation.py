@@ -204,7 +204,7 @@ def _assembled(first: Table, joins: Sequence[_Joined], where: Sequence[Expr], sc
         elif left is not None and right is not None and not any(equates(term, left, right) for term in conjuncts(on)):
             tie = referred(classes([*conjuncts(on)]), left, right)
             on = on if tie is None else _besides(on, FUNCTIONS["="].rule(tie))
-        made = _joined(made, join, on)
+        before, made = made, _joined(made, join, on)
         try:
             owner(made)
         except Unowned as unowned:
@@ -214,7 +214,8 @@ def _assembled(first: Table, joins: Sequence[_Joined], where: Sequence[Expr], sc
         except TooMany as many:
             raise refusals.FAN_OUT(fragment=join.piece, rows=f"{many.rows:,}", limit=f"{MOST_ROWS:,}") from None
         alias = join.table.alias
-        if not _tied(on, alias) and not _few(join.table.relation) and (join.kind != "inner" or not any(_tied(term, alias) for term in where)):
+        few = _few(join.table.relation, scope) or _few(before, scope)
+        if not _tied(on, alias) and not few and (join.kind != "inner" or not any(_tied(term, alias) for term in where)):
             raise problems.JOIN_CONDITION(fragment=join.piece)
     return made
 
@@ -228,8 +229,11 @@ def _joined(made: Relation, join: _Joined, on: Expr | None) -> Join:
     return Join(join.table.relation, made, "left", on)
 
 
-def _few(relation: Relation) -> bool:
-    """Whether it is a short list written in the query, or the one row of an aggregate over public rows: then any condition will do."""
+def _few(relation: Relation, scope: Scope) -> bool:
+    """Whether it is a short list written in the query, or the one row of an aggregate over public or released rows: then any condition
+    will do."""
+    if isinstance(relation, Join):
+        return _few(relation.left, scope) and _few(relation.right, scope)
     if not isinstance(relation, Derived):
         return False
     waiting: list[Block] = [relation.of]
@@ -237,6 +241,8 @@ def _few(relation: Relation) -> bool:
         block = waiting.pop()
         if isinstance(block, Union):
             waiting += [block.left, block.right]
+        elif isinstance(block.of, Scan) and scope.shared.releases.single(block.of.alias):
+            continue
         elif not isinstance(block.of, Once) and not (isinstance(block, Group) and not block.keys and owner(block.of) is None):
             return False
     return True

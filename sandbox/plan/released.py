@@ -18,7 +18,7 @@ from policies.catalogue import KeyValue
 from sandbox.plan import problems as refusals
 from sandbox.plan.answer import Selected, direction, number, ordinal
 from sandbox.plan.ask import Ask
-from sandbox.plan.block import Item, ordered_by, selected, with_ctes
+from sandbox.plan.block import Item, ordered_by, selected, shown_place, with_ctes
 from sandbox.plan.branch import Branch, branches_of
 from sandbox.plan.emit import cut, ordered
 from sandbox.plan.ir import Block, Group, Relation, Scan, Select, block_owner, items_of
@@ -152,6 +152,10 @@ class Releases:
 
     # ── over public and released rows ──
 
+    def single(self, alias: str) -> bool:
+        """Whether it is a view with at most one row."""
+        return alias in self.views and self.views[alias].single
+
     def reads(self, relation: Relation | Block) -> tuple[str, ...]:
         """The views that the relation reads."""
         return tuple(alias for alias in dict.fromkeys(scans_of(relation)) if alias in self.views)
@@ -243,7 +247,9 @@ def _shown_place(node: exp.Expr, tree: exp.Expr, items: Sequence[Item], scope: S
     """The place of the column that a position or a name given in the select list means."""
     if isinstance(node, exp.Literal):
         return ordinal(node, len(items), scope.text) - 1
-    if not isinstance(node, exp.Column) or node.table or (isinstance(tree, exp.Select) and node.name.casefold() not in aliases_of(tree)):
+    if isinstance(tree, exp.Select):
+        return shown_place(node, tree)
+    if not isinstance(node, exp.Column) or node.table:
         return None
     return next((place for place, item in enumerate(items) if item.name.casefold() == node.name.casefold()), None)
 
