@@ -22,6 +22,7 @@ from sandbox.plan.dense import rows_for
 from sandbox.plan.domains import domain_of, settled_domains
 from sandbox.plan.emit import shard_sql
 from sandbox.plan.ir import Frontier, Project, Relation, as_stored
+from sandbox.plan.ir import Scan as StoredRows
 from sandbox.plan.model import MOST_EDGES, Bound, Draw, Key, Part, Scan
 from sandbox.plan.naming import position
 from sandbox.plan.outer import GroupKey, Outer, has_aggregate
@@ -119,6 +120,8 @@ class Branch:
             self.bounds.rows_per_group,
             None if self.public and size <= self.groups else self.groups,
             seldom=self.public and self.groups >= 2 and size <= 4 * self.groups,
+            single=isinstance(self.source.base, StoredRows)
+            and all(one.bounds is not None and one.bounds.rows_per_unit == 1 for one in self.private),
         )
         return Part(
             space=project.owner.space,

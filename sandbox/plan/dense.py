@@ -37,8 +37,8 @@ def rows_for(frontier: Frontier) -> Rows | None:
     if isinstance(rows.of, Scan) and all(isinstance(expr, Column) for _, expr in named) and unit.type.kind == "exact":
         plain = _plain_columns(frontier)
         if plain is not None:
-            return Rows(None, plain, dense)
-    return Rows(_select(frontier), (), dense)
+            return Rows(None, plain, dense, frontier.single)
+    return Rows(_select(frontier), (), dense, frontier.single)
 
 
 def _small(total: Total) -> bool:

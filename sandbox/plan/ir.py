@@ -135,6 +135,7 @@ class Frontier:
     rows_per_group: int
     choose: int | None
     seldom: bool = False
+    single: bool = False  # no unit has more than one row: declared of the one table read, and held at ingest
 
 
 Why = Literal["outer", "two", "spaces", "union", "window", "aggregate"]

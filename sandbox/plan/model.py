@@ -208,6 +208,7 @@ class Rows:
     sql: str | None
     columns: tuple[tuple[str, str], ...]  # (name for the kernel, stored column)
     dense: bool = True  # few public keys: the dense kernel; else the sparse one
+    single: bool = False  # no unit has two rows, which ingest holds: nothing of a unit has to be put together
 
 
 @dataclass(frozen=True, slots=True)

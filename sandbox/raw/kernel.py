@@ -51,6 +51,8 @@ def dense_totals(part: Part, rows: pa.Table, seed: int) -> pa.Table:
     codes, size = key_codes(part, rows)
     if codes is not None and (outside := codes < 0).any():
         rows, codes = rows.filter(pa.array(~outside)), codes[~outside]
+    if part.rows is not None and part.rows.single:
+        return single_totals(part, rows, codes, size)
     if codes is None:
         rows, _ = in_order(rows, np.zeros(0, dtype=np.int64))
     else:
@@ -73,6 +75,30 @@ def dense_totals(part: Part, rows: pa.Table, seed: int) -> pa.Table:
             added = (block.bounded(total, values[place]) * chosen).sum(axis=1)
             sums[place] = [before + int(more) for before, more in zip(sums[place], added, strict=True)]
     return as_table(part, sums, bins, seen)
+
+
+def single_totals(part: Part, rows: pa.Table, codes: Ints | None, size: int) -> pa.Table:
+    """The same where no unit has two rows: a row is what its unit gives, within every cap and in one key."""
+    at = np.zeros(rows.num_rows, dtype=np.int64) if codes is None else codes
+    sums: list[list[int]] = []
+    bins: dict[int, Ints] = {}
+    for place, total in enumerate(part.totals):
+        found = values_of(rows, f"v{place}", total)
+        value, cells = found.value, at
+        if found.there is not None:
+            value, cells = None if value is None else value[found.there], at[found.there]
+        if total.kind == "quantile":
+            assert value is not None
+            counted = np.bincount(cells * total.candidates + value, minlength=size * total.candidates)
+            bins[place] = counted.astype(np.int64, copy=False).reshape(size, total.candidates)
+            value = cells[:0]
+            cells = cells[:0]
+        whole = np.zeros(size, dtype=np.int64)
+        for low in range(0, len(cells), EXACT_ROWS):
+            weights = None if value is None else value[low : low + EXACT_ROWS]
+            whole += np.bincount(cells[low : low + EXACT_ROWS], weights=weights, minlength=size).astype(np.int64)
+        sums.append(whole.tolist())
+    return as_table(part, sums, bins, np.bincount(at, minlength=size) > 0)
 
 
 def in_order(rows: pa.Table, codes: Ints) -> tuple[pa.Table, Ints]:

@@ -143,7 +143,7 @@ def people(rows: int) -> Dataset:
     return dataset_from_toml(
         f"name = 'people'\ntitle = {{ zh = '人口', en = 'people' }}\napproximate_rows = {rows}\n{_COMMON}"
         '[unit]\ncolumn = "person_id"\nspace = "person"\ntitle = { zh = "个人", en = "person" }\n'
-        "[bounds]\ngroups_per_unit = 1\nrows_per_group = 1\n"
+        "[bounds]\ngroups_per_unit = 1\nrows_per_group = 1\nrows_per_unit = 1\n"
         + _column("person_id", "integer", 'uses = ["filter", "join"]')
         + _column("sex", "integer", "low = 0\nhigh = 1\ndomain = [0, 1]")
         + _column("income", "integer", "low = 0\nhigh = 100000")

@@ -90,7 +90,7 @@ MUTANTS = (
         "sandbox/plan/emit.py",
         'return f"CAST(least(greatest(COALESCE(sum({value}), 0), {low}), {high}) AS BIGINT)"',
         'return f"CAST(COALESCE(sum({value}), 0) AS BIGINT)"',
-        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+        f"{KERNEL}::test_a_units_sum_in_a_key_is_clamped_by_kernel_and_query",
     ),
     Mutant(
         "a unit's part of an average has the weight of its bound",
@@ -141,7 +141,7 @@ MUTANTS = (
         "sandbox/raw/kernel.py",
         "return np.clip(summed, min(0, rows * total.low), max(0, rows * total.high))",
         "return summed",
-        f"{KERNEL}::test_it_says_what_the_sql_plan_says",
+        f"{KERNEL}::test_a_units_sum_in_a_key_is_clamped_by_kernel_and_query",
     ),
     Mutant(
         "kernels: a row's value is inside its range",
@@ -183,7 +183,7 @@ MUTANTS = (
         "sandbox/raw/sparse.py",
         "over = counted > cap\n",
         "over = counted > 10**9\n",
-        f"{SPARSE}::test_a_unit_moves_few_keys_by_its_cap_and_nobody_elses",
+        f"{SPARSE}::test_of_many_rows_the_same_are_counted",
     ),
     # ---- sensitivity and noise ----
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from decimal import Decimal
@@ -229,6 +230,49 @@ def test_sums_are_exact_where_doubles_would_not_be(monkeypatch: pytest.MonkeyPat
     want = answer(plan, rows)
     monkeypatch.setattr(kernel, "EXACT_ROWS", 3)
     assert answer(plan, rows) == want == {(): (10 * 6050 - 11 * 2000,)}
+
+
+def test_a_units_sum_in_a_key_is_clamped_by_kernel_and_query() -> None:
+    plan = compiled("SELECT SUM(fee) AS s FROM visits", rows=3)
+    rows = table([(1, 1, "F", Decimal("99.99"), 1, 1.0)] * 10 + [(2, 1, "F", Decimal("-49.97"), 1, 1.0)] * 11, "integer")
+    assert answer(plan, rows) == answer(with_part(plan, rows=None), rows) == {(): (3 * 6050 - 3 * 2000,)}
+
+
+SINGLE = (
+    "SELECT COUNT(*) AS n, COUNT(DISTINCT u) AS p FROM visits",
+    "SELECT city, COUNT(*) AS n, SUM(fee) AS s, AVG(fee) AS a, STDDEV(days) AS d FROM visits GROUP BY city",
+    "SELECT sex, MEDIAN(fee) AS m, COUNT(bmi) AS b FROM visits WHERE days > 3 GROUP BY sex",
+)
+
+
+@pytest.mark.parametrize("unit", ["integer", "text"])
+@pytest.mark.parametrize("sql", SINGLE)
+def test_one_row_a_unit_is_counted_without_looking_for_more(sql: str, unit: str) -> None:
+    """Declared and held at ingest: then the short way, which says what the long ones do."""
+    declared = catalogue(unit)["visits"]
+    bounds = declared.dataset.bounds
+    assert bounds is not None
+    one = declared.dataset.model_copy(update={"bounds": bounds.model_copy(update={"rows_per_unit": 1})})
+    plan = compile_job(sql, Catalogue((declared.model_copy(update={"dataset": one}),)), Ask.model_validate({"privacy": {"rho": "0.1"}}))
+    assert plan.only.rows is not None
+    assert plan.only.rows.single
+    generator = np.random.default_rng(2)
+    people = [
+        (
+            number if unit == "integer" else f"p{number}",
+            None if number % 7 == 0 else number % 5,
+            ("F", "M", None, "x")[number % 4],
+            None if number % 11 == 0 else Decimal(int(generator.integers(-5000, 10000))) / 100,
+            None if number % 13 == 0 else int(generator.integers(-5, 50)),
+            None if number % 3 == 0 else float(generator.normal(30, 20)),
+        )
+        for number in range(500)
+    ]
+    rows = table([people[place] for place in generator.permutation(500)], unit)
+    wanted = answer(with_part(plan, rows=None), rows)
+    assert answer(plan, rows) == wanted
+    assert answer(with_part(plan, rows=dataclasses.replace(plan.only.rows, single=False)), rows) == wanted
+    assert not compiled(QUERIES[0]).only.rows.single  # type: ignore[union-attr]  # checked there
 
 
 def test_values_too_large_for_the_exactness_argument_keep_the_sql() -> None:

@@ -151,6 +151,22 @@ def test_equal_hashes_are_broken_by_the_keys(monkeypatch: pytest.MonkeyPatch) ->
     assert set(answer(plan, table(rows + other, "integer"))) == {("A",), ("a",), ("b",)}
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 7])
+def test_of_many_rows_the_same_are_counted(most: int) -> None:
+    """Units with up to forty rows in a key: kernel and query keep the same ranks of them, and of different values."""
+    generator = np.random.default_rng(5)
+    days, fees = generator.integers(0, 30, 2_000).tolist(), generator.integers(-5000, 10000, 2_000).tolist()
+    rows: list[tuple[object, ...]] = [
+        (place % 40, 1, "ab"[place // 40 % 2], day, Decimal(fee) / 100, None, None, None)
+        for place, (day, fee) in enumerate(zip(days, fees, strict=True))
+    ]
+    plan = compiled("SELECT note, MEDIAN(fee) AS m, COUNT(fee) AS n, COUNT(DISTINCT days) AS d FROM visits GROUP BY note", rows=most)
+    said = answer(plan, table(rows, "integer"))
+    medians, counts = (next(at for at, total in enumerate(plan.only.totals) if total.kind == kind) for kind in ("quantile", "count"))
+    assert all(found[medians].total() == found[counts] for found in said.values())
+    assert said == answer(with_part(plan, rows=None), table(rows, "integer"))
+
+
 @pytest.mark.parametrize("rows", [sparse.BLOCK_ROWS - 1, sparse.BLOCK_ROWS + 1, 3 * sparse.BLOCK_ROWS])
 @pytest.mark.parametrize("persons", [1, 7, 40_000])
 def test_blocks_are_whole_units(rows: int, persons: int) -> None:
