@@ -11,9 +11,11 @@ Amounts are yuan as decimals in the file, whole fen in every fee. `policies/fees
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import rfc8785
@@ -93,10 +95,12 @@ class Item(Model):
     @property
     def steps(self) -> tuple[tuple[int, int | None, int], ...]:
         """(from, to, micro-yuan for each `per`), in whole counts of the measure."""
-        tiers = self.tiers or (Tier(above=Decimal(0), price=self.price or Decimal(0)),)
+        if self.price is not None:
+            return ((0, None, int(self.price * ROUNDING)),)
         scale = MEASURES[self.measure].scale
         return tuple(
-            (int(tier.above * scale), None if tier.up_to is None else int(tier.up_to * scale), int(tier.price * ROUNDING)) for tier in tiers
+            (int(tier.above * scale), None if tier.up_to is None else int(tier.up_to * scale), int(tier.price * ROUNDING))
+            for tier in self.tiers
         )
 
     def applies(self, measure: Measure, scenario: str | None) -> bool:
@@ -198,7 +202,7 @@ class Tariff(Model):
     @property
     def digest(self) -> str:
         """Names this tariff, whatever licence it stands in: SHA-256 of its canonical JSON (RFC 8785)."""
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+        return _digest(self.model_dump_json())
 
     @property
     def allowed_fen(self) -> int | None:
@@ -277,6 +281,11 @@ class Tariff(Model):
         for number, body in enumerate(self.bodies):
             if titles.get(body.id, (body.title, body.role)) != (body.title, body.role):
                 yield Fault(("tariff", "bodies", number), "同一标识不得改指另一分配方", "an id cannot come to mean another body")
+
+
+@lru_cache(maxsize=1024)
+def _digest(text: str) -> str:
+    return hashlib.sha256(rfc8785.dumps(json.loads(text))).hexdigest()
 
 
 def succession_faults(before: Tariff | None, after: Tariff | None) -> Iterator[Fault]:
