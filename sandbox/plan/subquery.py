@@ -7,7 +7,7 @@ is public, or tied to the row's own unit by equality: so a row's fate depends on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal as Either
 
@@ -23,7 +23,7 @@ from sandbox.plan.naming import aggregates
 from sandbox.plan.relation import Source, classes, read_from, referred
 from sandbox.plan.scope import CTE, Field, Named, Scope, Table
 from sandbox.sql import problems
-from sandbox.sql.expr import Call, Column, Expr, columns
+from sandbox.sql.expr import Call, Column, Expr, columns, walk
 from sandbox.sql.functions import FUNCTIONS
 from sandbox.sql.numbers import integer
 from sandbox.sql.types import BOOLEAN, Type, exact
@@ -314,6 +314,30 @@ def _single(binder: Rows, node: exp.Expr, block: Block, items: Sequence[Item]) -
     return column
 
 
+_STRICT = ("add", "sub", "mul", "div", "intdiv", "mod", "neg", "abs", "round", "floor", "ceil", "trunc", "to_float", "rescale", "cast")
+_COUNTS = ("agg rows", "agg values", "agg distinct")
+
+
+def _of_rows(expr: Expr) -> bool:
+    """An aggregate, or arithmetic on such that are NULL when there are no rows: so is the whole then, as when nothing is joined on."""
+    if not isinstance(expr, Call):
+        return False
+    if expr.op in PER_UNIT:
+        return True
+    inside = [item for item in walk(expr) if isinstance(item, Call) and item.op in PER_UNIT]
+    outside = [item for item in _outside(expr) if isinstance(item, Call)]
+    return bool(inside) and all(item.op not in _COUNTS for item in inside) and all(item.op in _STRICT for item in outside)
+
+
+def _outside(expr: Expr) -> Iterator[Expr]:
+    """The expression without what is inside aggregates."""
+    if isinstance(expr, Call) and expr.op in PER_UNIT:
+        return
+    yield expr
+    for arg in expr.args if isinstance(expr, Call) else ():
+        yield from _outside(arg)
+
+
 def _value(binder: Rows, node: exp.Expr) -> Expr:
     """(SELECT aggregate FROM …): of this row's unit, or of public rows."""
     tree = _query(node)
@@ -332,7 +356,7 @@ def _value(binder: Rows, node: exp.Expr) -> Expr:
     bases = inner.bases(made)
     if inner.owner is None and not others:
         return _scalar(binder, Group(source.relation(), (), (("c0", made),)), [(made, bases)])[0]
-    if inner.owner is not None and (not isinstance(made, Call) or made.op not in PER_UNIT):
+    if not _of_rows(made):
         raise _refuse(binder, node)
     narrow = Grouped(inner, [], {}, narrowed=True).bind(item).type
     column = _looked_up(binder, source, node, others, made, narrow, bases)
