@@ -212,6 +212,27 @@ def _pad(binder: Binder, node: exp.Expr) -> Expr:
     return binder.call(node, FUNCTIONS["lpad" if node.args.get("is_left") else "rpad"], args)
 
 
+def _in(binder: Binder, node: exp.Expr) -> Expr:
+    """x IN (…), (x, y) IN ((…), …), and x IN (VALUES (…), …)."""
+    listed = list(node.expressions)
+    if len(listed) == 1 and isinstance(listed[0], exp.Values):
+        listed = list(listed[0].expressions)
+    if not isinstance(node.this, exp.Tuple):
+        values = [item.expressions[0] if isinstance(item, exp.Tuple) and len(item.expressions) == 1 else item for item in listed]
+        return binder.call(node, FUNCTIONS["in"], [binder.bind(item) for item in (node.this, *values)])
+    sides = [binder.bind(item) for item in node.this.expressions]
+    rows = []
+    for item in listed:
+        if not isinstance(item, exp.Tuple) or len(item.expressions) != len(sides):
+            raise problems.TYPES(
+                fragment=binder.piece(node), reason_zh="两边的列数不同", reason_en="the two sides have different numbers of columns"
+            )
+        pairs = zip(sides, item.expressions, strict=True)
+        equal = [binder.call(node, FUNCTIONS["="], [side, binder.bind(value)]) for side, value in pairs]
+        rows.append(FUNCTIONS["and"].rule(equal) if len(equal) > 1 else equal[0])
+    return FUNCTIONS["or"].rule(rows) if len(rows) > 1 else rows[0]
+
+
 def _element(binder: Binder, node: exp.Expr) -> Expr:
     """s[i], which sqlglot counts from 0, and s[i:j]."""
     (place,) = node.expressions if len(node.expressions) == 1 else (exp.null(),)
@@ -267,6 +288,7 @@ _SPECIAL: Mapping[type[exp.Expr], Callable[[Binder, exp.Expr], Expr]] = {
     exp.DateTrunc: _trunc,
     exp.DateDiff: _diff,
     exp.Trim: _trim,
+    exp.In: _in,
     exp.Pad: _pad,
     exp.Bracket: _element,
     exp.DateAdd: _shifted,

@@ -40,11 +40,24 @@ def parse(text: str) -> exp.Select | exp.Union:
     if not isinstance(tree, (exp.Select, exp.Union)):
         raise problems.NOT_SELECT(fragment=shorten(text))
     _size(tree)
+    for comparison in list(tree.find_all(exp.EQ, exp.NEQ)):
+        _as_membership(comparison)
     for node in tree.walk():
         name = stray(node)
         if name is not None:
             raise _refusal(node, name, text)
     return tree
+
+
+def _as_membership(node: exp.Expr) -> None:
+    """x = ANY (SELECT …) is x IN (SELECT …); x <> ALL (SELECT …) is x NOT IN (SELECT …)."""
+    some = node.args["expression"]
+    if not isinstance(some, exp.Any if isinstance(node, exp.EQ) else exp.All):
+        return
+    query = some.this if isinstance(some.this, exp.Subquery) else exp.Subquery(this=some.this)
+    if isinstance(query.this, exp.Query):
+        member: exp.Expr = exp.In(this=node.this, query=query)
+        node.replace(member if isinstance(node, exp.EQ) else exp.Not(this=member))
 
 
 def table_names(tree: exp.Expr) -> tuple[str, ...]:
