@@ -281,6 +281,16 @@ def test_the_auditor_refuses_a_thaw_by_one(bureau: Bureau) -> None:
         replayed(register).apply(register.size, events.canonical(alone, "2999-01-01T00:00:00.000000Z"))
 
 
+@pytest.mark.parametrize("by", ["operator-1", "reviewer", "nobody"])
+def test_the_auditor_refuses_a_freeze_by_whom_it_is_not_given_to(bureau: Bureau, by: str) -> None:
+    """The server's own tables do not know roles of acts; the auditor's rules do."""
+    register = bureau.services.register
+    forged = events.FreezeSet(by=by, freeze="frz-1", scope="everything", reason="denial of service")
+    with pytest.raises(YuneiProblem) as caught:
+        replayed(register).apply(register.size, events.canonical(forged, "2999-01-01T00:00:00.000000Z"))
+    assert "not an active supervisor" in str(caught.value)
+
+
 def test_what_is_frozen_is_read_in_the_transaction(bureau: Bureau) -> None:
     register = bureau.services.register
     freeze(bureau, "dataset")

@@ -6,6 +6,7 @@ from yunei.replay.book import (
     Book,
     Event,
     Rule,
+    acts_as,
     proposed,
     require,
     second,
@@ -13,6 +14,7 @@ from yunei.replay.book import (
 
 
 def _set(book: Book, event: Event, _index: int) -> None:
+    acts_as(book, event, "supervisor", system=True)
     require(event["freeze"] not in book.freezes, f"freeze {event['freeze']} is set twice")
     require((event["scope"] == "everything") == (event["subject"] == ""), f"freeze {event['freeze']} does not say what it stops")
     book.freezes[event["freeze"]] = "set"
@@ -20,11 +22,13 @@ def _set(book: Book, event: Event, _index: int) -> None:
 
 
 def _thaw_proposed(book: Book, event: Event, index: int) -> None:
+    acts_as(book, event, "supervisor")
     require(event["freeze"] in book.frozen, f"freeze {event['freeze']} is not in force")
     proposed(book, event, index)
 
 
 def _thawed(book: Book, event: Event, _index: int) -> None:
+    acts_as(book, event, "supervisor")
     second(book, event, {"kind": "thaw_proposed", "freeze": event["freeze"]})
     require(book.frozen.pop(event["freeze"], None), f"freeze {event['freeze']} is not in force")
     book.freezes[event["freeze"]] = "thawed"
@@ -42,6 +46,7 @@ def _changed(book: Book, event: Event, _index: int) -> None:
 
 
 def _follows(book: Book, event: Event) -> None:
+    acts_as(book, event, "supervisor")
     now = book.policies[-1] if book.policies else None
     require(event["before"] == now, f"policy {event['policy']} does not follow the one in force")
 

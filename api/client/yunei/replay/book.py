@@ -228,6 +228,13 @@ def second(book: Book, event: Event, proposed: Mapping[str, Any]) -> None:
     require(same, f"entry {event['proposal']} is not another person's proposal of the same")
 
 
+def acts_as(book: Book, event: Event, role: str, *, system: bool = False) -> None:
+    """Who acts is registered in this role and active; with `system`, or runs the server's own command line."""
+    by = event["by"]
+    fits = (book.people.get(by) == "active" and book.roles.get(by) == role) or (system and by == "system")
+    require(fits, f"{by} is not an active {role}")
+
+
 def proposed(book: Book, event: Event, index: int) -> None:
     book.proposals[index] = event
 

@@ -8,6 +8,7 @@ from yunei.replay.book import (
     Event,
     Program,
     Rule,
+    acts_as,
     require,
 )
 
@@ -20,11 +21,13 @@ def _known(book: Book, event: Event, *states: str) -> Program:
 
 
 def _submitted(book: Book, event: Event, _index: int) -> None:
+    acts_as(book, event, "operator")
     require(event["program"] not in book.programs, f"program {event['program']} is submitted twice")
     book.programs[event["program"]] = Program(event["by"], event["name"])
 
 
 def _reviewed(book: Book, event: Event, index: int) -> None:
+    acts_as(book, event, "reviewer")
     program = _known(book, event, "submitted")
     require(event["by"] != program.author, f"{event['by']} reviews a program of their own")
     require(event["by"] not in program.reviewers, f"{event['by']} reviews a program twice")
@@ -52,6 +55,7 @@ def _withdrawn(book: Book, event: Event, _index: int) -> None:
 
 
 def _invalidated(book: Book, event: Event, _index: int) -> None:
+    acts_as(book, event, "supervisor", system=True)
     _known(book, event, "approved", "superseded").state = "invalidated"
 
 
