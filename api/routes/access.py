@@ -56,7 +56,7 @@ def token(body: TokenRequest, services: Serving, visit: Annotated[Visit, door("t
     return TokenView(access_token=text, expires_in=seconds, scopes=scopes, bound=caller.peer.thumbprint is not None)
 
 
-@public.get("/token/keys", summary="验证令牌的公钥（JWK）· Public keys that tokens are verified with", responses=problems())
+@public.get("/token/keys", summary="验证令牌的公钥（JWK） · Public keys that tokens are verified with", responses=problems())
 def token_keys(services: Serving) -> TokenKeys:
     return TokenKeys(keys=services.door.tokens.jwks()["keys"])
 
@@ -155,7 +155,7 @@ def sessions(services: Serving, visit: Annotated[Visit, door("session_list")]) -
 @router.post(
     "/sessions/{id}/close",
     status_code=204,
-    summary="结束会话（本人的，或由管理员）· End a session: one's own, or as an administrator",
+    summary="结束会话（本人的，或由管理员） · End a session: one's own, or as an administrator",
     responses=problems(400, 401, 403, 404, 413, 422),
     openapi_extra=roles("session_close"),
 )

@@ -146,7 +146,7 @@ def appointments(
 @router.post(
     "/appointments",
     status_code=201,
-    summary="提出任命（第一人）· Propose an appointment: the first of two",
+    summary="提出任命（第一人） · Propose an appointment: the first of two",
     responses=problems(*_WRITE),
     openapi_extra=roles("appointment_propose"),
 )
@@ -171,7 +171,7 @@ def propose(body: AppointmentRequest, services: Serving, visit: Annotated[Visit,
 
 @router.post(
     "/appointments/{proposal}/confirm",
-    summary="确认任命（第二人）· Confirm an appointment: the second of two",
+    summary="确认任命（第二人） · Confirm an appointment: the second of two",
     responses=problems(*_WRITE),
     openapi_extra=roles("appointment_confirm"),
 )
