@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from api import papers
 from api.auth import Guarded, Visit, door
@@ -15,6 +15,7 @@ from api.routes.common import Serving, found, problems, roles
 from api.routes.register import accounts_under
 from api.schemas import LicenceList, LicenceView
 from api.schemas.licences import (
+    AGREEMENT,
     AmendRequest,
     Because,
     BureauKeys,
@@ -45,6 +46,7 @@ _MEDIA: dict[PaperFormat, str] = {
     "json": "application/json",
 }
 _CONTENT = {media.partition(";")[0]: {"schema": {"type": "object" if media.endswith("json") else "string"}} for media in _MEDIA.values()}
+Agreed = Annotated[Licence, Body(examples=[AGREEMENT])]
 
 
 def _view(services: Services, id: str) -> LicenceView:
@@ -164,7 +166,7 @@ def document(
     openapi_extra=roles("licence_grant"),
 )
 def grant(
-    body: Licence,
+    body: Agreed,
     services: Serving,
     visit: Annotated[Visit, door("licence_grant")],
     proposal: Annotated[int | None, Query(ge=0, le=2**53, description="提出的日志序号 · entry of the proposal")] = None,
@@ -182,7 +184,7 @@ def grant(
     responses=problems(400, 401, 403, 409, 413, 422),
     openapi_extra=roles("licence_apply"),
 )
-def apply(body: Licence, services: Serving, visit: Annotated[Visit, door("licence_apply")]) -> LicenceView:
+def apply(body: Agreed, services: Serving, visit: Annotated[Visit, door("licence_apply")]) -> LicenceView:
     found(body if body.operator == visit.principal.id else None, "licence")  # in another's name: as if it were not there
     acts.apply_licence(services.register, body, by=visit.principal.id)
     return _view(services, body.id)
@@ -194,7 +196,7 @@ def apply(body: Licence, services: Serving, visit: Annotated[Visit, door("licenc
     responses=problems(400, 401, 403, 409, 413, 422),
     openapi_extra=roles("licence_grant"),
 )
-def propose(body: Licence, services: Serving, visit: Annotated[Visit, door("licence_grant")]) -> Proposed:
+def propose(body: Agreed, services: Serving, visit: Annotated[Visit, door("licence_grant")]) -> Proposed:
     return Proposed(proposal=acts.propose_licence(services.register, body, by=visit.principal.id))
 
 

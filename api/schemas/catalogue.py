@@ -58,6 +58,24 @@ class DatasetVersionView(Closed):
 class DatasetVersions(Closed):
     """All versions of a dataset, oldest first, its own state, and how far its registration is."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            name="visits",
+            state="current",
+            registration="coded",
+            versions=[
+                {
+                    "version": 1,
+                    "digest": DIGEST,
+                    "state": "current",
+                    "ingested_at": "2026-01-05T08:30:00.000000Z",
+                    "ingested_by": "steward-1",
+                    "lineage": None,
+                }
+            ],
+        )
+    )
+
     name: str
     state: Literal["current", "withdrawn"]
     registration: Registration

@@ -18,6 +18,22 @@ Proposal = Annotated[
 ]
 
 
+AGREEMENT: dict[str, object] = {
+    "id": "lic-health-2026-02",
+    "operator": "op-health",
+    "title": {"zh": "健康服务规划", "en": "planning of health services"},
+    "datasets": [{"dataset": "visits", "columns": [{"name": "city", "uses": ["key", "filter"]}, {"name": "fee", "uses": ["aggregate"]}]}],
+    "scenarios": ["health-planning"],
+    "per_job": {"pico_rho": 10_000_000_000, "atto_delta": 1_000_000_000},
+    "total": {"pico_rho": 500_000_000_000, "atto_delta": 100_000_000_000},
+    "valid_from": "2026-01-01T00:00:00+08:00",
+    "valid_until": "2027-01-01T00:00:00+08:00",
+    "decision_document": {"number": "晋数决〔2026〕7号", "decided_on": "2026-01-05"},
+    "disposal": {"products": "withdraw", "keys": "revoke"},
+    "results_owner": "operator",
+}
+
+
 class Because(Closed):
     model_config = ConfigDict(json_schema_extra=example(reason="年度检查"))
 
@@ -51,6 +67,8 @@ class GrantRequest(Closed):
 
 class AmendRequest(Closed):
     """The whole document as it shall be from now on."""
+
+    model_config = ConfigDict(json_schema_extra=example(licence=AGREEMENT, reason="续期一年", proposal=None))
 
     licence: Licence
     reason: Reason
@@ -88,6 +106,16 @@ class ConsentView(Closed):
 
 class LicenceHistory(Closed):
     """Everything that happened to a licence, oldest first; each event stands in the log at its index."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            id="lic-health-2026-02",
+            state="active",
+            versions=[{"version": 1, "document": "ab" * 32, "signed": "cd" * 32, "by": "supervisor-1", "at": "2026-01-05T08:30:00.000000Z"}],
+            consents=[{"dataset": "visits", "reference": "晋卫数函〔2026〕12号", "by": "steward-1", "at": "2026-01-03T08:30:00.000000Z"}],
+            events=[],
+        )
+    )
 
     id: str
     state: LicenceState

@@ -15,7 +15,7 @@ from infra.database import reading
 from infra.journal.note import VerifierKey, open_note
 from infra.tables import jobs as jobs_table
 from jobs import acts, ledger, papers
-from jobs.audit import audit
+from jobs.audit import audit, rebuild
 from jobs.documents import licence_document, read_licence
 from jobs.projections import DoesNotFit
 from jobs.register import Register
@@ -24,7 +24,7 @@ from policies.licence import DatasetGrant, Decision, Degree, Disposal, Licence
 from policies.life import LIFE, STATES, LicenceState
 from policies.loss import Loss
 from policies.problem import Problem
-from tests.small_register import Ticking, a_licence, a_register, a_snapshot, furnish, run, submit, title
+from tests.small_register import Ticking, a_licence, a_register, a_snapshot, furnish, run, settings_in, submit, title
 
 DECISION = Decision(number="晋数决〔2026〕7号", digest="ab" * 32)
 
@@ -266,6 +266,27 @@ def test_a_higher_total_takes_two_people_and_raises_the_cap(register: Register) 
     acts.amend_licence(register, more, reason="more work", by="wang", proposal=proposal)
     assert ledger.balances(register, ["licence:L-1"])[0].cap == more.total.loss
     whole(register)
+
+
+def test_the_end_is_the_same_on_either_database_and_when_replayed(database_url: str, tmp_path: Path) -> None:
+    register = Register.open(settings_in(tmp_path / "home", database_url=database_url), clock=Ticking())
+    try:
+        furnish(register)
+        run(register, "a", Loss(10))
+        submit(register, "b", Loss(10))
+        soon = clock(register).now + timedelta(seconds=30)
+        changes = {"valid_until": soon, "disposal": Disposal(products="withdraw", keys="revoke")}
+        acts.amend_licence(register, a_licence(datasets=("visits", "hospitals")).model_copy(update=changes), reason="terms")
+        clock(register).now = soon
+        assert acts.sweep_licences(register) == ("b",)
+        acts.withdraw_dataset(register, "visits", reason="error at the source")
+        whole(register)
+        rebuild(register.engine)
+        whole(register)
+        assert papers.withdrawn(register, "r-a", "op-1")
+        assert list(register.catalogue()) == ["hospitals"]
+    finally:
+        register.close()
 
 
 def test_events_that_contradict_the_life_do_not_fit(register: Register) -> None:
