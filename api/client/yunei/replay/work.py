@@ -26,7 +26,7 @@ def _refused(book: Book, event: Event, _index: int) -> None:
 
 def _attached(book: Book, event: Event, _index: int) -> None:
     leader = book.questions.get(event["question"])
-    running = leader == event["follows"] and book.jobs.get(leader) in ("admitted", "reading", "spent", "staged")
+    running = leader == event["follows"] and book.jobs.get(event["follows"]) in ("admitted", "reading", "spent", "staged")
     require(running, f"job {event['follows']} is not one that is answering this question")
     book.step(event["job"], ("submitted", "attached"), "attached")
 
