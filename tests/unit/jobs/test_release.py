@@ -19,9 +19,11 @@ from jobs.order import Order
 from jobs.queue import Leases
 from jobs.slots import parse_time
 from policies.licence import Degree
+from policies.loss import Loss
 from policies.problem import Problem
 from sandbox import steps
 from sandbox.finish.formats import FORMATS
+from sandbox.plan.ask import Ask
 from tests.bureau import LICENCE, OTHER_SQL, Bureau, licence, order
 
 ACCOUNTS = {"population:person", "dataset:visits", f"licence:{LICENCE}", "operator:operator-1@visits"}
@@ -96,6 +98,20 @@ def test_the_same_question_gets_the_same_bytes_for_nothing(bureau: Bureau) -> No
     assert again.price.pico_rho == 0
     assert used(bureau) == before
     assert kinds(bureau)[-2:] == ["job_submitted", "release_reused"]
+    assert clean(bureau)
+
+
+def test_a_pure_job_is_charged_half_its_squared_epsilon_and_no_delta(bureau: Bureau) -> None:
+    """The ledger knows no other account: rho = epsilon² / 2 goes through every hop, and the audit adds it up."""
+    asked = order(ask=Ask.model_validate({"privacy": {"epsilon": "0.2", "delta": "0"}}))
+    seen = ended(bureau, asked)
+    assert (seen.state, seen.at_delta) == ("published", 0)
+    assert seen.price == Loss(2 * 10**10, 0)
+    assert used(bureau) == {name: (0, 2 * 10**10) for name in ACCOUNTS}
+    released = lookup.release(bureau.services.register, str(seen.release), bureau.services.clock(), operator="operator-1")
+    assert released is not None
+    assert released.record["delta"] == "0"
+    assert {column["mechanism"] for column in released.record["columns"] if column["kind"] == "value"} == {"discrete Laplace"}
     assert clean(bureau)
 
 
