@@ -22,7 +22,10 @@ from jobs import release as walk
 from jobs.audit import audit
 from jobs.staging import Staging
 from sandbox import steps
+from sandbox.noisy import NoisyTable
+from sandbox.plan.model import Part
 from sandbox.raw.ingest import ingest
+from sandbox.raw.totals import ExactTotals
 from tests import visits
 from tests.bureau import LICENCE, Home, opened, order, settings_in
 from tests.crash.walk_worker import POINTS
@@ -85,6 +88,19 @@ AFTERMATH = [(point, when) for point in POINTS for when in ("before", "after") i
 FAST = {"slots_ms": (50, 250, 500)}  # a resumed job waits for the next multiple of the last
 
 
+def counted_draws(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each part that is drawn from now on, the rehearsal of a server that starts aside."""
+    draws: list[int] = []
+    real = steps.draw
+
+    def draw(part: Part, totals: ExactTotals) -> NoisyTable:
+        draws.extend([1] if part.scans[0].dataset == "visits" else [])
+        return real(part, totals)
+
+    monkeypatch.setattr(steps, "draw", draw)
+    return draws
+
+
 @pytest.mark.parametrize(("point", "when"), AFTERMATH)
 def test_killed_on_a_hop_the_job_is_carried_through_by_the_next_server(
     bureau_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: Killed, point: str, when: str
@@ -92,9 +108,7 @@ def test_killed_on_a_hop_the_job_is_carried_through_by_the_next_server(
     home = tmp_path / "home"
     bureau_home.copy_to(home)
     killed(home, point, when)
-    draws: list[int] = []
-    real = steps.draw
-    monkeypatch.setattr(steps, "draw", lambda *a: draws.append(1) or real(*a))
+    draws = counted_draws(monkeypatch)
     staging = Staging(home / "staging")
     services = opened(home, **FAST)
     try:
@@ -114,6 +128,31 @@ def test_killed_on_a_hop_the_job_is_carried_through_by_the_next_server(
         assert len(draws) == (0 if staged_before_it_died else 1)
         if before is not None:
             assert dict(before.digests) == dict(after.digests)
+        adds_up(services, seen.price.pico_rho)
+    finally:
+        services.close()
+
+
+@pytest.mark.parametrize("when", ["before second", "after second"])
+def test_killed_between_draws_nothing_was_released_and_all_parts_are_drawn_again(
+    bureau_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: Killed, when: str
+) -> None:
+    """The first part's noise died with the server: nothing was staged, and the next server draws both parts, under the one charge."""
+    home = tmp_path / "home"
+    bureau_home.copy_to(home)
+    killed(home, "draw", when)
+    draws = counted_draws(monkeypatch)
+    staging = Staging(home / "staging")
+    services = opened(home, **FAST)
+    try:
+        job = only_job(services)
+        assert job is not None
+        assert staging.load(job) is None
+        seen = over(services, job)
+        assert seen.state == "published"
+        assert seen.price is not None
+        assert draws == [1, 1]
+        assert staging.load(job) is not None
         adds_up(services, seen.price.pico_rho)
     finally:
         services.close()

@@ -28,12 +28,23 @@ POINTS: dict[str, tuple[Any, str]] = {
 }
 
 
+SEVERAL = "SELECT city, COUNT(*) AS n FROM visits WHERE fee > (SELECT AVG(fee) FROM visits) GROUP BY city"  # two parts
+
+
 def die_at(point: str, when: str) -> None:
+    """`when`: "before" or "after" the hop; "before second" and "after second": the second time it is taken, by a job of several parts."""
     place, name = POINTS[point]
     original: Callable[..., Any] = getattr(place, name)
+    moment, _, second = when.partition(" ")
+    taken: list[int] = []
 
     def hop(*arguments: Any, **options: Any) -> Any:
-        if when == "before":
+        if point == "draw" and arguments[0].scans[0].dataset != "visits":  # the rehearsal of a server that starts
+            return original(*arguments, **options)
+        taken.append(1)
+        if second and len(taken) == 1:
+            return original(*arguments, **options)
+        if moment == "before":
             os._exit(9)
         original(*arguments, **options)
         os._exit(9)
@@ -44,7 +55,7 @@ def die_at(point: str, when: str) -> None:
 def main(home: str, point: str, when: str) -> None:
     services = opened(Path(home))
     die_at(point, when)
-    services.submit(order()).result(20)
+    services.submit(order(sql=SEVERAL) if "second" in when else order()).result(20)
     services.crew.wait_until(services.clock().replace(year=2098))
 
 
