@@ -38,6 +38,12 @@ STORED_AS: Mapping[Kind, str] = {
 }  # how a table made of noisy values keeps each kind
 
 
+WITHIN_UNIT = (
+    "跨单元可用 COUNT、SUM、AVG、MIN、MAX、MEDIAN、分位数与方差；这一汇总只能在子查询中按单元计算。",
+    "Across units there are COUNT, SUM, AVG, MIN, MAX, MEDIAN, quantiles and variances; this one is for a subquery, within a unit.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class GroupKey:
     """A key as bound over rows, and the syntax it was bound from."""
@@ -155,7 +161,7 @@ class Outer(Binder):
             name = self.totals.quantile(value, condition, piece, self._origin(value), share)
             return slot(name, exact(None, None, self.totals.named(name).decimals))
         if not isinstance(node, (exp.Sum, exp.Avg, *SPREADS)):
-            raise problems.NOT_SUPPORTED(fragment=piece, element="FILTER")
+            raise problems.REPHRASE(fragment=piece, instead_zh=WITHIN_UNIT[0], instead_en=WITHIN_UNIT[1])
         if isinstance(node.this, exp.Distinct):
             raise refusals.AGGREGATE_DISTINCT(fragment=piece)
         value = self._argument(node.this, piece)

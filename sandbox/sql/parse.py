@@ -177,6 +177,9 @@ def _refusal(node: exp.Expr, name: str, text: str) -> Problem:
     kind = problems.UNSUPPORTED.get(name) or problems.UNSUPPORTED.get(name.partition(".")[0])
     if kind is not None:
         return kind(fragment=piece)
+    instead = problems.OTHERWISE.get(name) or problems.OTHERWISE.get(name.partition(".")[0])
+    if instead is not None:
+        return problems.REPHRASE(fragment=piece, instead_zh=instead[0], instead_en=instead[1])
     if isinstance(node, exp.Func) and "." not in name:
         return unknown_function(node, node.sql_name(), piece)
     return problems.NOT_SUPPORTED(fragment=piece, element=name)

@@ -53,6 +53,11 @@ NOT_SUPPORTED = declare(
     zh=("不支持的写法", "不支持 {fragment}（{element}）。", "请只用支持的写法；清单见文档“支持的 SQL”。"),
     en=("Not supported", "{fragment} is not supported ({element}).", "Keep to the supported SQL; the list is in the documentation."),
 )
+REPHRASE = declare(
+    "sql_rephrase",
+    zh=("请换一种写法", "不支持 {fragment}。", "{instead_zh}"),
+    en=("Write it in another way", "{fragment} is not supported.", "{instead_en}"),
+)
 SUBQUERY = declare(
     "sql_subquery",
     zh=(
@@ -231,4 +236,34 @@ UNSUPPORTED: dict[str, Kind] = {  # sqlglot node, or node and argument, to the r
     "ReadCSV": TABLE_FUNCTION,
     "ReadParquet": TABLE_FUNCTION,
     "Collate": COLLATION,
+}
+OTHERWISE: dict[str, tuple[str, str]] = {  # sqlglot node, or node and argument, to what to write instead
+    "Star.except_": ("请逐列写出需要的列。", "Name the columns you need one by one."),
+    "Star.replace": ("请逐列写出，并以 AS 命名改动的列。", "Name the columns one by one, the changed one with AS."),
+    "Table.when": ("作业总是读取数据集的当前版本；请去掉 AT。", "A job reads the present version of a dataset: leave AT out."),
+    "Limit.limit_options": ("LIMIT 须为行数，例如 LIMIT 10。", "LIMIT takes a number of rows: LIMIT 10."),
+    "Fetch": ("请写 LIMIT 10。", "Write LIMIT 10."),
+    "PositionalColumn": (
+        "请写列名；GROUP BY 与 ORDER BY 中可写序号 1、2……",
+        "Write the column's name; in GROUP BY and ORDER BY positions are 1, 2 …",
+    ),
+    "ByteString": ("请写成普通文本常量 '…'。", "Write an ordinary constant '…'."),
+    "RawString": ("请写成普通文本常量 '…'，其中的单引号写两次。", "Write an ordinary constant '…', a quote in it doubled."),
+    "AtTimeZone": (
+        "时间按入库时的 UTC 保存；请加减 INTERVAL，例如 t + INTERVAL 8 HOUR。",
+        "Times are stored in UTC: add an interval, t + INTERVAL 8 HOUR.",
+    ),
+    "Order.this": ("汇总与行的次序无关；请去掉其中的 ORDER BY。", "Aggregates do not depend on the order of rows: leave ORDER BY out of them."),
+    "Group.rollup": ("请写 GROUP BY ROLLUP (a, b)。", "Write GROUP BY ROLLUP (a, b)."),
+    "Select.into": ("请去掉 INTO；结果随作业返回。", "Leave INTO out: the job returns the answer."),
+    "Select.locks": ("请去掉 FOR UPDATE。", "Leave FOR UPDATE out."),
+    "RegexpLike.flag": ("选项请写进模式，例如 '(?i)abc'。", "Put options into the pattern: '(?i)abc'."),
+    "Glob": ("请用 LIKE 'a%' 或 regexp_full_match(s, 'a.*')。", "Use LIKE 'a%' or regexp_full_match(s, 'a.*')."),
+    "Escape": ("请用 contains、starts_with、ends_with，或正则 regexp_matches。", "Use contains, starts_with, ends_with or regexp_matches."),
+    "Between.symmetric": ("请写 BETWEEN least(a, b) AND greatest(a, b)。", "Write BETWEEN least(a, b) AND greatest(a, b)."),
+    "BitwiseLeftShift": ("请乘以 2 的幂，例如 x * 4。", "Multiply by a power of two: x * 4."),
+    "BitwiseRightShift": ("请整除以 2 的幂，例如 x // 4。", "Divide by a power of two: x // 4."),
+    "Pivot": ("请写 GROUP BY，或按列写 COUNT(*) FILTER (WHERE …)。", "Write GROUP BY, or a COUNT(*) FILTER (WHERE …) for each column."),
+    "Lambda": ("请改用 CASE 或允许清单中的函数。", "Use CASE or functions of the allow-list."),
+    "Struct": ("请把各部分写成单独的列。", "Write each part as a column of its own."),
 }
