@@ -18,7 +18,7 @@ from yunei.problem import NotVerified, YuneiProblem, problem
 from yunei.replay import Book
 from yunei.replay.bill import Bill
 from yunei.tiles import Folder, Progress, Tiles, Verified, successors, verify_log
-from yunei.transparency import Checkpoint, Key, open_checkpoint, signer_of
+from yunei.transparency import Checkpoint, Key, open_checkpoint, open_note, signer_of
 from yunei.words import language_of
 
 CARRIED = ("problem.py", "words.py", "transparency.py", "tiles.py", "replay/*.py", "auditing.py")
@@ -59,7 +59,22 @@ def audit_folder(
     book.finish()
     if book.log_keys and str(current) not in book.log_keys:
         raise problem("verify_signature", name=f"{current} (retired)")
+    _seals(folder, book)
     return Audited(verified, current, book, _held(products, book))
+
+
+def _seals(folder: Path, book: Book) -> None:
+    """Every licence that was granted or amended lies beside the log under the bureau's signature, by the keys its entry names."""
+    for index, signed, document, version, vkeys in book.seals:
+        body = _document(folder, signed)
+        if body is None or hashlib.sha256(body).hexdigest() != signed:
+            raise problem("verify_replay", index=index, what="the signed licence is not beside the log")
+        keys = [key for key in map(Key.parse, vkeys) if key.readable]
+        text, signers = open_note(body.decode(errors="replace"), keys)
+        header, number, agreement, *_ = (*text.split("\n"), "", "")
+        same = (header, number) == ("yunei-licence/v1", f"version {version}") and hashlib.sha256(agreement.encode()).hexdigest() == document
+        if not same or len(signers) != len(keys):
+            raise problem("verify_replay", index=index, what="what the bureau signed is not the licence of the entry")
 
 
 def _document(folder: Path, digest: str) -> bytes | None:

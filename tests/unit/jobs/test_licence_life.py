@@ -25,6 +25,9 @@ from policies.life import LIFE, STATES, LicenceState
 from policies.loss import Loss
 from policies.problem import Problem
 from tests.small_register import Ticking, a_licence, a_register, a_snapshot, furnish, run, settings_in, submit, title
+from yunei.auditing import _seals, audit_folder
+from yunei.problem import YuneiProblem
+from yunei.transparency import Key
 
 DECISION = Decision(number="晋数决〔2026〕7号", digest="ab" * 32)
 
@@ -308,3 +311,31 @@ def test_every_state_is_reached_and_left_as_the_table_says() -> None:
     from jobs.events import EVENT_KINDS
 
     assert {kind for kind in EVENT_KINDS if kind.startswith("licence_")} == {step.kind for step in LIFE} | {"licence_proposed"}
+
+
+def test_the_carried_audit_holds_each_licence_to_its_seal(register: Register) -> None:
+    acts.amend_licence(register, a_licence(datasets=("visits",)), reason="less")
+    folder, key = register.settings.log_dir, Key.parse(register.vkey)
+    assert len(audit_folder(folder, key).book.seals) == 2
+    signed = [version.signed for version in papers.history(register, "L-1").versions]
+    first, second = (folder / "documents" / digest[:2] / digest for digest in signed)
+    kept = second.read_bytes()
+    for content in (kept.replace(b"op-1", b"op-2"), first.read_bytes(), b""):
+        second.chmod(0o600)
+        second.write_bytes(content)
+        with pytest.raises(YuneiProblem, match="verify_replay"):
+            audit_folder(folder, key)
+    second.write_bytes(kept)
+    book = audit_folder(folder, key).book
+    index, _, document, version, vkeys = book.seals[1]
+    for forged in (
+        (index, signed[0], document, version, vkeys),  # another's seal
+        (index, signed[1], "0" * 64, version, vkeys),
+        (index, signed[1], document, 3, vkeys),
+    ):
+        book.seals = [forged]
+        with pytest.raises(YuneiProblem, match="verify_replay"):
+            _seals(folder, book)
+    book.seals = [(index, signed[1], document, version, (register.vkey,))]
+    with pytest.raises(YuneiProblem, match="verify_signature"):
+        _seals(folder, book)

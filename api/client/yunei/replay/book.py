@@ -123,6 +123,7 @@ class Book:
     operators: dict[str, str] = field(default_factory=dict)  # by licence
     terms: dict[str, tuple[str, str]] = field(default_factory=dict)  # by licence: from, until before
     agreements: dict[str, int] = field(default_factory=dict)  # by licence: version of its document
+    seals: list[tuple[int, str, str, int, tuple[str, ...]]] = field(default_factory=list)  # of licences: entry, note, document, version, keys
     withdrawn: set[str] = field(default_factory=set)  # licences whose products are handed to nobody any more
     people: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)  # by principal

@@ -9,7 +9,6 @@ from yunei.replay.book import (
     require,
 )
 
-
 REGISTRATIONS = ("applied", "accepted", "checked", "published", "coded")
 
 

@@ -44,7 +44,11 @@ def _term(book: Book, event: Event) -> None:
     book.terms[event["licence"]] = (event["valid_from"], event["valid_until"])
 
 
-def _granted(book: Book, event: Event, _index: int) -> None:
+def _sealed(book: Book, event: Event, index: int, version: int) -> None:
+    book.seals.append((index, event["signed"], event["document"], version, tuple(event["vkeys"])))
+
+
+def _granted(book: Book, event: Event, index: int) -> None:
     name = event["licence"]
     require(book.licences.get(name) in (None, "applied", "consented"), f"licence {name} is granted twice")
     require(book.operators.get(name) in (None, event["operator"]), f"licence {name} was applied for by another operator")
@@ -52,16 +56,18 @@ def _granted(book: Book, event: Event, _index: int) -> None:
     _term(book, event)
     book.operators[name] = event["operator"]
     book.agreements[name] = 1
+    _sealed(book, event, index, 1)
     book.licences[name] = "active" if event["valid_from"] <= book.at else "granted"
 
 
-def _amended(book: Book, event: Event, _index: int) -> None:
+def _amended(book: Book, event: Event, index: int) -> None:
     name = event["licence"]
     require(book.licences.get(name) in IN_FORCE, f"licence {name} is not in force")
     require(event["version"] == book.agreements[name] + 1, f"version {event['version']} of licence {name} does not follow")
     _second(book, event)
     _term(book, event)
     book.agreements[name] = event["version"]
+    _sealed(book, event, index, event["version"])
     if book.licences[name] != "suspended":
         book.licences[name] = "active" if event["valid_from"] <= book.at else "granted"
 
