@@ -88,7 +88,8 @@ def _postgresql(url: URL, timeout_s: int) -> Engine:
         pool_timeout=timeout_s,
         isolation_level="READ COMMITTED",
         hide_parameters=True,
-        connect_args={"connect_timeout": timeout_s, "options": options},
+        # psycopg prepares nothing of its own: when it forgets its statements it forgets all of a connection's, `infra.pipeline`'s too
+        connect_args={"connect_timeout": timeout_s, "options": options, "prepare_threshold": None},
     )
 
     @event.listens_for(engine, "begin")
