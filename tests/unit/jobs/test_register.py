@@ -80,6 +80,35 @@ def test_an_event_that_does_not_fit_spoils_its_transaction(register: Register) -
         act.append(LicenceSuspended(by="system", licence="none", reason="x"))
 
 
+def test_acts_that_are_undone_leave_the_connection_as_it_was(register: Register) -> None:
+    """psycopg, left to itself, forgets every statement prepared on a connection when it rolls back."""
+
+    def undone() -> None:
+        with register.transaction() as act:
+            act.append(person("gone"))
+            for _ in range(10):  # often enough for a driver to prepare it
+                act.connection.execute(select(entries.c.position).where(entries.c.position == act.size)).all()
+            raise ZeroDivisionError
+
+    for name in ("a", "b", "c"):
+        with pytest.raises(ZeroDivisionError):
+            undone()
+        with pytest.raises(RuntimeError, match="cannot be committed"):
+            spoilt(register)
+        register.engine.dispose() if name == "c" else None
+        add(register, name)
+    assert [found.id for found in register.principals()] == ["a", "b", "c"]
+
+
+def spoilt(register: Register) -> None:
+    """A commit that fails as a whole: the transaction is rolled back, not only a piece of it."""
+    with register.transaction() as act:
+        act.append(person("x"))
+        with pytest.raises(DoesNotFit):  # noqa: PT012
+            act.append(person("x"))
+            act.connection  # noqa: B018
+
+
 def test_a_transaction_inside_a_transaction_is_a_bug(register: Register) -> None:
     with pytest.raises(RuntimeError, match="inside"), register.transaction(), register.transaction():
         pass
