@@ -19,6 +19,7 @@ from sandbox.sql import problems
 from sandbox.sql.fragment import fragment, shorten
 from sandbox.sql.functions import INSTEAD, OTHERWISE
 from sandbox.sql.grammar import stray
+from sandbox.sql.lists import spread_lists
 
 BYTES = 16_384
 TOKENS = 6_000
@@ -39,6 +40,8 @@ def parse(text: str) -> exp.Select | exp.Union:
         raise kind(fragment=shorten(text))
     if not isinstance(tree, (exp.Select, exp.Union)):
         raise problems.NOT_SELECT(fragment=shorten(text))
+    _size(tree)
+    spread_lists(tree)
     _size(tree)
     for comparison in list(tree.find_all(exp.EQ, exp.NEQ)):
         _as_membership(comparison)

@@ -176,3 +176,41 @@ def test_weights_of_a_tree_are_those_of_its_quantiles() -> None:
     made = compile_job(sql, CATALOGUE, Ask.model_validate({"privacy": {"rho": "0.1"}, "weights": {"n": 9}}))
     count, tree = (draw.loss.pico_rho for draw in made.only.draws)
     assert count == tree
+
+
+@pytest.mark.parametrize(
+    ("selected", "labels"),
+    [
+        ("QUANTILE_CONT(fee, [0.1, 0.5, 0.9]) AS q", ["q_0.1", "q_0.5", "q_0.9"]),
+        ("quantile_disc(days, [0.5])", ["QUANTILE_DISC(days, 0.5)"]),
+        ("approx_quantile(days, [0.5, 0.9]) AS x, COUNT(*) AS n", ["x_0.5", "x_0.9", "n"]),
+        ("PERCENTILE_CONT([0.1, 0.9]) WITHIN GROUP (ORDER BY fee) AS p", ["p_0.1", "p_0.9"]),
+        ("QUANTILE_CONT(fee, [0.1, 0.9]) FILTER (WHERE urgent) AS p", ["p_0.1", "p_0.9"]),
+    ],
+)
+def test_a_list_of_shares_is_a_column_for_each(selected: str, labels: list[str]) -> None:
+    assert [output.label for output in plan(f"SELECT {selected} FROM visits").outputs] == labels
+
+
+def test_a_list_shares_a_tree_as_written_out() -> None:
+    shares = ", ".join(f"0.{n}" for n in range(1, 10))
+    listed = plan(f"SELECT city, QUANTILE_CONT(fee, [{shares}]) AS d FROM visits GROUP BY city")
+    assert listed.only.totals == plan().only.totals
+    assert listed.only.draws == plan().only.draws
+
+
+@pytest.mark.parametrize(
+    "selected",
+    [
+        "QUANTILE_CONT(fee, []) AS q",
+        "QUANTILE_CONT(fee, ['a']) AS q",
+        "QUANTILE_CONT(fee, [2.0]) AS q",
+        "QUANTILE_CONT(fee, [dept]) AS q",
+        "QUANTILE_CONT(fee, [0.1, 0.2])[1] AS q",
+        "QUANTILE_CONT(fee, [0.5, 0.5]) AS q",
+        f"QUANTILE_CONT(fee, [{', '.join(['0.5'] * 1500)}]) AS q",
+    ],
+)
+def test_other_lists_are_refused(selected: str) -> None:
+    with pytest.raises(Problem):
+        plan(f"SELECT {selected} FROM visits")
