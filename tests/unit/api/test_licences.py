@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from api import logs
 from api.app import create_app
 from api.services import Services
+from infra.clock import system_clock
 from policies.licence import Licence, licence_from_toml
 from policies.roles import MAY
 from tests.bureau import Home, licence, opened
@@ -161,21 +162,30 @@ def test_results_are_withdrawn_when_so_agreed(http: Callable[..., httpx2.Respons
     assert http("operator-1", f"/v1/releases/{release}/receipt").status_code == 200  # what happened stays provable
 
 
-def test_the_clock_ends_a_licence_while_the_server_runs(
-    services: tuple[Services, dict[str, str]], http: Callable[..., httpx2.Response]
-) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=1.5)  # aware
-    present = told(http("supervisor", "/v1/licences/L-1"))["licence"]
-    told(http("supervisor", "/v1/licences/L-1/amend", {"licence": present | {"valid_until": soon.isoformat()}, "reason": "x"}))
-    assert told(http("operator-1", "/v1/licences/L-1"))["state"] == "active"
-    while datetime.now(UTC) < soon:
-        pass
-    assert told(http("operator-1", "/v1/licences/L-1"))["state"] == "expired"
-    services[0].sweep.once()
-    assert [each["kind"] for each in told(http("auditor", "/v1/licences/L-1/history"))["events"]][-2:] == [
-        "licence_expired",
-        "licence_disposed",
-    ]
+def test_the_clock_ends_a_licence_while_the_server_runs(bureau_home: Home, tmp_path: Path) -> None:
+    ahead = timedelta()
+    keys = bureau_home.copy_to(tmp_path / "home")
+    services = opened(tmp_path / "home", clock=lambda: system_clock() + ahead)
+    try:
+        with TestClient(create_app(services)) as client:
+
+            def call(who: str, path: str, body: Any = None) -> Any:
+                headers = {"Authorization": f"Bearer {keys[who]}"}
+                return told(client.get(path, headers=headers) if body is None else client.post(path, json=body, headers=headers))
+
+            present = call("supervisor", "/v1/licences/L-1")["licence"]
+            soon = (services.clock() + timedelta(hours=1)).isoformat()
+            call("supervisor", "/v1/licences/L-1/amend", {"licence": present | {"valid_until": soon}, "reason": "x"})
+            assert call("operator-1", "/v1/licences/L-1")["state"] == "active"
+            ahead = timedelta(hours=1)
+            assert call("operator-1", "/v1/licences/L-1")["state"] == "expired"  # before anybody wrote it down
+            services.sweep.once()
+            assert [each["kind"] for each in call("auditor", "/v1/licences/L-1/history")["events"]][-2:] == [
+                "licence_expired",
+                "licence_disposed",
+            ]
+    finally:
+        services.close()
 
 
 def test_the_client_and_the_command_line_do_the_same(
