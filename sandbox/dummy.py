@@ -64,8 +64,12 @@ def _table(plan: Plan, scan: Scan, catalogue: Catalogue, rows: int, seed: int) -
     if dataset.unit is None:
         sizes = [len(domain) for column in columns if column.type != "boolean" and (domain := _domain(dataset, column, catalogue))]
         rows = min(rows, max(sizes, default=FEW))  # so that the column others take their values from has each once
+    linked = _linked(dataset, catalogue, rows)
     arrays = {}
     for column in columns:
+        if column.name in linked:
+            arrays[column.name] = linked[column.name]
+            continue
         generator = np.random.default_rng(list(hashlib.sha256(f"{seed}/{dataset.name}/{column.name}".encode()).digest()))
         if dataset.unit is not None and column.name.casefold() == dataset.unit.column.casefold():
             arrays[column.name] = _units(column, rows, generator)
@@ -75,6 +79,38 @@ def _table(plan: Plan, scan: Scan, catalogue: Catalogue, rows: int, seed: int) -
             values = values.take(pa.array(np.arange(rows), mask=generator.random(rows) < NULLS))
         arrays[column.name] = values
     return pa.table(arrays)
+
+
+def _linked(dataset: Dataset, catalogue: Catalogue, rows: int) -> dict[str, pa.Array]:
+    """Of a dataset with unique columns, or one that finds its unit in another: keys, references and units that fit together, so that joins on
+    them meet. All follow from the number of the row."""
+    unit = dataset.unit_column
+    via = None if dataset.unit is None else dataset.unit.via
+    unique = [column for column in dataset.columns if column.unique and column != unit]
+    if unit is None or (via is None and not unique):
+        return {}
+    numbers = np.arange(rows, dtype=np.int64)
+    made = {column.name: _numbered(column, numbers) for column in unique}
+    holder, places = dataset, numbers
+    for _ in range(len(catalogue)):
+        link = None if holder.unit is None else holder.unit.via
+        parent = None if link is None else catalogue.get(link.table)
+        if link is None or parent is None:
+            break
+        places = (places * 7919 + 13) % rows
+        key, reference = parent.dataset.get(link.key), holder.get(link.column)
+        if holder is dataset and key is not None and reference is not None:
+            made[reference.name] = _numbered(key, places)
+        holder = parent.dataset
+    owner = holder.unit_column
+    return made | {unit.name: _numbered(unit if owner is None else owner, places % max(1, rows // ROWS_PER_UNIT))}
+
+
+def _numbered(column: Column, numbers: Integers) -> pa.Array:
+    low = int(column.low) if isinstance(column.low, Decimal) else 1
+    if column.type == "integer":
+        return pa.array(low + numbers, pa.int64())
+    return pa.array([str(low + number)[-column.max_length :] for number in numbers.tolist()], pa.string())
 
 
 def _column_of(dataset: Dataset, name: str) -> Column:

@@ -129,7 +129,7 @@ class _ColumnRules:
 
     def __init__(self, column: Column, id: str, dataset: Dataset) -> None:
         self.column, self.id, self.x, self.v = column, id, f"{id}_x", f"{id}_v"
-        self.is_unit = dataset.unit is not None and dataset.unit.column == column.name
+        self.is_unit = dataset.unit is not None and dataset.unit.column.casefold() == column.name.casefold()
         self.drops_null = self.is_unit and dataset.unit is not None and dataset.unit.on_null == "drop"
         self.domain_table = f"domain_{id}"
         self.domain = None if column.domain is None else pa.table({"v": pa.array(column.domain, stored_type(column))})

@@ -17,7 +17,7 @@ from sandbox.dummy import dummy_answer, dummy_tables
 from sandbox.plan.model import ColumnUse, Key, Plan, Scan, Total
 from sandbox.raw.ingest import ingest
 from sandbox.raw.rules import stored_type
-from tests import visits
+from tests import questions, visits
 from tests.handmade import gaussian, part_of, thresholded, whole
 from tests.questions import with_part
 from tests.visits import CITIES, COLUMNS, column
@@ -125,3 +125,14 @@ def test_a_public_table_joins_on_the_values_others_took_from_it() -> None:
     assert set(tables["w"].column("name").to_pylist()) == {"一院", "二院", "三院"}
     assert tables["w"].num_rows == 3
     assert min(dummy_answer(plan, catalogue).table.column("t0").to_pylist()) > 50
+
+
+def test_references_meet_in_dummy_rows() -> None:
+    plan = questions.plan_for("SELECT kind, COUNT(*) AS n FROM items i JOIN bills b ON i.bill = b.bill GROUP BY kind")
+    tables = dummy_tables(plan, questions.CATALOGUE)
+    items, bills = (next(tables[scan.alias] for scan in plan.scans if scan.dataset == name) for name in ("items", "bills"))
+    owners = dict(zip(bills.column("bill").to_pylist(), bills.column("pid").to_pylist(), strict=True))
+    assert len(owners) == bills.num_rows
+    assert all(
+        owners[bill] == person for bill, person in zip(items.column("bill").to_pylist(), items.column("person").to_pylist(), strict=True)
+    )

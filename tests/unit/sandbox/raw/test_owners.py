@@ -202,3 +202,9 @@ def test_the_desk_holds_the_same(tmp_path: Path) -> None:
     assert [code for code, _ in parts(problem)] == ["data_unit_missing"]
     pq.write_table(pa.concat_tables([bill_rows(), bill_rows(1)]), tmp_path / "bills.parquet")
     assert [code for code, _ in parts(refused(lambda: Desk.open([bills()], tmp_path)))] == ["data_not_unique"]
+
+
+def test_a_unit_named_in_another_case_is_the_unit(vault: Vault, tmp_path: Path) -> None:
+    declared = dataset((BILLS[1], ITEMS[1]), unit="PID", rows=4, name="crowds")
+    table = pa.table({"pid": pa.array([1, None], pa.int64()), "drug": ["a", "b"]})
+    assert [code for code, _ in parts(refused(lambda: put(vault, tmp_path, table, declared)))] == ["data_unit_null"]
