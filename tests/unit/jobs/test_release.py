@@ -279,9 +279,17 @@ def paused(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, then: Callabl
 
 def _expire(bureau: Bureau) -> None:
     """Its term ends now; nothing but the clock says so, and no sweep has written it down."""
-    soon = bureau.services.clock() + timedelta(milliseconds=300)
-    acts.amend_licence(bureau.services.register, licence(valid_until=soon), reason="test")
-    eventually(lambda: bureau.services.clock() > soon)
+    for margin_s in (0.3, 2, 10):  # on a busy machine the amendment may come after the end it states, and is refused
+        soon = bureau.services.clock() + timedelta(seconds=margin_s)
+        try:
+            acts.amend_licence(bureau.services.register, licence(valid_until=soon), reason="test")
+        except Problem as problem:
+            if problem.code != "licence_term_over":
+                raise
+            continue
+        eventually(lambda soon=soon: bureau.services.clock() > soon, timeout_s=2 * margin_s + 5)
+        return
+    raise AssertionError("the machine is too busy to end a term")
 
 
 ENDINGS: dict[str, Callable[[Bureau], object]] = {
