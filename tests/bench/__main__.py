@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, charges, decisions, engine, hops, latency, noise
+from tests.bench import audit, charges, decisions, engine, hops, latency, log, noise
 
 FOLDER = Path("build/bench")
 
@@ -24,8 +24,9 @@ FOLDER = Path("build/bench")
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "decisions", "audit", "large"))
+    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "decisions", "audit", "log", "large"))
     parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
+    parser.add_argument("--entries", type=int, default=100_000, help="length of the log that proofs are made from")
     chosen = parser.parse_args()
     console, result = Console(highlight=False), {"machine": {"cores": os.cpu_count(), "python": platform.python_version()}}
     if chosen.only in (None, "charges"):
@@ -40,6 +41,9 @@ def main() -> None:
             "audit       {events_per_s} events/s over {events}; {memory_mb} MB of objects, {memory_of_a_tenth_mb} MB over a tenth of "
             "the log".format(**result["audit"])
         )
+    if chosen.only in (None, "log"):
+        result["log"] = log.bench(fresh("log"), chosen.entries)
+        console.print("log         proof of any of {entries} entries {proof_ms} ms (p99 {proof_p99_ms})".format(**result["log"]))
     if chosen.only in (None, "decisions"):
         result["decisions"] = decisions.bench(fresh("decisions"))
         console.print(
