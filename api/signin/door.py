@@ -128,7 +128,7 @@ class Door:
         except BadPeer:
             raise AUTH_CERTIFICATE() from None
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and secret.strip():
+        if scheme.lower() == "bearer":
             return self._bearer(secret.strip(), peer)
         cookie = request.cookies.get(self.cookie)
         if cookie and not scheme:
