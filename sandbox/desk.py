@@ -242,6 +242,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, list):  # of a quantile: how many rows lie nearest to each candidate that has any
+        return [{name: plain(part) for name, part in item.items()} for item in value]
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value.isoformat()
