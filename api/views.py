@@ -20,6 +20,7 @@ from api.schemas import (
     JobView,
     LicenceView,
     LossView,
+    PaceView,
     ProblemView,
     Quote,
     ReleaseView,
@@ -62,6 +63,7 @@ def account_view(balance: Balance) -> AccountView:
         cap=shown(balance.cap),
         used=shown(balance.reserved + balance.spent),  # a reservation is as good as spent to whoever asks: the step between says nothing
         left=shown(balance.left),
+        pace=[PaceView(window=each.window, period=each.period, cap=shown(each.cap), used=shown(each.used)) for each in balance.windows],
     )
 
 

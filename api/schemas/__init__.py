@@ -86,6 +86,7 @@ from api.schemas.programs import ReasonGiven as ReasonGiven
 from api.schemas.programs import ReportView as ReportView
 from api.schemas.programs import ReviewView as ReviewView
 from api.schemas.register import AccountList as AccountList
+from api.schemas.register import PaceView as PaceView
 from api.schemas.register import AccountView as AccountView
 from api.schemas.register import DatasetList as DatasetList
 from api.schemas.register import DatasetView as DatasetView

@@ -11,8 +11,19 @@ from policies.catalogue import Dataset
 from policies.licence import Licence, LicenceState
 
 
+class PaceView(Closed):
+    """What an account may take at most in one day or month of China, beside its lifetime cap. `used` is of `period`."""
+
+    model_config = ConfigDict(json_schema_extra=example(window="day", period="2026-11-22", cap={**LOSS, "rho": "0.01"}, used=LOSS))
+
+    window: Literal["day", "month"]
+    period: str
+    cap: LossView
+    used: LossView
+
+
 class AccountView(Closed):
-    """One account of the ledger. `left` is what a further charge may still take; lifetime, never reset."""
+    """One account of the ledger. `left` is what a further charge may still take; lifetime, never reset. `pace`: windows that bound it too."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -26,6 +37,7 @@ class AccountView(Closed):
     cap: LossView
     used: LossView
     left: LossView
+    pace: list[PaceView] = Field(default_factory=list)
 
 
 class DatasetView(Closed):
