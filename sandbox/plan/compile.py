@@ -100,7 +100,7 @@ def _select(tree: exp.Select, scope: Scope, releases: Releases, inside: exp.Sele
         noised = releases.frontiers(tree, source, aliases, inner=False)
         check_labels(noised.branches[0].select)
         return noised
-    if not releases.views:
+    if not releases.views and not any(item.find(exp.Query) for item in tree.expressions):
         raise refusals.NO_PRIVATE_TABLE()
     wider, hidden = with_order(tree, scope)
     block, items = rows_of(wider, source, aliases)

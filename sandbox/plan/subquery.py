@@ -18,7 +18,7 @@ from sandbox.plan import problems as refusals
 from sandbox.plan.bind import Rows
 from sandbox.plan.block import Item, built, owned, selected
 from sandbox.plan.grouped import Grouped, settled
-from sandbox.plan.ir import PER_UNIT, UNIT, Block, Derived, Group, Join, Select, equates, owner, unit_items
+from sandbox.plan.ir import PER_UNIT, UNIT, Block, Derived, Group, Join, Once, Select, equates, owner, unit_items
 from sandbox.plan.naming import aggregates
 from sandbox.plan.relation import Source, classes, read_from, referred
 from sandbox.plan.scope import CTE, Field, Named, Scope, Table
@@ -145,7 +145,7 @@ def _renamed(expr: Expr, name: Callable[[Column], Column]) -> Expr:
 
 def _attach(binder: Rows, block: Block, alias: str, fields: tuple[Field, ...], kind: Either["left", "semi", "anti"], on: Expr | None) -> None:
     derived = Derived(alias, block)
-    first = next(iter(binder.scope.tables)).relation
+    first = next((table.relation for table in binder.scope.tables), Once())  # put in place when the relation is
     binder.scope.attached.append(
         (Table(f"({alias})", alias, fields, derived, Named(alias)), Join(first, derived, kind, on, lookup=kind == "left"))
     )
@@ -310,7 +310,7 @@ def _single(binder: Rows, node: exp.Expr, block: Block, items: Sequence[Item]) -
     ((name, _),), (item,) = block.items, items
     alias = binder.scope.shared.alias()
     column = Column(alias, name, item.expr.type)
-    _attach(binder, block, alias, (Field("", column, item.narrow, (), None, False),), "left", None)
+    _attach(binder, releases.beside(block, alias), alias, (Field("", column, item.narrow, (), None, False),), "left", None)
     return column
 
 
