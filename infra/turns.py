@@ -57,9 +57,7 @@ class Turns(Generic[S]):
     `mark(state)` sets SAVEPOINT on that connection, before anything a member does there. A member that fails must leave the state as it
     found it, with its savepoint set."""
 
-    def __init__(
-        self, engine: Engine, begin: Callable[[Connection], S], end: Callable[[S], None], mark: Callable[[S], None]
-    ) -> None:
+    def __init__(self, engine: Engine, begin: Callable[[Connection], S], end: Callable[[S], None], mark: Callable[[S], None]) -> None:
         self._mark = mark
         self._engine = engine
         self._begin = begin
