@@ -243,9 +243,16 @@ def _few(relation: Relation, scope: Scope) -> bool:
             waiting += [block.left, block.right]
         elif isinstance(block.of, Scan) and scope.shared.releases.single(block.of.alias):
             continue
-        elif not isinstance(block.of, Once) and not (isinstance(block, Group) and not block.keys and owner(block.of) is None):
+        elif not _single(block.of) and not (isinstance(block, Group) and not block.keys and owner(block.of) is None):
             return False
     return True
+
+
+def _single(relation: Relation) -> bool:
+    """Whether it is the one row of a SELECT without FROM, with what single-value subqueries add to it."""
+    if isinstance(relation, Join):
+        return relation.lookup and relation.kind == "left" and _single(relation.left)
+    return _single(relation.of) if isinstance(relation, Filter) else isinstance(relation, Once)
 
 
 def referred(same: Mapping[tuple[str, str], tuple[str, str]], left: Owner, right: Owner) -> tuple[Column, Column] | None:

@@ -159,12 +159,14 @@ class Windowed(Rows):
                 ends.append(f"{self._count(value, piece)} {direction}")
             else:
                 raise problems.WINDOW(fragment=piece)
-        if kind not in ("ROWS", "RANGE") or any(end not in _ENDS and not end[0].isdigit() for end in ends):
+        places = [_ENDS.index(end) if end in _ENDS else None for end in (re.sub(r"^\d+", "n", end) for end in ends)]
+        start, stop = places
+        if kind not in ("ROWS", "RANGE") or start is None or stop is None or start > stop or start == len(_ENDS) - 1 or stop == 0:
             raise problems.WINDOW(fragment=piece)
         return f" {kind} BETWEEN {ends[0]} AND {ends[1]}"
 
 
-_ENDS = ("UNBOUNDED PRECEDING", "CURRENT ROW", "UNBOUNDED FOLLOWING")
+_ENDS = ("UNBOUNDED PRECEDING", "n PRECEDING", "CURRENT ROW", "n FOLLOWING", "UNBOUNDED FOLLOWING")  # in order
 
 
 def _over(call: Call, by: list[Expr], terms: list[tuple[Expr, str]], frame: str, *, ties: bool) -> Call:

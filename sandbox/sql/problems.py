@@ -85,12 +85,12 @@ WINDOW = declare(
     zh=(
         "此处不支持窗口函数",
         "{fragment} 是窗口函数或 QUALIFY。",
-        "窗口请写在 FROM 的子查询中，PARTITION BY 含单元列，不写 ROWS、RANGE；对结果的排名请在取回后计算。",
+        "窗口请写在 FROM 的子查询中，PARTITION BY 含单元列；框架可写 ROWS BETWEEN n PRECEDING AND m FOLLOWING；对结果的排名请在取回后计算。",
     ),
     en=(
         "No such window here",
         "{fragment} is a window function or QUALIFY.",
-        "Put windows into a subquery in FROM, partitioned by the unit, without ROWS or RANGE; compute ranks of results on the answer.",
+        "Put windows into a subquery in FROM, partitioned by the unit, frames as ROWS n PRECEDING; compute ranks of results on the answer.",
     ),
 )
 DISTINCT_ROWS = declare(
