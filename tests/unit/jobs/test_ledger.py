@@ -279,6 +279,26 @@ def ten_passed(register: Register, names: tuple[str, ...], outcomes: list[str]) 
     assert report.findings == []
 
 
+@pytest.mark.parametrize("operators", [1, 5])
+def test_operators_who_collude_stop_where_one_alone_does(tmp_path: Path, operators: int) -> None:
+    """Each has room of its own for more than the population has: together they learn no more than one would."""
+    with a_register(tmp_path) as register:
+        acts.register_dataset(register, a_snapshot(), population_cap=Loss(10 * LOSS.pico_rho, 1_000), dataset_cap=Loss(10**12, 10**6))
+        names = {}
+        for number in range(operators):
+            operator, held = f"op-{number}", f"L-{number}"
+            acts.issue_key(register, operator, "operator")
+            acts.grant_licence(register, a_licence(held, operator=operator), operator_cap=Loss(10**12, 10**6))
+            names[operator] = ledger.accounts_of(space="person", datasets=["visits"], licence=held, operator=operator)
+        stopped_by = []
+        for turn in range(30):
+            try:
+                reserve(register, f"c-{turn}", names=names[f"op-{turn % operators}"])
+            except Problem as refusal:
+                stopped_by.append(refusal.fields["account"])
+        assert stopped_by == ["population:person"] * 20  # ten passed
+
+
 def test_a_tampered_account_cannot_leave_its_bounds(register: Register) -> None:
     with pytest.raises(IntegrityError), writing(register.engine) as connection:
         connection.execute(update(accounts).values(spent_pico_rho=accounts.c.cap_pico_rho + 1))
