@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from infra.workers import Workers, WorkersError
+from infra.workers import Workers, WorkersError, inherited
 
 START_S = 60.0
 STOP_S = 15.0
@@ -112,10 +112,9 @@ def _start(folder: Path, workers: int, object_store_bytes: int, linger_s: float)
     failed = folder / "failed"
     failed.unlink(missing_ok=True)
     command = [sys.executable, "-m", "infra.keeper", str(folder), str(workers), str(object_store_bytes), str(linger_s)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}  # noqa: TID251  # handed on, not read
     process = subprocess.Popen(  # noqa: S603  # ourselves
         command,
-        env=environment,
+        env=inherited(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

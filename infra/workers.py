@@ -11,6 +11,7 @@ import os
 import resource
 import secrets
 import shutil
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -200,6 +201,11 @@ def _attempt(fn: Callable[[Item], Result], item: Item) -> tuple[bool, Any]:
         return True, fn(item)
     except Exception:
         return False, None
+
+
+def inherited() -> dict[str, str]:
+    """The environment for a process that is to find the same modules as this one."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}  # noqa: TID251  # handed on, not read
 
 
 def _names(workers: int) -> list[str]:
