@@ -82,7 +82,9 @@ class Soak:
         try:
             yield pid
         finally:
-            family = descendants(pid)
+            kept = keeper._read(self.home / "ray")
+            spared = set() if kept is None else {kept.pid, *descendants(kept.pid)}  # a power cut would take it; a killed server does not
+            family = [child for child in descendants(pid) if child not in spared]
             os.kill(pid, signal.SIGKILL)
             for child in family:
                 try:
