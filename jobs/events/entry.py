@@ -83,7 +83,7 @@ def _fields(event: Event) -> dict[str, object]:
     return fields
 
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
 @lru_cache(maxsize=256)
