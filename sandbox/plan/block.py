@@ -39,7 +39,7 @@ class Item:
     expr: Expr
     narrow: Type
     bases: tuple[tuple[str, str], ...]
-    domain: tuple[KeyValue, ...] | None
+    domain: tuple[KeyValue | None, ...] | None
     identifying: bool
 
 
@@ -328,7 +328,7 @@ def _item(name: str, node: exp.Expr | Field, source: Source, aliases: Mapping[st
 
 def _facts(name: str, expr: Expr, narrow: Type, source: Source) -> Item:
     scope = source.scope
-    domain: tuple[KeyValue, ...] | None = None
+    domain: tuple[KeyValue | None, ...] | None = None
     if isinstance(expr, Literal) and expr.type.kind in ("text", "exact", "boolean") and not expr.type.scale:
         domain = None if expr.value is None else (expr.value,)  # type: ignore[assignment]  # text, integers and truth values are key values
     elif not _identifying(expr, scope):

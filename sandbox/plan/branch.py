@@ -19,7 +19,7 @@ from sandbox.plan.answer import Selected, mentions, ordering
 from sandbox.plan.ask import Ask
 from sandbox.plan.bind import Rows
 from sandbox.plan.dense import rows_for
-from sandbox.plan.domains import domain_of, settled_domains
+from sandbox.plan.domains import Implied, domain_of, may_be_null, settled_domains
 from sandbox.plan.emit import shard_sql
 from sandbox.plan.ir import Frontier, Project, Relation, as_stored
 from sandbox.plan.ir import Scan as StoredRows
@@ -250,19 +250,21 @@ def _keys(nodes: Sequence[exp.Expr], tree: exp.Select, scope: Scope, aliases: Ma
     return keys
 
 
-def _key(place: int, key: GroupKey, domain: tuple[KeyValue, ...] | None) -> Key:
+def _key(place: int, key: GroupKey, domain: tuple[KeyValue | None, ...] | None) -> Key:
     kind = {"exact": "integer"}.get(key.expr.type.kind, key.expr.type.kind)
     return Key(f"k{place}", cast(Literal["integer", "text", "date", "boolean"], kind), None if domain is None else tuple(domain))
 
 
-def _domain(key: GroupKey, scope: Scope, source: Source) -> tuple[KeyValue, ...] | None:
+def _domain(key: GroupKey, scope: Scope, source: Source) -> tuple[KeyValue | None, ...] | None:
     """A column with a domain is a public key, and so is an expression whose values follow from public facts; what WHERE says about the column
-    narrows both. Everything else is private. Raises `plan_no_keys_left`."""
+    narrows both. Everything else is private. An expression's NULL is a public key of its own. Raises `plan_no_keys_left`."""
     if any(scope.field(column).identifying for column in columns(key.expr)):
         return None
     domain = domain_of(key.expr, lambda column: scope.field(column).domain, source.where)
     if domain is not None and not domain:
         raise refusals.NO_KEYS_LEFT(fragment=fragment(key.node, scope.text))
+    if isinstance(domain, Implied) and None not in domain and may_be_null(key.expr, _never_null(scope, source.base), source.where):
+        return Implied((*domain, None))
     return domain
 
 

@@ -22,28 +22,35 @@ MOST_VALUES = 50_000  # of a column, tried one by one
 MOST_TOGETHER = 5_000  # combinations of keys of which some are implied
 MOST_KEYS = 400  # of an expression: beyond, most keys would be empty, and a threshold serves better
 
-Declared = Callable[[Column], Sequence[KeyValue] | None]
+Domain = tuple[KeyValue | None, ...]
+Declared = Callable[[Column], Domain | None]
 
 
-def allowed(domain: Sequence[KeyValue], key: Column, where: Expr | None) -> tuple[KeyValue, ...]:
+def allowed(domain: Iterable[KeyValue | None], key: Column, where: Expr | None) -> Domain:
     """The public keys that WHERE leaves possible: those for which no top-level condition on the key alone is known to fail."""
-    terms = [term for term in conjuncts(where) if set(columns(term)) == {key}]
+    terms = _about(key, where)
     return tuple(value for value in domain if all(_may(term, value) for term in terms))
 
 
-def _may(term: Expr, value: KeyValue) -> bool:
+def _about(key: Column, where: Expr | None) -> list[Expr]:
+    """The top-level conditions on the column alone."""
+    return [term for term in conjuncts(where) if set(columns(term)) == {key}]
+
+
+def _may(term: Expr, value: KeyValue | None) -> bool:
     try:
         return value_of(term, lambda column: value) is True
     except Unsure:
         return True
 
 
-class Implied(tuple[KeyValue, ...]):
-    """A domain that follows from an expression rather than from a declaration: a row whose key is NULL has no place in it either, but nobody
-    declared that such rows are left out. So it serves only where every key has a domain, and there are not too many together."""
+class Implied(tuple[KeyValue | None, ...]):
+    """A domain that follows from an expression rather than from a declaration: nobody declared that rows whose key is NULL are left out, so
+    that a key which may be NULL has NULL as one more value, last. It serves only where every key has a domain, and there are not too many
+    together."""
 
 
-def settled_domains(domains: Sequence[tuple[KeyValue, ...] | None]) -> list[tuple[KeyValue, ...] | None]:
+def settled_domains(domains: Sequence[Domain | None]) -> list[Domain | None]:
     """The domains that keys of one answer have: implied ones only where they make all keys public."""
     together = math.prod(len(domain) for domain in domains if domain is not None)
     if None not in domains and together <= MOST_TOGETHER:
@@ -51,7 +58,7 @@ def settled_domains(domains: Sequence[tuple[KeyValue, ...] | None]) -> list[tupl
     return [None if isinstance(domain, Implied) else domain for domain in domains]
 
 
-def joint_domain(a: tuple[KeyValue, ...] | None, b: tuple[KeyValue, ...] | None) -> tuple[KeyValue, ...] | None:
+def joint_domain(a: Domain | None, b: Domain | None) -> Domain | None:
     """Of rows that come from two sides."""
     if a is None or b is None:
         return None
@@ -59,7 +66,7 @@ def joint_domain(a: tuple[KeyValue, ...] | None, b: tuple[KeyValue, ...] | None)
     return Implied(both) if isinstance(a, Implied) or isinstance(b, Implied) else both
 
 
-def domain_of(expr: Expr, declared: Declared, where: Expr | None) -> tuple[KeyValue, ...] | None:
+def domain_of(expr: Expr, declared: Declared, where: Expr | None) -> Domain | None:
     """The public values of a key: a column's declared ones, or those that follow from an expression, less those that WHERE rules out. None:
     private. `declared` gives a column's own domain."""
     values = declared(expr) if isinstance(expr, Column) else None
@@ -68,6 +75,30 @@ def domain_of(expr: Expr, declared: Declared, where: Expr | None) -> tuple[KeyVa
         return Implied(left) if isinstance(values, Implied) else left
     found = derived(expr, declared, where)
     return None if found is None else Implied(found)
+
+
+_AS_THEIR_PARTS = frozenset(
+    {"typed", "settled", "is", "not", "and", "or", "eq", "ne", "lt", "le", "gt", "ge", "in", "between", "add", "sub", "mul", "neg", "abs"}
+    | {"sign", "clamp", "window", "to_float", "rescale", "floor", "ceil", "trunc", "round", "part", "upper", "lower", "left", "right", "length"}
+)  # NULL only where something in them is
+
+
+def may_be_null(expr: Expr, never: Callable[[Column], bool], where: Expr | None) -> bool:
+    """Whether some row that WHERE keeps may have no value; True when that is not known. `never`: columns that always have one."""
+    if isinstance(expr, Literal):
+        return expr.value is None
+    if isinstance(expr, Column):
+        return not never(expr) and all(_may(term, None) for term in _about(expr, where))
+    if expr.op in ("isnull", "same", "distinct", "concat"):
+        return False
+    if expr.op in ("coalesce", "greatest", "least"):
+        return all(may_be_null(arg, never, where) for arg in expr.args)
+    if expr.op == "case":
+        return any(may_be_null(arg, never, where) for arg in (*expr.args[1::2], expr.args[-1]))
+    if expr.op in ("div", "intdiv", "mod"):
+        by = expr.args[1]
+        return not (isinstance(by, Literal) and by.value) or may_be_null(expr.args[0], never, where)
+    return expr.op not in _AS_THEIR_PARTS or any(may_be_null(arg, never, where) for arg in expr.args)
 
 
 def derived(expr: Expr, declared: Declared, where: Expr | None) -> tuple[KeyValue, ...] | None:
@@ -121,7 +152,7 @@ def _of_one_column(expr: Expr, declared: Declared, where: Expr | None) -> set[Ke
         return None
     (column,) = over.values()
     named = declared(column)
-    values = _within_range(column) if named is None else named
+    values = _within_range(column) if named is None else [value for value in named if value is not None]
     if values is None:
         return None
     try:

@@ -94,12 +94,19 @@ def _fixed(frontier: Frontier, keys: Sequence[str]) -> str:
     ]
     # the seed is a parameter of every shard query, whether or not groups have to be chosen with it
     kept = ["u IS NOT NULL", f"{SEED} IS NOT NULL"]
-    kept += [f"{key} IN ({', '.join(map(constant, domain))})" for key, domain in zip(keys, frontier.domains, strict=True) if domain is not None]
+    kept += [_among(key, domain) for key, domain in zip(keys, frontier.domains, strict=True) if domain is not None]
     written = [shown(key, name, domain) for key, name, domain in zip(frontier.of.keys, keys, frontier.domains, strict=True)]
     return f"SELECT {', '.join(['u', *written, *values])} FROM rows WHERE {' AND '.join(kept)}"
 
 
-def shown(key: Expr, name: str, domain: tuple[KeyValue, ...] | None) -> str:
+def _among(key: str, domain: tuple[KeyValue | None, ...]) -> str:
+    """The key is one of the domain's; NULL is where the domain says so."""
+    values = [constant(value) for value in domain if value is not None]
+    known = f"{key} IN ({', '.join(values)})"
+    return known if len(values) == len(domain) else f"({known} OR {key} IS NULL)"
+
+
+def shown(key: Expr, name: str, domain: tuple[KeyValue | None, ...] | None) -> str:
     """The key as it may be shown: a private date outside the years 1–9999, which few programs can read, is NULL."""
     if key.type.kind != "date" or domain is not None:
         return name

@@ -131,7 +131,7 @@ class Frontier:
 
     of: Project
     totals: tuple[Total, ...]
-    domains: tuple[tuple[KeyValue, ...] | None, ...]
+    domains: tuple[tuple[KeyValue | None, ...] | None, ...]
     rows_per_group: int
     choose: int | None
     seldom: bool = False

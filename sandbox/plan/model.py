@@ -50,13 +50,13 @@ class Scan:
 class Key:
     """A grouping key. `name` is the column in shard and noisy tables (k0, k1, …).
 
-    `domain` None: the key is private and may be NULL. With a domain, rows whose key is NULL or outside it are dropped. If any key of the
-    plan is private, every combination is shown only past the threshold.
+    `domain` None: the key is private and may be NULL. With a domain, rows whose key is outside it are dropped: NULL too, unless the domain,
+    being that of an expression, names it, last. If any key of the plan is private, every combination is shown only past the threshold.
     """
 
     name: str
     type: Literal["integer", "text", "date", "boolean"]
-    domain: tuple[KeyValue, ...] | None
+    domain: tuple[KeyValue | None, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

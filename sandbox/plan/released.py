@@ -285,7 +285,7 @@ def _type(branch: Branch, item: Selected) -> Type:
     return item.expr.type
 
 
-def _domain(noised: Noised, expr: Expr) -> tuple[KeyValue, ...] | None:
+def _domain(noised: Noised, expr: Expr) -> tuple[KeyValue | None, ...] | None:
     """The public values of a column that is a public key in every set."""
     if not isinstance(expr, Column) or len(noised.branches) > 1:
         return None

@@ -70,7 +70,7 @@ class Field:
     column: Column
     narrow: Type
     bases: tuple[tuple[str, str], ...]  # (dataset, column)
-    domain: tuple[KeyValue, ...] | None
+    domain: tuple[KeyValue | None, ...] | None
     identifying: bool  # computed from a unit column
 
 

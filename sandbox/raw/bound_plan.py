@@ -95,12 +95,11 @@ def _terms(expressions: Sequence[Node]) -> list[Node]:
 
 def _kept(term: Node, rows: Rows) -> Rows:
     """What a condition adds to what is known: a column has one of n values; each unit keeps its first n rows; only crowded units are left."""
-    if term["expression_class"] == "BOUND_OPERATOR" and term["type"] == "COMPARE_IN" and term["children"][0]["expression_class"] == "BOUND_REF":
-        place = term["children"][0]["index"]
-        if all(not _reads(child) for child in term["children"][1:]):
-            columns = list(rows.columns)
-            columns[place] = replace(columns[place], choices=len({shape(child) for child in term["children"][1:]}))
-            return replace(rows, columns=tuple(columns))
+    chosen = _choices(term)
+    if chosen is not None:
+        columns = list(rows.columns)
+        columns[chosen[0]] = replace(columns[chosen[0]], choices=chosen[1])
+        return replace(rows, columns=tuple(columns))
     sides = compared(term)
     if sides is None or sides[0]["expression_class"] != "BOUND_REF" or _reads(sides[2]):
         return rows
@@ -119,6 +118,22 @@ def _kept(term: Node, rows: Rows) -> Rows:
     ):
         return replace(rows, crowd=(int(fact.count_of.removeprefix("rows of ")), int(edge.low)))
     return rows
+
+
+def _choices(term: Node) -> tuple[int, int] | None:
+    """The column that has one of so many values where the condition holds: one that is in a list of constants, or in it or NULL."""
+    if term["expression_class"] == "BOUND_CONJUNCTION" and term["type"] == "CONJUNCTION_OR" and len(term["children"]) == 2:
+        among, empty = _choices(term["children"][0]), term["children"][1]
+        null = empty["expression_class"] == "BOUND_OPERATOR" and empty["type"] == "OPERATOR_IS_NULL"
+        same = (
+            null and among is not None and empty["children"][0]["expression_class"] == "BOUND_REF" and empty["children"][0]["index"] == among[0]
+        )
+        return (among[0], among[1] + 1) if same and among is not None else None
+    if term["expression_class"] != "BOUND_OPERATOR" or term["type"] != "COMPARE_IN" or term["children"][0]["expression_class"] != "BOUND_REF":
+        return None
+    if any(_reads(child) for child in term["children"][1:]):
+        return None
+    return term["children"][0]["index"], len({shape(child) for child in term["children"][1:]})
 
 
 def _reads(node: Node) -> bool:

@@ -150,7 +150,7 @@ def key_codes(part: Part, rows: pa.Table) -> tuple[Ints | None, int]:
     return code, size
 
 
-def places(column: pa.Array, domain: Sequence[KeyValue]) -> Ints:
+def places(column: pa.Array, domain: Sequence[KeyValue | None]) -> Ints:
     """The position of each value in the domain, -1 where there is none."""
     numbers = [value for value in domain if isinstance(value, int)]
     if pa.types.is_integer(column.type) and column.null_count == 0 and numbers == list(range(numbers[0], numbers[0] + len(domain))):
