@@ -7,7 +7,7 @@ owns the keys; the acts are logged as done by "system".
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from jobs.acts import Lineage
     from policies.catalogue import Catalogue, Dataset
 
-Role = Literal["operator", "builder", "steward", "reviewer", "supervisor", "auditor", "admin"]
 _REASON = "原因，写入日志", "why; goes into the log"
 
 

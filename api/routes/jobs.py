@@ -46,9 +46,10 @@ def check(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job
 @router.post(
     "/check-batch",
     summary="批量报价：一个总预算分给多个查询，免费 · Quote many queries under one loss, free",
-    description="把一个总的隐私损失分给至多 100 个查询，使相对误差平方和最小；逐个给出份额与报价。不读数据，不扣预算，不留记录；提交时各自计费。 · "
-    "One privacy loss is divided over up to 100 queries so that the sum of squared relative errors is least; each gets its share and its quote. "
-    "Nothing is read, spent, reserved or logged: submit each with the privacy given here.",
+    description="把一个总的隐私损失分给至多 100 个查询，使相对误差平方和最小；逐个给出份额与报价。"
+    "不读数据，不扣预算，不留记录；提交时各自计费。 · "
+    "One privacy loss is divided over up to 100 queries so that the sum of squared relative errors is least; "
+    "each gets its share and its quote. Nothing is read, spent, reserved or logged: submit each with the privacy given here.",
     responses=problems(400, 401, 403, 413, 422),
     openapi_extra=roles("job_check"),
 )

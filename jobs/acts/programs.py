@@ -1,6 +1,7 @@
 """The algorithm registry: submitted by an operator, reviewed by two others, approved by digest; superseded, withdrawn, invalidated.
 
-Algorithm review (算法审查) is among the systems that Implementing Opinion Jinshufa [2025] 3, part 2 (7) item 20, asks for over the whole life of data.
+Algorithm review (算法审查) is among the systems that Implementing Opinion Jinshufa [2025] 3, part 2 (7) item 20, asks for over the whole
+life of data.
 """
 
 from __future__ import annotations

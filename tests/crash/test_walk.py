@@ -173,7 +173,7 @@ def test_every_point_is_in_the_order() -> None:
 def test_killed_on_a_hop_and_frozen_meanwhile_the_job_publishes_nothing(
     bureau_home: Home, tmp_path: Path, killed: Killed, point: str, when: str
 ) -> None:
-    """A freeze between any two hops: what had not read gives its reservation back, what had read pays, and only what was out before it is out."""
+    """A freeze between any two hops: what had not read gives its reservation back, what had read pays; only what was out before it is out."""
     home = tmp_path / "home"
     bureau_home.copy_to(home)
     killed(home, point, when)
