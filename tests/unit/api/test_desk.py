@@ -107,6 +107,12 @@ def test_the_bins_of_a_quantile_are_named(folder: Path, monkeypatch: pytest.Monk
     assert next(bins, None) is None
 
 
+def test_a_part_says_what_it_reads_of_earlier_ones(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "SELECT COUNT(*) AS n FROM visits WHERE fee > (SELECT AVG(fee) FROM visits)"
+    (line,) = said(folder, monkeypatch, capsys, {"sql": sql, "rho": 1}, exact=True)
+    assert [bool(part["reads"]) for part in line["parts"]] == [False, True]
+
+
 def test_a_column_that_the_catalogue_keeps_from_being_a_key_is_none(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
