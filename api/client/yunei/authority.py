@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-from yunei.models import Said
 from yunei.problem import problem
+from yunei.said import Said
 from yunei.transport import Http
 from yunei.words import Language
 

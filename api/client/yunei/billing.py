@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote
 
-from yunei.models import Said
 from yunei.problem import problem
+from yunei.said import Said
 from yunei.transport import Http
 from yunei.words import Language
 

@@ -5,44 +5,20 @@ Fields the server may add later are kept in `data` and otherwise ignored; a miss
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal, Self
+from decimal import Decimal
+from typing import Any, Literal, Self
 
-from yunei.problem import YuneiProblem, from_response, problem
+from yunei.billing import FeeQuote
+from yunei.problem import YuneiProblem, from_response
+from yunei.said import Said as Said
 from yunei.words import Language, pick
-
-if TYPE_CHECKING:
-    from yunei.billing import FeeQuote
 
 JobState = Literal["running", "published", "refused", "cancelled", "failed"]
 Format = Literal["arrow", "parquet", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("arrow", "parquet", "csv", "json")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said(ABC):
-    """Anything the server said."""
-
-    data: Mapping[str, Any] = field(repr=False, compare=False)
-
-    @classmethod
-    def read(cls, data: object, language: Language = "en") -> Self:
-        """Raises `client_not_yunei` when `data` is not what this class describes."""
-        if not isinstance(data, Mapping):
-            raise problem("client_not_yunei", language=language)
-        try:
-            return cls._of(data, language)
-        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
-            raise problem("client_not_yunei", language=language) from error
-
-    @classmethod
-    @abstractmethod
-    def _of(cls, data: Mapping[str, Any], language: Language) -> Self:
-        """From the JSON object; whatever it raises means that this is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +105,6 @@ class Quote(Said):
 
 
 def _fee_quote(data: object) -> FeeQuote | None:
-    from yunei.billing import FeeQuote
-
     return None if data is None else FeeQuote.read(data)
 
 
