@@ -378,7 +378,7 @@ def test_noise_is_drawn_once_though_publishing_fails(bureau: Bureau, monkeypatch
 
     monkeypatch.setattr(hops, "_publish", publish)
     job = submitted(bureau, order()).result(20)
-    eventually(lambda: bureau.services.leases.abandoned() == [job], 20)
+    eventually(lambda: [found.job for found in bureau.services.leases.abandoned()] == [job])
     staged = bureau.services.staging.load(job)
     walk.resume(bureau.services.office, job)
     seen = wait(bureau, job)

@@ -35,11 +35,11 @@ def test_nothing_is_refunded_once_rows_are_read() -> None:
 
 def test_noise_is_drawn_only_after_spending_and_published_only_when_staged() -> None:
     assert {step.before for step in TRANSITIONS if step.after is State.STAGED} == {State.SPENT}
-    assert {step.before for step in TRANSITIONS if step.after is State.PUBLISHED} == {State.STAGED, State.SUBMITTED}
+    assert {step.before for step in TRANSITIONS if step.after is State.PUBLISHED} == {State.STAGED, State.SUBMITTED, State.ATTACHED}
 
 
 def test_a_server_that_starts_has_something_to_do_for_every_open_state() -> None:
-    assert {State.ADMITTED, State.READING, State.SPENT, State.STAGED} == OPEN
+    assert {State.ADMITTED, State.ATTACHED, State.READING, State.SPENT, State.STAGED} == OPEN
     assert MEANING[State.STAGED].at_start == "publish"
     assert all(MEANING[state].shown == "running" for state in OPEN)
 
