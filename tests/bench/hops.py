@@ -12,7 +12,7 @@ from typing import Any
 
 from api.services import Services
 from infra.settings import Settings
-from jobs import hops, verdicts
+from jobs import admission, hops, verdicts
 from jobs import release as walk
 from jobs.order import Asker, Order
 from jobs.queue import Crew
@@ -20,8 +20,9 @@ from sandbox.plan.ask import Ask
 
 HOPS = {
     verdicts: ("may_ask", "may_compute"),
-    hops: ("answered_before", "reserve", "begin_reading", "totals", "spend", "stage", "publish"),
-    walk: ("compile_job", "check_price", "check_finish", "draw", "finish"),
+    admission: ("admit",),
+    hops: ("begin_reading", "totals", "spend", "drawn", "stage", "publish"),
+    walk: ("compile_job", "check_price", "check_finish"),
 }
 WARM = 5
 
