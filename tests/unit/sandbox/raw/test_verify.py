@@ -39,6 +39,7 @@ def cut(pattern: str, new: str = "") -> Change:
     return lambda sql: re.sub(pattern, new, sql)
 
 
+LARGE = "SELECT fee > 1000 AS large, COUNT(*) AS n FROM visits GROUP BY large"  # true, false and NULL
 MUTATIONS: dict[str, tuple[str, Change]] = {
     "another table": (CITY, put('FROM "s0"', 'FROM "s0" CROSS JOIN duckdb_settings()')),
     "a catalogue of DuckDB": (CITY, put('FROM "s0"', "FROM duckdb_tables()")),
@@ -72,6 +73,8 @@ MUTATIONS: dict[str, tuple[str, Change]] = {
     "a count without a cap": (CITY, put("least(count(*), 4)", "count(*)")),
     "keys outside the domain": (CITY, cut(r" AND k0 IN \(.*?\)\)", ")")),
     "a key more": (CITY, put("'o''Brien')", "'o''Brien', 'x')")),
+    "NULL let in of another column": (LARGE, put("OR k0 IS NULL", "OR u IS NULL")),
+    "anything let in beside a domain": (LARGE, put("OR k0 IS NULL", "OR k0 IS NOT NULL")),
     "a sum in DOUBLE": (CITY, put("sum(v1)", "sum(v1::DOUBLE)")),
     "no choice of keys": (NOTES, cut(r"QUALIFY row_number.*?<= \d")),
     "a choice of too many": (NOTES, put("<= 3", "<= 4")),
