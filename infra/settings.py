@@ -21,7 +21,7 @@ Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
 CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenario", "allow_http"})  # variables of the client, not ours
 
-LISTS = frozenset({"slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms"})  # comma-separated in the environment
+LISTS = frozenset({"slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "cells_accept"})  # comma-separated in the environment
 
 
 class Settings(BaseModel):
@@ -130,6 +130,31 @@ class Settings(BaseModel):
         "Who reads them learns when jobs ran and how long their public stretches took, never how long rows took.",
     )
     lease_s: int = Field(default=30, ge=1, description="Seconds after which a job whose holder fell silent may be resumed by another process.")
+    cells_backend: Literal["off", "bwrap", "docker", "unsafe"] = Field(
+        default="off",
+        description="What operators' programs run in (docs/cells.md). `off`: they are reviewed and never run. `bwrap`: bubblewrap. `docker`: "
+        "containers. `unsafe`: a plain process that can read whatever the server can; it takes datasets marked synthetic only.",
+    )
+    cells_strict: bool = Field(
+        default=False,
+        description="A cell of its own for each block instead of each job: nothing of an earlier block was ever in it. Starting one takes up "
+        "to a second.",
+    )
+    cells_accept: tuple[str, ...] = Field(
+        default=(),
+        description="Features (docs/cells.md) that cells may lack and still be given raw rows. Each one named is a hole that you know of and "
+        "answer for; which ones stands in the log.",
+    )
+    cells_probe_interval_s: float = Field(
+        default=86_400, ge=60, description="Seconds between the attacks that the cells carry out against themselves; the first at start."
+    )
+    cells_memory_mb: int = Field(
+        default=512, ge=16, le=2**20, description="MiB that a program may use on one block, beyond what its libraries take."
+    )
+    cells_cpu_s: int = Field(default=10, ge=1, le=86_400, description="Seconds of processor time that a program may use on one block.")
+    cells_wall_s: float = Field(
+        default=20, gt=0, le=86_400, description="Seconds that a program may take for one block; after that the block gives its public default."
+    )
     crypto_suite: Suite = Field(
         default="international",
         description="`international`: Ed25519, SHA-256, AES-GCM. `gm`: SM2 lines beside them on checkpoints and licences, SM4-GCM under "
