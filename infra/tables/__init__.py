@@ -45,6 +45,10 @@ from infra.tables.people import once as once
 from infra.tables.people import principals as principals
 from infra.tables.people import sessions as sessions
 from infra.tables.people import subjects as subjects
+from infra.tables.products import entitlements as entitlements
+from infra.tables.products import product_releases as product_releases
+from infra.tables.products import product_versions as product_versions
+from infra.tables.products import products as products
 from infra.tables.programs import program_reviews as program_reviews
 from infra.tables.programs import programs as programs
 from infra.tables.releases import answers as answers
@@ -71,6 +75,10 @@ PROJECTIONS: tuple[Table, ...] = (
     releases,
     answers,
     metering,
+    products,
+    product_versions,
+    product_releases,
+    entitlements,
     deliveries,
     fees,
     fee_lines,

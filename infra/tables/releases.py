@@ -6,6 +6,8 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Index,
+    Integer,
     String,
     Table,
     UniqueConstraint,
@@ -57,4 +59,7 @@ deliveries = Table(
     Column("format", String(16), nullable=False),
     Column("sha256", Digest, nullable=False),
     Column("delivered_at", Time, nullable=False),
+    Column("product", Id, nullable=True),
+    Column("version", Integer, nullable=True),
+    Index("ix_deliveries_product", "product", "recipient", "delivered_at"),
 )

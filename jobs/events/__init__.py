@@ -75,6 +75,16 @@ from jobs.events.people import SessionClosed as SessionClosed
 from jobs.events.people import SessionOpened as SessionOpened
 from jobs.events.people import SubjectLinked as SubjectLinked
 from jobs.events.people import SubjectUnlinked as SubjectUnlinked
+from jobs.events.products import ProductCode as ProductCode
+from jobs.events.products import ProductDeprecated as ProductDeprecated
+from jobs.events.products import ProductDrafted as ProductDrafted
+from jobs.events.products import ProductEntitled as ProductEntitled
+from jobs.events.products import ProductEntitlementEnded as ProductEntitlementEnded
+from jobs.events.products import ProductPublished as ProductPublished
+from jobs.events.products import ProductRecalled as ProductRecalled
+from jobs.events.products import ProductRegistered as ProductRegistered
+from jobs.events.products import ProductRegistrationProposed as ProductRegistrationProposed
+from jobs.events.products import ProductVersionAdded as ProductVersionAdded
 from jobs.events.programs import ProgramApproved as ProgramApproved
 from jobs.events.programs import ProgramInvalidated as ProgramInvalidated
 from jobs.events.programs import ProgramReviewed as ProgramReviewed

@@ -17,6 +17,7 @@ from jobs.events.parts import Digest as Digest
 from jobs.events.parts import Event as Event
 from jobs.events.parts import Text as Text
 from policies.licence import Identifier
+from policies.product import ProductId
 
 
 class ReleasePublished(Event):
@@ -50,8 +51,13 @@ class ReleaseReused(Event):
 
 
 class ProductDelivered(Event):
+    """A table handed to a builder: bytes with this digest. Of a product: its version, of which `release` is the newest part; "excel" is CSV
+    with a byte order mark. Every request for bytes that follows from it is this delivery."""
+
     kind = "product_delivered"
     release: Identifier
     recipient: Identifier
-    format: Literal["arrow", "parquet", "csv", "json"]
+    format: Literal["arrow", "parquet", "csv", "json", "excel"]
     sha256: Digest
+    product: ProductId | None = Field(default=None, exclude_if=lambda value: value is None)  # left out of entries that have none
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1, exclude_if=lambda value: value is None)

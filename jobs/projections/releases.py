@@ -18,6 +18,7 @@ from infra.tables import (
 from jobs import events as ev
 from jobs.lines import DELTA, RHO
 from jobs.projections.authority import unfrozen, unfrozen_delivery, unfrozen_reuse
+from jobs.projections.products import delivered
 from jobs.projections.table import projects
 from jobs.projections.work import step
 from jobs.rows import DoesNotFit, add
@@ -87,6 +88,7 @@ def _release_reused(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseReus
 
 @projects(ev.ProductDelivered)
 def _product_delivered(writer: Writer, recorded: ev.Recorded, event: ev.ProductDelivered) -> None:
-    unfrozen_delivery(writer, event.release, event.recipient)
+    for release in (event.release,) if event.product is None else delivered(writer, event, recorded.at):
+        unfrozen_delivery(writer, release, event.recipient)
     row = {"entry": recorded.index, "release": event.release, "recipient": event.recipient, "format": event.format, "sha256": event.sha256}
-    add(writer, deliveries, **row, delivered_at=recorded.at)
+    add(writer, deliveries, **row, delivered_at=recorded.at, product=event.product, version=event.version)

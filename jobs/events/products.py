@@ -1,0 +1,99 @@
+"""Events in the life of a data product."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from jobs.events.licences import Instant
+from jobs.events.parts import Digest, Event, Text
+from policies.licence import Identifier
+from policies.product import ProductId
+
+ProductCode = Annotated[str, StringConstraints(pattern=r"^YNP-\d{4}-\d{6}$")]
+"""What registration gives: the year, and the number of products registered so far."""
+
+
+class ProductDrafted(Event):
+    """`document` is what its maker says of it."""
+
+    kind = "product_drafted"
+    product: ProductId
+    operator: Identifier
+    document: Digest
+
+
+class ProductVersionAdded(Event):
+    """Tables released under one licence, in this order, as one table. `document` says what they were made of and names every file;
+    `columns` digests the names and types, the same in all versions; `table_sha256` is of the table in Arrow format. `vkeys` sign manifests."""
+
+    kind = "product_version_added"
+    product: ProductId
+    version: int = Field(ge=1, le=2**31 - 1)
+    releases: tuple[Identifier, ...] = Field(min_length=1, max_length=64)
+    document: Digest
+    columns: Digest
+    table_sha256: Digest
+    rows: int = Field(ge=0, le=2**53)
+    bytes: int = Field(ge=0, le=2**53)
+    vkeys: tuple[Text, ...] = Field(min_length=1, max_length=4)
+
+
+class ProductRegistrationProposed(Event):
+    """The first of two people, where a source is graded important."""
+
+    kind = "product_registration_proposed"
+    product: ProductId
+    document: Digest
+
+
+class ProductRegistered(Event):
+    """登记. `document` is the description registered; `proposal` the entry in which another person proposed the same."""
+
+    kind = "product_registered"
+    product: ProductId
+    code: ProductCode
+    document: Digest
+    proposal: int | None = Field(default=None, ge=0)
+
+
+class ProductPublished(Event):
+    kind = "product_published"
+    product: ProductId
+
+
+class ProductEntitled(Event):
+    """This builder may have it delivered: before `until`, and so many times a month of China (None: without a bound). A later one takes the
+    place of an earlier."""
+
+    kind = "product_entitled"
+    product: ProductId
+    builder: Identifier
+    until: Instant | None = None
+    deliveries_a_month: int | None = Field(default=None, ge=1, le=10**6)
+
+
+class ProductEntitlementEnded(Event):
+    kind = "product_entitlement_ended"
+    product: ProductId
+    builder: Identifier
+    reason: Text
+
+
+class ProductDeprecated(Event):
+    """No further versions. `successor`: the product to use instead."""
+
+    kind = "product_deprecated"
+    product: ProductId
+    successor: ProductId | None = None
+    reason: Text
+
+
+class ProductRecalled(Event):
+    """Not delivered any more from this entry on. `version` None: the product, for good; else that version of it."""
+
+    kind = "product_recalled"
+    product: ProductId
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    reason: Text
