@@ -55,6 +55,15 @@ from infra.tables.releases import answers as answers
 from infra.tables.releases import deliveries as deliveries
 from infra.tables.releases import metering as metering
 from infra.tables.releases import releases as releases
+from infra.tables.reviews import approvals as approvals
+from infra.tables.reviews import conflicts as conflicts
+from infra.tables.reviews import duties as duties
+from infra.tables.reviews import holds as holds
+from infra.tables.reviews import output_views as output_views
+from infra.tables.reviews import review_jobs as review_jobs
+from infra.tables.reviews import review_votes as review_votes
+from infra.tables.reviews import reviews as reviews
+from infra.tables.reviews import standings as standings
 from infra.tables.work import jobs as jobs
 from infra.tables.work import leases as leases
 
@@ -90,4 +99,13 @@ PROJECTIONS: tuple[Table, ...] = (
     policy_versions,
     programs,
     program_reviews,
+    duties,
+    conflicts,
+    reviews,
+    holds,
+    review_jobs,
+    review_votes,
+    output_views,
+    approvals,
+    standings,
 )
