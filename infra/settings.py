@@ -272,3 +272,7 @@ class Settings(BaseModel):
     @property
     def staging_dir(self) -> Path:
         return self.home / "staging"
+
+    @property
+    def products_dir(self) -> Path:
+        return self.home / "products"

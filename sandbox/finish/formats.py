@@ -79,13 +79,13 @@ def _csv(table: pa.Table) -> bytes:
 
 def _json(table: pa.Table, about: dict[str, str]) -> bytes:
     columns = [{"name": field.name, "type": str(field.type)} for field in table.schema]
-    shown = [_for_json(column.combine_chunks()) for column in table.columns]
+    shown = [json_values(column.combine_chunks()) for column in table.columns]
     rows = [dict(zip(table.column_names, values, strict=True)) for values in zip(*shown, strict=True)]
     answer = {"metadata": about, "columns": columns, "rows": rows}
     return (json.dumps(answer, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode()
 
 
-def _for_json(array: pa.Array) -> list[object]:
+def json_values(array: pa.Array) -> list[object]:
     if pa.types.is_date32(array.type) or pa.types.is_timestamp(array.type):
         values: list[object] = array.cast(pa.string()).to_pylist()
         return values
