@@ -8,7 +8,7 @@ or a later one. If that job came to nothing, it goes on as a job of its own.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, literal, select, union_all
 
@@ -16,16 +16,16 @@ from infra.settings import Settings
 from infra.tables import answers, jobs
 from jobs import directory, ledger, verdicts
 from jobs import events as ev
+from jobs.kinds import Work, kind_of
 from jobs.office import SYSTEM, Office
-from jobs.order import Admitted, Order
+from jobs.order import Admitted, Order, accounts_named
 from jobs.queue import Lease
 from jobs.register import Act
-from jobs.slots import Slots, choose, estimate_ms, parse_time
+from jobs.slots import Slots, choose, parse_time
 from jobs.states import OPEN, State
 from policies.catalogue import Catalogue
 from policies.problem import declare
 from policies.quota import begin, renewal
-from sandbox.plan.model import Part, Plan
 
 JOB_QUOTA_AT_ONCE = declare(
     "job_quota_at_once",
@@ -54,36 +54,16 @@ Shared = Literal["release", "job"]
 CARRIED = tuple(sorted(state.value for state in OPEN - {State.ATTACHED}))
 
 
-def question_of(plan: Plan) -> str:
+def question_of(plan: Work) -> str:
     return ev.question_digest(plan.digest, tuple(scan.digest for scan in plan.scans))
 
 
-def accounts_of(plan: Plan, order: Order) -> tuple[str, ...]:
-    private = [scan.dataset for scan in plan.scans if scan.private]
-    return ledger.accounts_of(space=plan.space, datasets=private, licence=order.licence, operator=order.by.id)
-
-
-def expected_ms(settings: Settings, plan: Plan, catalogue: Catalogue) -> float:
-    """What the job should take at most, from declared sizes and the plan: nothing here was learnt from rows."""
-    rows = sum(catalogue[scan.dataset].dataset.approximate_rows for scan in plan.scans)
-    drawn = sum(len(part.draws) * min(_keys_of(part, rows), rows) for part in plan.parts)
-    return estimate_ms(approximate_rows=rows, drawn=drawn, cores=settings.workers)
-
-
-def _keys_of(part: Part, rows: int) -> int:
-    """How many keys are answered, as far as public facts say."""
-    keys = 1
-    for key in part.keys:
-        keys *= len(key.domain) if key.domain is not None else max(1, rows // max(1, part.expected_rows))
-    return keys
-
-
-def slot_of(settings: Settings, plan: Plan, catalogue: Catalogue) -> int:
+def slot_of(settings: Settings, order: Order, plan: Work, catalogue: Catalogue) -> int:
     """The index of the job's public slot."""
-    return choose(settings.slots_ms, expected_ms(settings, plan, catalogue))
+    return choose(settings.slots_ms, kind_of(order).expected_ms(settings, plan, catalogue))
 
 
-def admit(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Admitted | str:
+def admit(office: Office, order: Order, plan: Work, catalogue: Catalogue) -> Admitted[Any] | str:
     """In one transaction: what the policy in force says of all that the plan reads, does and spends; then answer with the release of the same
     question, free; or wait for the job that is answering it, free; or admit the job within the licence's quotas, with its price reserved
     on every account. A job that is not ours to carry is given by its id."""
@@ -101,7 +81,7 @@ def admit(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Adm
     return job
 
 
-def go_on(office: Office, act: Act, lease: Lease, order: Order, plan: Plan, catalogue: Catalogue, policy: str) -> Admitted | Shared:
+def go_on(office: Office, act: Act, lease: Lease, order: Order, plan: Work, catalogue: Catalogue, policy: str) -> Admitted[Any] | Shared:
     """A job that waited for another one's answer, that job being over: ours to carry, answered, or waiting for yet another job."""
     found = _same_question(act.connection, question_of(plan))
     if found is None:
@@ -110,7 +90,7 @@ def go_on(office: Office, act: Act, lease: Lease, order: Order, plan: Plan, cata
     return found[0]
 
 
-def _submit(act: Act, job: str, order: Order, plan: Plan) -> None:
+def _submit(act: Act, job: str, order: Order, plan: Work) -> None:
     sealed = act.seal(order.sealed({scan.dataset: scan.version for scan in plan.scans}))
     act.append(
         ev.JobSubmitted(
@@ -119,6 +99,7 @@ def _submit(act: Act, job: str, order: Order, plan: Plan) -> None:
             operator=order.by.id,
             licence=order.licence,
             scenario=order.scenario,
+            job_kind=order.request.kind,
             request=sealed,
             idempotency=order.idempotency,
         )
@@ -134,7 +115,7 @@ def _same_question(connection: Connection, question: str) -> tuple[Shared, str] 
     return next(((what, found[what]) for what in kinds if what in found), None)
 
 
-def _share(act: Act, job: str, by: str, plan: Plan, found: tuple[Shared, str], policy: str) -> None:
+def _share(act: Act, job: str, by: str, plan: Work, found: tuple[Shared, str], policy: str) -> None:
     what, name = found
     if what == "release":
         act.append(ev.ReleaseReused(by=by, job=job, release=name, policy_digest=policy))
@@ -143,13 +124,13 @@ def _share(act: Act, job: str, by: str, plan: Plan, found: tuple[Shared, str], p
 
 
 def _reserve(
-    office: Office, act: Act, job: str, order: Order, plan: Plan, catalogue: Catalogue, policy: str, lease: Lease | None = None
-) -> Admitted:
+    office: Office, act: Act, job: str, order: Order, plan: Work, catalogue: Catalogue, policy: str, lease: Lease | None = None
+) -> Admitted[Any]:
     """The price on every account, and a lease unless there is one. A job that waited before has a slot that begins when it began."""
     charge, question, ladder = f"charge-{job}", question_of(plan), office.settings.slots_ms
     submitted = act.connection.execute(select(jobs.c.submitted_at).where(jobs.c.id == job)).scalar_one()
     waited = parse_time(act.at) - parse_time(submitted)
-    chosen = choose(ladder, expected_ms(office.settings, plan, catalogue) + waited / timedelta(milliseconds=1))
+    chosen = choose(ladder, kind_of(order).expected_ms(office.settings, plan, catalogue) + waited / timedelta(milliseconds=1))
     slots = Slots(parse_time(submitted), chosen, ladder)
     act.append(
         ev.JobAdmitted(
@@ -162,7 +143,7 @@ def _reserve(
             slot_ms=slots.rung_ms(chosen),
         )
     )
-    ledger.reserve(act, charge=charge, job=job, accounts=accounts_of(plan, order), loss=plan.loss, by=order.by.id)
+    ledger.reserve(act, charge=charge, job=job, accounts=accounts_named(plan, order), loss=plan.loss, by=order.by.id)
     lease = lease or office.leases.take(act.connection, job)
     return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.ADMITTED)
 

@@ -1,4 +1,4 @@
-"""Many queries priced together: each one's share of one loss, and the quote of each at its share. Nothing is read, spent or logged.
+"""Many SQL queries priced together: each one's share of one loss, and the quote of each at its share. Nothing is read, spent or logged.
 
 Nothing is reserved for all at once: each is submitted as a job of its own at the privacy given here, and charged by itself.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jobs import quote, verdicts
+from jobs.kinds.sql import SqlRequest
 from jobs.office import Office
 from jobs.order import Order
 from jobs.quote import Quoted
@@ -36,7 +37,8 @@ def check(office: Office, orders: Sequence[Order], privacy: Privacy) -> tuple[li
     for order in orders:
         try:
             verdicts.may_ask(office, order)
-            plans.append(compile_job(order.sql, catalogue, provisional(order.ask, privacy)))
+            asked = _sql(order)
+            plans.append(compile_job(asked.sql, catalogue, provisional(asked.ask, privacy)))
             entries.append(None)
         except Problem as problem:
             entries.append(Entry(None, None, problem))
@@ -50,7 +52,14 @@ def check(office: Office, orders: Sequence[Order], privacy: Privacy) -> tuple[li
 
 def _quoted(office: Office, order: Order, privacy: Privacy) -> Entry:
     try:
-        asked = replace(order, ask=order.ask.model_copy(update={"privacy": privacy}))
+        request = _sql(order)
+        asked = replace(order, request=replace(request, ask=request.ask.model_copy(update={"privacy": privacy})))
         return Entry(privacy, quote.check(office, asked), None)
     except Problem as problem:
         return Entry(privacy, None, problem)
+
+
+def _sql(order: Order) -> SqlRequest:
+    if not isinstance(order.request, SqlRequest):
+        raise TypeError("queries are priced together")
+    return order.request

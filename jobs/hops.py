@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pyarrow as pa
 from sqlalchemy import select
 
 from infra.database import reading
 from infra.tables import answers, jobs, releases
 from jobs import admission, directory, fees, ledger, verdicts
 from jobs import events as ev
-from jobs.admission import accounts_of
+from jobs.kinds import Work, kind_of, unsealed
 from jobs.office import JOB_OUTDATED, SYSTEM, GivenUp, Office
 from jobs.order import Admitted, Asker, Order
 from jobs.queue import Lease, LeaseLost, Stopping
@@ -26,11 +25,7 @@ from policies.catalogue import Catalogue
 from policies.problem import Problem
 from sandbox.finish.finish import Released
 from sandbox.finish.formats import FORMATS, encode
-from sandbox.plan.compile import compile_job
-from sandbox.plan.model import Part, Plan, Scan
-from sandbox.raw.run import check_snapshots, exact_totals, public_tables
-from sandbox.raw.totals import ExactTotals
-from sandbox.steps import Compute, at_once, released
+from sandbox.plan.model import Scan
 
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -48,7 +43,7 @@ def released_before(office: Office, question: str) -> str | None:
 
 
 @contextmanager
-def step(office: Office, job: Admitted, *, publish: bool = False) -> Iterator[Act]:
+def step(office: Office, job: Admitted[Any], *, publish: bool = False) -> Iterator[Act]:
     """One step of the job, in one transaction with the proof that the job is still ours and still goes on."""
     with office.register.transaction(publish=publish) as act:
         office.leases.hold(act.connection, job.lease)
@@ -58,12 +53,12 @@ def step(office: Office, job: Admitted, *, publish: bool = False) -> Iterator[Ac
         yield act
 
 
-def begin_reading(office: Office, job: Admitted) -> None:
+def begin_reading(office: Office, job: Admitted[Any]) -> None:
     """State `reading`. A job whose licence was stopped while it waited, or whose snapshots cannot be opened, is refused here, and its
     reservation given back."""
     if job.state != State.ADMITTED:
         return
-    refusal = _unreadable(office, job.plan)
+    refusal = _unreadable(office, job)
     with step(office, job) as act:
         decision = verdicts.decided(act.connection, office, job.order, job.plan, job.catalogue)
         if not decision.allowed:
@@ -77,33 +72,21 @@ def begin_reading(office: Office, job: Admitted) -> None:
         raise GivenUp
 
 
-def _unreadable(office: Office, plan: Plan) -> Problem | None:
+def _unreadable(office: Office, job: Admitted[Any]) -> Problem | None:
     try:
-        check_snapshots(plan, office.vault)
+        kind_of(job.order).readable(office, job.plan)
     except Problem as problem:
         return problem
     return None
 
 
-def totals(office: Office, job: Admitted) -> dict[int, ExactTotals]:
-    """Exact totals, over all shards, of every part that waits for nothing drawn."""
-    return at_once(job.plan, computing(office, job))
-
-
-def computing(office: Office, job: Admitted) -> Compute:
-    """Computes exact totals of a part over all shards. The seed that chooses each unit's groups is secret and the job's own, so a second run
-    gives the same."""
-    seed = int.from_bytes(office.key_ring.derive("groups", job.id.encode())[:8], "big")
-
-    def compute(part: Part, read: Mapping[str, pa.Table]) -> ExactTotals:
-        with office.crew.reading(job.order.by.id, job.slots.rung_ms(job.slots.chosen)):
-            return exact_totals(part, office.vault, office.workers, seed, read)
-
-    return compute
+def totals(office: Office, job: Admitted[Any]) -> Any:
+    """What comes over the wall, exact and redacted; of which kind, the kind of job says."""
+    return kind_of(job.order).totals(office, job)
 
 
 @contextmanager
-def constant_failure(office: Office, job: Admitted) -> Iterator[None]:
+def constant_failure(office: Office, job: Admitted[Any]) -> Iterator[None]:
     """Whatever is raised inside, the job fails in one way, at a public instant, and nothing of it is told. Its charge stays."""
     failed = False
     try:
@@ -123,7 +106,7 @@ def constant_failure(office: Office, job: Admitted) -> Iterator[None]:
 # ── 9 to 11: spent, drawn, staged, published ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def spend(office: Office, job: Admitted) -> None:
+def spend(office: Office, job: Admitted[Any]) -> None:
     """State `spent`, at a public instant: the step lengthens a log that others may read."""
     office.crew.wait_until(job.slots.spend_at(office.clock()))
     with step(office, job) as act:
@@ -132,12 +115,12 @@ def spend(office: Office, job: Admitted) -> None:
             ledger.spend(act, job.charge, by=SYSTEM)
 
 
-def drawn(office: Office, job: Admitted, ready: Mapping[int, ExactTotals]) -> Released:
-    """Draw part by part; a later part is computed over what earlier ones released. Nothing drawn is kept until the answer is staged."""
-    return released(job.plan, ready, computing(office, job), public_tables(job.plan, office.vault))
+def drawn(office: Office, job: Admitted[Any], ready: Any) -> Released:
+    """Noise, and the answer made of it. Nothing drawn is kept until the answer is staged."""
+    return kind_of(job.order).drawn(office, job, ready)
 
 
-def stage(office: Office, job: Admitted, answer: Released) -> Staged:
+def stage(office: Office, job: Admitted[Any], answer: Released) -> Staged:
     """Fix the answer in every format, with the record of what it is."""
     release = f"rel-{job.id.removeprefix('job-')}"
     about = {"yunei.release": release, "yunei.query": job.plan.query, "yunei.delta": job.plan.delta}
@@ -154,16 +137,16 @@ def stage(office: Office, job: Admitted, answer: Released) -> Staged:
         "licence": job.order.licence,
         "scenario": job.order.scenario,
         "query": job.plan.query,
+        **({} if job.order.request.kind == "sql" else {"kind": job.order.request.kind}),
         "sources": [_source(scan, job.catalogue) for scan in job.plan.scans],
         "columns": columns,
         "rows": answer.table.num_rows,
-        "thresholded": not job.plan.public_keys,
-        "bounds": {name: max(getattr(part, name) for part in job.plan.parts) for name in ("groups_per_unit", "rows_per_group")},
+        **kind_of(job.order).about(job.plan),
         "pico_rho": str(job.plan.loss.pico_rho),
         "atto_delta": str(job.plan.loss.atto_delta),
         "delta": job.plan.delta,
         "files": {name: len(data) for name, data in files.items()},
-        "accounts": list(accounts_of(job.plan, job.order)),
+        "accounts": list(job.accounts),
     }
     return office.staging.stage(job.id, files, record)
 
@@ -181,7 +164,7 @@ def _source(scan: Scan, catalogue: Catalogue) -> dict[str, object]:
     }
 
 
-def publish(office: Office, job: Admitted, staged: Staged) -> None:
+def publish(office: Office, job: Admitted[Any], staged: Staged) -> None:
     """Licence asked again; log, projections and metering in one transaction; checkpoint signed. Visible from the slot on."""
     office.crew.wait_until(job.slots.publish_at(office.clock()))
     with step(office, job, publish=True) as act:
@@ -195,7 +178,7 @@ def publish(office: Office, job: Admitted, staged: Staged) -> None:
     _end(office, job)
 
 
-def _publish(office: Office, act: Act, job: Admitted, staged: Staged, policy: str) -> None:
+def _publish(office: Office, act: Act, job: Admitted[Any], staged: Staged, policy: str) -> None:
     act.append(ev.JobStaged(by=SYSTEM, job=job.id, table_sha256=staged.digests["table.arrow"]))
     record = act.seal(json.dumps({**staged.record, "digests": dict(staged.digests)}, sort_keys=True, ensure_ascii=False).encode())
     act.append(
@@ -220,7 +203,7 @@ def _publish(office: Office, act: Act, job: Admitted, staged: Staged, policy: st
     fees.post(act, staged.record["release"])
 
 
-def _end(office: Office, job: Admitted) -> None:
+def _end(office: Office, job: Admitted[Any]) -> None:
     office.leases.forget(job.id)
     office.done(job.id)
 
@@ -228,7 +211,7 @@ def _end(office: Office, job: Admitted) -> None:
 # ── resuming, cancelling ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def take_up(office: Office, job_id: str) -> Admitted | None:
+def take_up(office: Office, job_id: str) -> Admitted[Any] | None:
     """Claim a job that nobody works on and make its plan again, from the sealed request and the versions it was admitted on. None: it could
     not be made again (the program changed), so the job was refused, or forfeited when rows had been read."""
     lease = office.leases.claim(job_id)
@@ -240,11 +223,11 @@ def take_up(office: Office, job_id: str) -> Admitted | None:
         by = directory.principal(connection, row.operator)
         sealed = office.register.opening(row.request)
         assert by is not None and sealed is not None  # noqa: PT018  # both were written in the transaction that made the row
-        order, versions = Order.unsealed(Asker(by.id, by.role, by.status), sealed, row.idempotency)
+        order, versions = unsealed(Asker(by.id, by.role, by.status), sealed, row.idempotency)
         snapshots = (directory.snapshot(connection, dataset, version) for dataset, version in versions.items())
         catalogue = Catalogue(tuple(snapshot for snapshot in snapshots if snapshot is not None))
     try:
-        plan = compile_job(order.sql, catalogue, order.ask)
+        plan = kind_of(order).compile(office, order.request, catalogue)
     except Problem:  # the program changed and no longer takes the query
         plan = None
     if plan is not None and plan.digest == row.plan_digest:
@@ -263,10 +246,10 @@ def take_up(office: Office, job_id: str) -> Admitted | None:
     return None
 
 
-def _follow(office: Office, job_id: str, lease: Lease, order: Order, plan: Plan, catalogue: Catalogue) -> Admitted | None:
+def _follow(office: Office, job_id: str, lease: Lease, order: Order, plan: Work, catalogue: Catalogue) -> Admitted[Any] | None:
     """The job whose answer this one waited for is over: answer with it, or go on alone if it came to nothing. None when there is nothing to
     carry: answered, refused by what holds now, or waiting for another job that asks the same."""
-    outcome: Admitted | admission.Shared = "release"
+    outcome: Admitted[Any] | admission.Shared = "release"
     try:
         with office.register.transaction() as act:
             office.leases.hold(act.connection, lease)

@@ -13,10 +13,12 @@ from sqlalchemy import Row, Select, exists, or_, select
 from infra.database import reading
 from infra.tables import charges, jobs, metering, openings, releases
 from jobs import events as ev
-from jobs.order import Asker, Order
+from jobs.kinds import unsealed
+from jobs.order import Asker
 from jobs.register import Register
 from jobs.slots import Slots, parse_time
 from jobs.states import MEANING, Shown, State
+from policies.licence import JobKind
 from policies.loss import Loss
 
 
@@ -28,7 +30,9 @@ class JobSeen:
     operator: str
     licence: str
     scenario: str
-    sql: str
+    kind: JobKind
+    text: str
+    request: dict[str, Any]
     at_delta: Decimal
     submitted_at: str
     slot_ms: int | None
@@ -75,7 +79,7 @@ def by_idempotency(register: Register, digest: str) -> tuple[str, bytes] | None:
 
 
 def _seen(register: Register, row: Row[Any], now: datetime) -> JobSeen:
-    order, _ = Order.unsealed(Asker(row.operator, "", ""), bytes(row.content), None)
+    order, _ = unsealed(Asker(row.operator, "", ""), bytes(row.content), None)
     over_at = _over_at(register, row)
     meaning = MEANING[State(row.state)]
     visible = over_at is not None and over_at <= now
@@ -90,8 +94,10 @@ def _seen(register: Register, row: Row[Any], now: datetime) -> JobSeen:
         operator=row.operator,
         licence=row.licence,
         scenario=row.scenario,
-        sql=order.sql,
-        at_delta=order.ask.privacy.delta,
+        kind=order.request.kind,
+        text=order.request.text,
+        request=order.request.content(),
+        at_delta=order.request.privacy.delta,
         submitted_at=row.submitted_at,
         slot_ms=row.slot_ms,
         state=meaning.shown if visible else "running",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
+from jobs.ledger import accounts_of
 from jobs.queue import Lease
 from jobs.slots import Slots
+from jobs.work import Request, W, Work, private_datasets
 from policies.catalogue import Catalogue
-from sandbox.plan.ask import Ask
-from sandbox.plan.model import Plan
+
+if TYPE_CHECKING:
+    from jobs.office import Office
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +33,22 @@ class Order:
     by: Asker
     licence: str
     scenario: str
-    sql: str
-    ask: Ask
+    request: Request
     idempotency: str | None = None
 
     def content(self) -> dict[str, Any]:
         """What was asked, JSON-ready: what two requests with one Idempotency-Key must share."""
-        return {"licence": self.licence, "scenario": self.scenario, "sql": self.sql, "ask": self.ask.model_dump(mode="json")}
+        kind: dict[str, Any] = {} if self.request.kind == "sql" else {"kind": self.request.kind}
+        return {"licence": self.licence, "scenario": self.scenario, **kind, **self.request.content()}
 
     def sealed(self, versions: dict[str, int]) -> bytes:
         """The bytes the log commits to: who, what, and on which versions of the data, so that the same plan can be made again."""
         whole = {"by": self.by.id, "versions": versions, **self.content()}
         return json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
-    @classmethod
-    def unsealed(cls, by: Asker, sealed: bytes, idempotency: str | None) -> tuple[Order, dict[str, int]]:
-        """The order in sealed bytes, and the versions of the data it was admitted on."""
-        kept = json.loads(sealed)
-        order = cls(by, kept["licence"], kept["scenario"], kept["sql"], Ask.model_validate(kept["ask"]), idempotency)
-        return order, dict(kept["versions"])
-
     def same_as(self, sealed: bytes) -> bool:
         kept = json.loads(sealed)
-        return {name: kept[name] for name in self.content()} == self.content()
+        return {name: kept.get(name) for name in self.content()} == self.content()
 
 
 def idempotency_digest(principal: str, key: str) -> str:
@@ -61,15 +57,28 @@ def idempotency_digest(principal: str, key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Generic[W]):
     """A job that was admitted and is ours to carry. `catalogue` holds the versions it was admitted on, whatever is current now."""
 
     id: str
     order: Order
-    plan: Plan
+    plan: W
     catalogue: Catalogue
     question: str
     charge: str
     slots: Slots
     lease: Lease
     state: str
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        return accounts_named(self.plan, self.order)
+
+    def seed(self, office: Office) -> int:
+        """Keys what the job chooses pseudo-randomly behind the wall: secret, below 2**64, the job's own, the same in a second run."""
+        return int.from_bytes(office.key_ring.derive("groups", self.id.encode())[:8], "big")
+
+
+def accounts_named(plan: Work, order: Order) -> tuple[str, ...]:
+    """Every account that a charge for the plan names."""
+    return accounts_of(space=plan.space, datasets=private_datasets(plan.scans), licence=order.licence, operator=order.by.id)

@@ -13,9 +13,10 @@ from jobs import admission, hops, ledger, verdicts
 from jobs.directory import licence as licence_held
 from jobs.events import rfc3339
 from jobs.fees import FeeQuote, quoted
+from jobs.kinds import Work, kind_of
 from jobs.ledger import Balance
 from jobs.office import Office
-from jobs.order import Order
+from jobs.order import Order, accounts_named
 from jobs.slots import Slots
 from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit
 from policies.problem import Problem
@@ -26,8 +27,6 @@ from sandbox.finish.formats import encode
 from sandbox.noise.chain import check as check_price
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.compile import compile_job
-from sandbox.plan.explain import explain
-from sandbox.plan.model import Plan
 from sandbox.raw.verify import check_plan
 
 
@@ -36,7 +35,7 @@ class Quoted:
     """`accounts` are all that the price would be charged to, as they are now; nothing is charged when `answered`. `fee` None: nothing is due,
     for want of a tariff or because it is `answered`."""
 
-    plan: Plan
+    plan: Work
     answered: bool
     slot_ms: int
     accounts: tuple[Balance, ...]
@@ -48,7 +47,7 @@ def check(office: Office, order: Order) -> Quoted:
     """Price and expected error, or every refusal the real run would meet. Nothing is read, spent or logged."""
     plan, catalogue = _planned(office, order)
     answered = hops.released_before(office, admission.question_of(plan)) is not None
-    names = admission.accounts_of(plan, order)
+    names = accounts_named(plan, order)
     refusals: list[Problem] = []
     asks: tuple[Callable[[], object], ...] = (
         lambda: verdicts.may_compute(office, order, plan, catalogue),
@@ -63,17 +62,17 @@ def check(office: Office, order: Order) -> Quoted:
     if refusals:
         parts = tuple(part for problem in refusals for part in (problem.parts or (problem,)))
         raise refusals[0].with_parts(parts) if len(refusals) > 1 else refusals[0]
-    check_price(plan)
-    check_finish(plan)
-    check_plan(plan)
-    slots = Slots(office.clock(), admission.slot_of(office.settings, plan, catalogue), office.settings.slots_ms)
+    kind = kind_of(order)
+    kind.check(plan)
+    kind.readable(office, plan)
+    slots = Slots(office.clock(), admission.slot_of(office.settings, order, plan, catalogue), office.settings.slots_ms)
     accounts = tuple(ledger.balances(office.register, names))
     slot_ms = 0 if answered else slots.rung_ms(slots.chosen)
     fee = None if answered else _fee(office, order, plan, slot_ms)
-    return Quoted(plan, answered, slot_ms, accounts, explain(plan), fee)
+    return Quoted(plan, answered, slot_ms, accounts, kind.explain(plan), fee)
 
 
-def _fee(office: Office, order: Order, plan: Plan, slot_ms: int) -> FeeQuote | None:
+def _fee(office: Office, order: Order, plan: Work, slot_ms: int) -> FeeQuote | None:
     with reading(office.register.engine) as connection:
         held = licence_held(connection, order.licence)
         if held is None:
@@ -89,7 +88,7 @@ def _quota(office: Office, order: Order, answered: bool) -> None:
             admission.require_quota(connection, order.licence, office.clock(), office.settings)
 
 
-def _room(office: Office, names: tuple[str, ...], plan: Plan, answered: bool) -> None:
+def _room(office: Office, names: tuple[str, ...], plan: Work, answered: bool) -> None:
     if not answered:
         with reading(office.register.engine) as connection:
             ledger.require_room(connection, names, plan.loss, office.clock())
@@ -99,7 +98,7 @@ def dummy(office: Office, order: Order) -> Released:
     """The same job on rows invented from the catalogue: right columns and types, values that mean nothing."""
     plan, catalogue = _planned(office, order)
     verdicts.may_compute(office, order, plan, catalogue)
-    return dummy_answer(plan, catalogue)
+    return kind_of(order).dummy(office, plan, catalogue)
 
 
 def rehearse() -> None:
@@ -129,7 +128,7 @@ def rehearse() -> None:
     encode(dummy_answer(plan, catalogue).table, "parquet")
 
 
-def _planned(office: Office, order: Order) -> tuple[Plan, Catalogue]:
+def _planned(office: Office, order: Order) -> tuple[Work, Catalogue]:
     verdicts.may_ask(office, order)
     catalogue = office.register.catalogue()
-    return compile_job(order.sql, catalogue, order.ask), catalogue
+    return kind_of(order).compile(office, order.request, catalogue), catalogue

@@ -8,35 +8,34 @@ bytes are published and noise is never drawn again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
 from jobs import admission, hops, verdicts
+from jobs.kinds import kind_of
 from jobs.office import GivenUp, Office
 from jobs.order import Admitted, Order
 from jobs.queue import LeaseLost, Stopping
 from policies.problem import Problem
-from sandbox.finish.finish import check as check_finish
-from sandbox.noise.chain import check as check_price
-from sandbox.plan.compile import compile_job
 
 log = structlog.get_logger("yunei.release")
 
 Told = Callable[[str], None]  # is given the job's id as soon as there is one
 
 
-def release(office: Office, order: Order, told: Told, resumed: Admitted | None = None) -> None:
+def release(office: Office, order: Order, told: Told, resumed: Admitted[Any] | None = None) -> None:
     """Hop 1, authentication and a closed schema, is behind us. `resumed` is a job that an earlier server admitted.
 
     Raises the problem when the order is refused: then nothing was read or spent, and the refusal stands in the log.
     """
+    kind = kind_of(order)
     if resumed is None:
         with verdicts.refusals_logged(office, order), office.tracing.span("admit"):
             verdicts.may_ask(office, order)  # 3: licence in force, scenario, kind of job
             catalogue = office.register.catalogue()
-            plan = compile_job(order.sql, catalogue, order.ask)  # 4: plan and price, from public facts alone
-            check_price(plan)  # 4: OpenDP's own map agrees with the price
-            check_finish(plan)  # 4: the last query runs, over no rows
+            plan = kind.compile(office, order.request, catalogue)  # 4: plan and price, from public facts alone
+            kind.check(plan)  # 4: OpenDP's own map agrees with the price; the last query runs, over no rows
             admitted = admission.admit(office, order, plan, catalogue)  # 5, 2, 6: what it reads; asked before? every account
         if isinstance(admitted, str):  # answered, or waiting for the answer that another job is getting to the same question
             told(admitted)

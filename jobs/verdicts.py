@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from infra.database import reading
 from jobs import directory, freezes, rulebook
 from jobs import events as ev
+from jobs.kinds import Work
 from jobs.office import SYSTEM, Office
 from jobs.order import Asker, Order
 from jobs.register import Act
 from policies.catalogue import Catalogue
 from policies.decide import Decision, PlanFacts, RequestFacts, decide_plan, decide_request
 from policies.problem import Problem
-from sandbox.plan.model import Plan
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def may_ask(office: Office, order: Order) -> None:
         require(decide_request(_facts(connection, order, now), now, rulebook.in_force(connection)))
 
 
-def may_compute(office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> str:
+def may_compute(office: Office, order: Order, plan: Work, catalogue: Catalogue) -> str:
     """Raise the refusal of what the plan would read, do and spend; else the digest of the policy that allowed it."""
     with reading(office.register.engine) as connection:
         decision = decided(connection, office, order, plan, catalogue)
@@ -77,7 +77,7 @@ def require(decision: Decision) -> None:
         raise decision.problem()
 
 
-def decided(connection: Connection, office: Office, order: Order, plan: Plan, catalogue: Catalogue) -> Decision:
+def decided(connection: Connection, office: Office, order: Order, plan: Work, catalogue: Catalogue) -> Decision:
     """On everything, at this moment of the transaction."""
     now = office.clock()
     named = {scan.dataset for scan in plan.scans} | {used.dataset for used in plan.uses}
@@ -94,6 +94,7 @@ def _facts(connection: Connection, order: Order, now: datetime) -> RequestFacts:
         licence=held.licence if held else None,
         licence_state=held.state_at(now) if held else None,
         scenario=order.scenario,
+        job_kind=order.request.kind,
         licence_id=order.licence,
         frozen=freezes.frozen(connection),
     )

@@ -14,6 +14,7 @@ from infra.clock import Clock, system_clock
 from infra.settings import Settings
 from infra.workers import InlineWorkers
 from jobs import acts
+from jobs.kinds.sql import SqlRequest
 from jobs.order import Asker, Order
 from policies.catalogue import Catalogue
 from policies.licence import DatasetGrant, Degree, Licence
@@ -54,8 +55,9 @@ def body(sql: str = SQL, **changes: Any) -> dict[str, Any]:
 
 def order(sql: str = SQL, by: str = "operator-1", role: str = "operator", **changes: Any) -> Order:
     """A job as the walk takes it."""
-    made: dict[str, Any] = {"licence": LICENCE, "scenario": SCENARIO, "ask": Ask.model_validate({"privacy": PRICE}), **changes}
-    return Order(Asker(by, role, "active"), sql=sql, **made)
+    made: dict[str, Any] = {"licence": LICENCE, "scenario": SCENARIO, **changes}
+    ask = made.pop("ask", None) or Ask.model_validate({"privacy": PRICE})
+    return Order(Asker(by, role, "active"), request=SqlRequest(sql, ask), **made)
 
 
 @dataclass(frozen=True)

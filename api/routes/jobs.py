@@ -13,10 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Guarded, Visit, door
 from api.problems import REQUEST_KEY_INVALID, REQUEST_KEY_REUSED, SERVER_STARTING, SERVER_STOPPING, not_found
 from api.routes.common import Serving, Speaking, problems, roles
-from api.schemas import WAIT_LIMIT_S, BatchQuote, BatchRequest, DummyAnswer, JobList, JobRequest, JobView, Quote
+from api.schemas import WAIT_LIMIT_S, BatchQuote, BatchRequest, DummyAnswer, JobList, JobView, Quote
+from api.schemas.jobs import AnyJob
 from api.services import Services
 from api.views import batch_view, columns_view, job_view, quote_view
 from jobs import batch, hops, lookup, quote
+from jobs.kinds.sql import SqlRequest
 from jobs.lookup import JobSeen
 from jobs.order import Order, idempotency_digest
 from jobs.projections import DoesNotFit
@@ -28,8 +30,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Guarded)
 _ELSEWHERE_S = 2.0  # how long to trust that this server is told of a job's end: another server on the same register may carry it
 
 
-def _order(body: JobRequest, visit: Visit, idempotency: str | None = None) -> Order:
-    return Order(visit.asker, body.licence, body.scenario, body.sql, body.ask(), idempotency)
+def _order(body: AnyJob, visit: Visit, idempotency: str | None = None) -> Order:
+    return Order(visit.asker, body.licence, body.scenario, body.request(), idempotency)
 
 
 @router.post(
@@ -39,7 +41,7 @@ def _order(body: JobRequest, visit: Visit, idempotency: str | None = None) -> Or
     responses=problems(400, 401, 403, 413, 422),
     openapi_extra=roles("job_check"),
 )
-def check(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job_check")]) -> Quote:
+def check(body: AnyJob, services: Serving, visit: Annotated[Visit, door("job_check")]) -> Quote:
     return quote_view(quote.check(services.office, _order(body, visit)))
 
 
@@ -54,7 +56,7 @@ def check(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job
     openapi_extra=roles("job_check"),
 )
 def check_batch(body: BatchRequest, services: Serving, visit: Annotated[Visit, door("job_check")], language: Speaking) -> BatchQuote:
-    orders = [Order(visit.asker, body.licence, body.scenario, item.sql, item.ask(body.privacy)) for item in body.queries]
+    orders = [Order(visit.asker, body.licence, body.scenario, SqlRequest(item.sql, item.ask(body.privacy))) for item in body.queries]
     entries, whole = batch.check(services.office, orders, body.privacy)
     return batch_view(entries, whole, body.privacy.delta, language)
 
@@ -67,7 +69,7 @@ def check_batch(body: BatchRequest, services: Serving, visit: Annotated[Visit, d
     responses=problems(400, 401, 403, 413, 422),
     openapi_extra=roles("job_dummy"),
 )
-def dummy(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job_dummy")]) -> DummyAnswer:
+def dummy(body: AnyJob, services: Serving, visit: Annotated[Visit, door("job_dummy")]) -> DummyAnswer:
     answer = quote.dummy(services.office, _order(body, visit))
     return DummyAnswer(columns=columns_view(answer), rows=json.loads(encode(answer.table, "json"))["rows"])
 
@@ -85,7 +87,7 @@ def dummy(body: JobRequest, services: Serving, visit: Annotated[Visit, door("job
 async def submit(
     request: Request,
     response: Response,
-    body: JobRequest,
+    body: AnyJob,
     services: Serving,
     visit: Annotated[Visit, door("job_submit")],
     language: Speaking,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, example
 from api.schemas.fees import FeeQuoteView
 from api.schemas.register import AccountView
-from policies.licence import Identifier
+from jobs.kinds.sql import SqlRequest
+from policies.licence import Identifier, JobKind
 from sandbox.plan.ask import Ask, Privacy, Range
 
 JOB = {
@@ -22,6 +23,8 @@ JOB = {
 
 class JobRequest(Closed):
     """One body for `check`, `dummy` and the real run. What it does not say, the catalogue does."""
+
+    kind: Literal["sql"] = "sql"
 
     model_config = ConfigDict(json_schema_extra=example(**JOB))
 
@@ -39,6 +42,9 @@ class JobRequest(Closed):
         default_factory=dict, max_length=100, description="how rho is split, by output label; without it, for the least relative error"
     )
 
+    def request(self) -> SqlRequest:
+        return SqlRequest(self.sql, self.ask())
+
     def ask(self) -> Ask:
         return Ask(
             privacy=self.privacy,
@@ -48,6 +54,15 @@ class JobRequest(Closed):
             edges=self.edges,
             weights=self.weights,
         )
+
+
+def _kind(body: Any) -> str:
+    """The tag of a body that is checked, or of one that is made: `sql` where it says none."""
+    return str(body.get("kind", "sql") if isinstance(body, dict) else getattr(body, "kind", "sql"))
+
+
+# One body for each kind of job: a schema with the literal `kind`, licence, scenario, privacy, and `request()`; here with its tag.
+AnyJob = Annotated[Annotated[JobRequest, Tag("sql")], Discriminator(_kind)]
 
 
 class Quote(Closed):
@@ -103,7 +118,9 @@ JOB_VIEW = {
     "state": "running",
     "licence": "lic-health-2026-01",
     "scenario": "chronic-disease",
+    "kind": "sql",
     "sql": "SELECT male, COUNT(*) AS n FROM nafld1 GROUP BY male",
+    "request": {"sql": "SELECT male, COUNT(*) AS n FROM nafld1 GROUP BY male", "ask": {"privacy": {"epsilon": "0.5", "delta": "0.00000001"}}},
     "submitted_at": "2026-11-22T08:30:00.000000Z",
     "slot_ms": 250,
     "price": LOSS,
@@ -122,7 +139,9 @@ class JobView(Closed):
     state: Literal["running", "published", "cancelled", "failed", "refused"]
     licence: str
     scenario: str
-    sql: str
+    kind: JobKind
+    sql: str = Field(description="the question in one text: the SQL, or a name for what runs")
+    request: dict[str, Any] = Field(description="what was asked, whole, as sealed into the log")
     submitted_at: str
     slot_ms: int | None = Field(description="public slot, in milliseconds after admission; null for an answer that was already there")
     price: LossView | None = Field(description="what the job was charged; nothing for a reused answer")

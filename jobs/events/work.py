@@ -16,7 +16,7 @@ from jobs.events.parts import Cost as Cost
 from jobs.events.parts import Digest as Digest
 from jobs.events.parts import Event as Event
 from jobs.events.parts import Text as Text
-from policies.licence import Identifier
+from policies.licence import Identifier, JobKind
 
 
 class JobSubmitted(Event):
@@ -27,7 +27,7 @@ class JobSubmitted(Event):
     operator: Identifier
     licence: Identifier
     scenario: Identifier
-    job_kind: Literal["sql"] = "sql"
+    job_kind: JobKind = "sql"
     request: Commitment
     idempotency: Digest | None = None
 

@@ -13,7 +13,8 @@ from typing import Any
 from api.services import Services
 from infra.settings import Settings
 from jobs import admission, hops, verdicts
-from jobs import release as walk
+from jobs.kinds import sql as kind
+from jobs.kinds.sql import SqlRequest
 from jobs.order import Asker, Order
 from jobs.queue import Crew
 from sandbox.plan.ask import Ask
@@ -22,7 +23,7 @@ HOPS = {
     verdicts: ("may_ask", "may_compute"),
     admission: ("admit",),
     hops: ("begin_reading", "totals", "spend", "drawn", "stage", "publish"),
-    walk: ("compile_job", "check_price", "check_finish"),
+    kind: ("compile_job", "check_price", "check_finish"),
 }
 WARM = 5
 
@@ -60,7 +61,7 @@ def bench(home: Path, jobs: int = 25) -> dict[str, float]:
         for number in range(jobs + WARM):
             sql = f"SELECT male, COUNT(*) AS n, AVG(age) AS age FROM nafld1 WHERE futime > {2000 + number} GROUP BY male"
             started = time.perf_counter()
-            services.submit(Order(Asker("demo-operator", "operator", "active"), "bench", "bench", sql, ask)).result()
+            services.submit(Order(Asker("demo-operator", "operator", "active"), "bench", "bench", SqlRequest(sql, ask))).result()
             taken["admitted"].append((time.perf_counter() - started) * 1000)
             time.sleep(0.4)  # past its slot: one job at a time
     finally:

@@ -1,0 +1,28 @@
+"""The kinds of job, as one table. Whoever adds a kind writes a module here and a row below; policies say who may use it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jobs.kinds.sql import SqlKind
+from jobs.order import Asker, Order
+from jobs.work import Kind, Request, Work
+from policies.licence import JobKind
+
+KINDS: dict[JobKind, Kind[Any, Any, Any]] = {
+    "sql": SqlKind(),
+}
+
+__all__ = ["KINDS", "Kind", "Request", "Work", "kind_of", "unsealed"]
+
+
+def kind_of(order: Order) -> Kind[Any, Any, Any]:
+    return KINDS[order.request.kind]
+
+
+def unsealed(by: Asker, sealed: bytes, idempotency: str | None) -> tuple[Order, dict[str, int]]:
+    """The order in sealed bytes (`Order.sealed`), and the versions of the data it was admitted on."""
+    kept = json.loads(sealed)
+    request = KINDS[kept.get("kind", "sql")].request(kept)
+    return Order(by, kept["licence"], kept["scenario"], request, idempotency), dict(kept["versions"])
