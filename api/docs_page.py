@@ -133,7 +133,7 @@ def _groups(document: Mapping[str, Any], schemas: Mapping[str, Any], language: L
 
 def _operation(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], language: Language) -> dict[str, Any]:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    name = _reference(content.get("schema", {}))
+    bodies = content.get("schema", {}).get("oneOf") or [content.get("schema", {})]  # a body of several kinds, each with its example
     return {
         "id": operation["operationId"],
         "path": path,
@@ -150,7 +150,11 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], schemas: Ma
             }
             for parameter in operation.get("parameters", [])
         ],
-        "body": {"name": name, "example": _pretty(_example(content, schemas))} if name else None,
+        "bodies": [
+            {"name": _reference(schema), "example": _pretty(_example({**content, "schema": schema}, schemas))}
+            for schema in bodies
+            if _reference(schema)
+        ],
         "responses": [_response(status, response, schemas, language) for status, response in operation.get("responses", {}).items()],
     }
 

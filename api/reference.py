@@ -150,12 +150,13 @@ def http() -> str:
     for path, operations in sorted(document["paths"].items()):
         for method, operation in operations.items():
             content = list(operation.get("requestBody", {}).get("content", {}).values())
-            reference = content[0]["schema"].get("$ref", "").rsplit("/", 1)[-1] if content else ""
+            bodies = (content[0]["schema"].get("oneOf") or [content[0]["schema"]]) if content else []
+            names = [f"`{body['$ref'].rsplit('/', 1)[-1]}`" for body in bodies if "$ref" in body]
             rows.append(
                 (
                     f"`{method.upper()} {path}`",
                     operation.get("summary", ""),
-                    f"`{reference}`" if reference else "",
+                    ", ".join(names),
                     ", ".join(operation["responses"]),
                 )
             )

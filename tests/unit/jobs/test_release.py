@@ -117,7 +117,7 @@ def test_a_pure_job_is_charged_half_its_squared_epsilon_and_no_delta(bureau: Bur
 
 def test_another_price_is_another_question(bureau: Bureau) -> None:
     first = ended(bureau, order())
-    second = ended(bureau, order(ask=order().ask.model_validate({"privacy": {"epsilon": "0.25"}})))
+    second = ended(bureau, order(ask=Ask.model_validate({"privacy": {"epsilon": "0.25"}})))
     assert not second.reused
     assert first.release != second.release
 
@@ -171,7 +171,7 @@ def test_a_refusal_costs_nothing_and_is_one_event_without_a_word_of_the_query(bu
     assert bureau.services.register.size == size + 1
     entry = bureau.services.register.entry(size)
     assert b'"kind":"job_refused"' in entry
-    assert asked.sql.encode() not in entry
+    assert asked.request.text.encode() not in entry
     assert set(used(bureau).values()) == {(0, 0)}
 
 
