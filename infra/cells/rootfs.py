@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
-from infra.cells import elf, libraries
+from infra.cells import elf
+from infra.cells import libraries as locked
 from infra.cells.libraries import Library
 
 PYTHON = PurePosixPath("/opt/py/bin/python3")  # the interpreter, inside
@@ -67,11 +68,12 @@ class RootfsBroken(RuntimeError):
 
 @dataclass(frozen=True)
 class Rootfs:
-    """A finished tree at `path`, read-only by convention. `digest`: SHA-256 in hex of `tar()`. Holds a shared lock while it lives, so
-    that a later build does not clear it away."""
+    """A finished tree at `path`, read-only by convention. `digest`: SHA-256 in hex of `tar()`, which is `size` bytes long. Holds a shared
+    lock while it lives, so that a later build does not clear it away."""
 
     path: Path
     digest: str
+    size: int
     python: str
     libraries: tuple[Library, ...]
     _lock: BinaryIO = field(repr=False, compare=False)
@@ -82,7 +84,7 @@ class Rootfs:
 
     def verify(self) -> None:
         """Reads the whole tree again (a second or two). Raises `RootfsBroken` if a single byte, name or mode is not as built."""
-        if _digest(self.path) != self.digest:
+        if _digest(self.path) != (self.digest, self.size):
             raise RootfsBroken(f"{self.path} is not what was built: remove {self.path.parent} and start again")
 
 
@@ -90,7 +92,7 @@ def rootfs(cache: Path, ours: Mapping[PurePosixPath, Path] = OURS) -> Rootfs:
     """The tree for the present interpreter, lock and `ours` (absolute path inside → file here, mode 0644), built below `cache` if it is
     not there (about fifteen seconds). Processes that ask at once build it once. Trees of other locks that nobody holds are removed.
     The user that cells run as must be able to reach `cache`. Raises `RootfsBroken`, `NoLoader` or `LibrarySetBroken`."""
-    wanted = libraries.library_set()
+    wanted = locked.library_set()
     key = _key(wanted, ours)
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("wb") as lock:
@@ -102,13 +104,13 @@ def rootfs(cache: Path, ours: Mapping[PurePosixPath, Path] = OURS) -> Rootfs:
         held = (folder / "held").open("rb")
         fcntl.flock(held, fcntl.LOCK_SH)
         _clear(cache, key)
-    return Rootfs(folder / "root", manifest["digest"], manifest["python"], wanted, held)
+    return Rootfs(folder / "root", manifest["digest"], manifest["size"], manifest["python"], wanted, held)
 
 
 def _key(wanted: tuple[Library, ...], ours: Mapping[PurePosixPath, Path]) -> str:
     """Changes with anything the tree is made of."""
     hasher = hashlib.sha256(f"{sys.version} {platform.machine()} {sysconfig.get_path('stdlib')} {sysconfig.get_path('purelib')}".encode())
-    for path in (_interpreter(), *(Path(module.__file__) for module in (sys.modules[__name__], elf, libraries) if module.__file__)):
+    for path in (_interpreter(), *(Path(module.__file__) for module in (sys.modules[__name__], elf, locked) if module.__file__)):
         hasher.update(path.read_bytes())
     for library in wanted:
         hasher.update(f"\n{library.name} {library.version} {library.record}".encode())
@@ -147,7 +149,9 @@ def _build(cache: Path, folder: Path, wanted: tuple[Library, ...], ours: Mapping
     for path, names, _ in os.walk(root):  # whatever the umask was
         for name in (".", *names):
             Path(path, name).chmod(0o755)
-    manifest = {"digest": _digest(root), "python": platform.python_version(), "libraries": [[each.name, each.version] for each in wanted]}
+    digest, size = _digest(root)
+    libraries = [[each.name, each.version] for each in wanted]
+    manifest = {"digest": digest, "size": size, "python": platform.python_version(), "libraries": libraries}
     (work / "held").touch()
     (work / "manifest.json").write_text(json.dumps(manifest, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
@@ -165,7 +169,7 @@ def _files(wanted: tuple[Library, ...], stdlib: PurePosixPath) -> Iterator[tuple
                 continue
             yield Path(folder, entry), stdlib / Path(folder, entry).relative_to(here).as_posix()
     for library in wanted:
-        for source, inside in libraries.files(library.name):
+        for source, inside in locked.files(library.name):
             yield source, stdlib / "site-packages" / inside
 
 
@@ -210,19 +214,21 @@ def _tar(root: Path, sink: Sink) -> None:
                     archive.addfile(entry, content)
 
 
-def _digest(root: Path) -> str:
-    hasher = hashlib.sha256()
-    _tar(root, _Hashing(hasher))
-    return hasher.hexdigest()
+def _digest(root: Path) -> tuple[str, int]:
+    """SHA-256 in hex and length of the canonical tar."""
+    sink = _Hashing()
+    _tar(root, sink)
+    return sink.hasher.hexdigest(), sink.size
 
 
 class _Hashing:
-    def __init__(self, hasher: hashlib._Hash) -> None:
-        self._hasher = hasher
+    def __init__(self) -> None:
+        self.hasher = hashlib.sha256()
+        self.size = 0
 
-    def write(self, data: bytes) -> int:
-        self._hasher.update(data)
-        return len(data)
+    def write(self, data: bytes) -> None:
+        self.hasher.update(data)
+        self.size += len(data)
 
 
 class _Counted(io.RawIOBase):
