@@ -17,14 +17,17 @@ class State(StrEnum):
     READING = "reading"
     SPENT = "spent"
     STAGED = "staged"
+    HELD = "held"
+    RETURNED = "returned"
     PUBLISHED = "published"
     REFUSED = "refused"
     CANCELLED = "cancelled"
     FORFEITED = "forfeited"
+    REJECTED = "rejected"
 
 
 Charge = Literal["none", "reserved", "reading", "spent", "released", "forfeited"]
-Shown = Literal["running", "published", "refused", "cancelled", "failed"]
+Shown = Literal["running", "held", "returned", "published", "refused", "cancelled", "failed", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,17 @@ MEANING: dict[State, Meaning] = {
     State.READING: Meaning(_charge("reading"), "running", "run", "正在读取原始数据，预算不再退还", "rows are being read: the charge stays"),
     State.SPENT: Meaning(_charge("spent"), "running", "run", "预算已支出，正在加噪", "budget spent, noise being drawn"),
     State.STAGED: Meaning(_charge("spent"), "running", "publish", "结果已固定，等待发布", "the answer is fixed, waiting to be published"),
+    State.HELD: Meaning(_charge("spent"), "held", "nothing", "精确结果已封存，待人工审核", "the exact table is sealed and waits for people"),
+    State.RETURNED: Meaning(
+        _charge("spent"), "returned", "nothing", "审核退回，可补充后再次提请", "sent back by review; its author may mend and ask again"
+    ),
     State.PUBLISHED: Meaning(_charge("spent", "none"), "published", "nothing", "已发布", "published"),
     State.REFUSED: Meaning(_charge("none", "released"), "refused", "nothing", "已拒绝，未支出", "refused, nothing spent"),
     State.CANCELLED: Meaning(
         _charge("none", "released", "forfeited"), "cancelled", "nothing", "已取消；读取数据前取消不支出", "cancelled; free only before reading"
     ),
     State.FORFEITED: Meaning(_charge("forfeited"), "failed", "nothing", "已作废，预算不退", "given up after reading, charge stays"),
+    State.REJECTED: Meaning(_charge("spent"), "rejected", "nothing", "审核不予发布", "review decided against it"),
 }
 
 
@@ -89,6 +97,13 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(State.STAGED, State.PUBLISHED, "11"),
     Transition(State.STAGED, State.CANCELLED, "11"),
     Transition(State.STAGED, State.FORFEITED, "11"),
+    Transition(State.STAGED, State.HELD, "H3"),  # an exact table, sealed
+    Transition(State.HELD, State.STAGED, "H6"),  # two people agreed, or a standing approval holds: fixed as it goes out
+    Transition(State.HELD, State.RETURNED, "H5"),
+    Transition(State.HELD, State.REJECTED, "H5"),
+    Transition(State.HELD, State.CANCELLED, "H4"),
+    Transition(State.RETURNED, State.HELD, "H4"),  # its author asks again
+    Transition(State.RETURNED, State.CANCELLED, "H4"),
 )
 
 _ALLOWED = frozenset((transition.before, transition.after) for transition in TRANSITIONS)

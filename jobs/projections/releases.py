@@ -9,6 +9,7 @@ from sqlalchemy import String, bindparam, exists, insert, literal_column, select
 from infra.prepared import Prepared, Writer
 from infra.tables import (
     answers,
+    approvals,
     charges,
     deliveries,
     jobs,
@@ -33,7 +34,9 @@ _PAID = Prepared(
         charges.c.atto_delta == DELTA,
     )
 )
-_JOB = Prepared(select(jobs.c.scenario, jobs.c.slot_ms).where(jobs.c.id == bindparam("job_", type_=String)))
+_JOB = Prepared(select(jobs.c.scenario, jobs.c.slot_ms, jobs.c.kind).where(jobs.c.id == bindparam("job_", type_=String)))
+_job, _sha = bindparam("job_", type_=String), bindparam("sha_", type_=String)
+_APPROVED = Prepared(select(approvals.c.job).where(approvals.c.job == _job, approvals.c.table_sha256 == _sha))
 _question = bindparam("question_", type_=String)
 _FIRST_ANSWER = Prepared(
     insert(answers).from_select(
@@ -64,7 +67,9 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
     )
     answer = {"question_": event.question, "release_": event.release}
     writer.later(_FIRST_ANSWER, answer, None, partial(DoesNotFit, "answers", event.question))
-    scenario, slot_ms = writer.rows(_JOB, {"job_": event.job})[0]
+    scenario, slot_ms, kind = writer.rows(_JOB, {"job_": event.job})[0]
+    if kind == "exact" and writer.row(_APPROVED, {"job_": event.job, "sha_": event.table_sha256}) is None:  # nothing exact goes unapproved
+        raise DoesNotFit("approvals", event.job)
     add(
         writer,
         metering,

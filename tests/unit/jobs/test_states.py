@@ -12,7 +12,7 @@ def test_every_state_has_a_meaning_and_is_reachable() -> None:
 
 
 def test_every_way_ends() -> None:
-    assert {State.PUBLISHED, State.REFUSED, State.CANCELLED, State.FORFEITED} == FINAL
+    assert {State.PUBLISHED, State.REFUSED, State.CANCELLED, State.FORFEITED, State.REJECTED} == FINAL
     for state in State:
         seen, edge = {state}, [state]
         while edge:
@@ -34,7 +34,7 @@ def test_nothing_is_refunded_once_rows_are_read() -> None:
 
 
 def test_noise_is_drawn_only_after_spending_and_published_only_when_staged() -> None:
-    assert {step.before for step in TRANSITIONS if step.after is State.STAGED} == {State.SPENT}
+    assert {step.before for step in TRANSITIONS if step.after is State.STAGED} == {State.SPENT, State.HELD}  # HELD: approved
     assert {step.before for step in TRANSITIONS if step.after is State.PUBLISHED} == {State.STAGED, State.SUBMITTED, State.ATTACHED}
 
 

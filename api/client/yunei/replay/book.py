@@ -10,6 +10,7 @@ from typing import Any
 
 from yunei.problem import problem
 from yunei.replay.bill import Bill
+from yunei.replay.lane import Lane
 
 Event = Mapping[str, Any]
 UNITS = ("pico_rho", "atto_delta")
@@ -146,6 +147,7 @@ class Book:
     proposals: dict[int, Event] = field(default_factory=dict)
     log_keys: list[str] = field(default_factory=list)  # that sign now, once the log has changed its key
     bill: Bill = field(default_factory=Bill)
+    lane: Lane = field(default_factory=Lane)
     unknown: dict[str, int] = field(default_factory=dict)  # kinds these rules say nothing about
 
     def apply(self, index: int, entry: bytes) -> None:
@@ -206,7 +208,7 @@ class Book:
     def step(self, job: str, before: tuple[str, ...], after: str) -> None:
         require(self.jobs.get(job) in before, f"job {job} is {self.jobs.get(job, 'unknown')} and cannot become {after}")
         self.jobs[job] = after
-        if after in ("published", "refused", "cancelled", "forfeited"):
+        if after in ("published", "refused", "cancelled", "forfeited", "rejected"):
             self.asked.pop(job, None)
 
     def unfrozen(self, operators: tuple[str, ...], licence: str, charge: Charge) -> None:

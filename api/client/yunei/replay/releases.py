@@ -19,6 +19,9 @@ def _published(book: Book, event: Event, _index: int) -> None:
     charge, cost = book.charges.get(event["charge"]), amount(event["cost"])
     if charge is None or charge.state != "spent" or charge.job != event["job"] or charge.cost != cost:
         raise Contradiction(f"release {event['release']} was not paid for with charge {event['charge']}")
+    if event["job"] in book.lane.exact:
+        agreed = book.lane.approved.get(event["job"], ("", "", ""))[0] == event["table_sha256"]
+        require(agreed, f"exact release {event['release']} was approved by nobody")
     book.step(event["job"], ("staged",), "published")
     require(event["release"] not in book.releases, f"release {event['release']} is published twice")
     require(in_force(book, event["licence"]), f"licence {event['licence']} is not in force")

@@ -15,6 +15,8 @@ def _submitted(book: Book, event: Event, _index: int) -> None:
     require(event["job"] not in book.jobs, f"job {event['job']} is submitted twice")
     book.jobs[event["job"]] = "submitted"
     book.asked[event["job"]] = (event["operator"], event["licence"])
+    if event["job_kind"] == "exact":
+        book.lane.exact.add(event["job"])
 
 
 def _refused(book: Book, event: Event, _index: int) -> None:
@@ -37,7 +39,7 @@ def _admitted(book: Book, event: Event, _index: int) -> None:
 
 
 def _cancelled(book: Book, event: Event, _index: int) -> None:
-    book.step(event["job"], ("attached", "admitted", "reading", "spent", "staged"), "cancelled")
+    book.step(event["job"], ("attached", "admitted", "reading", "spent", "staged", "held", "returned"), "cancelled")
     if event["charge"] is not None:
         free = event["charge"] in book.charges and book.charges[event["charge"]].state == "reserved"
         book.move(event["charge"], ("reserved", "reading", "spent"), "released" if free else "forfeited", event["job"])
