@@ -140,6 +140,11 @@ class Settings(BaseModel):
         description="A cell of its own for each block instead of each job: nothing of an earlier block was ever in it. Starting one takes up "
         "to a second.",
     )
+    cells_dir: Path | None = Field(
+        default=None,
+        description="Folder of the cells' root: Python and libraries, nothing secret, some 400 MB built on the first start. The cells' user must "
+        "be able to reach it. None: home/cells, or /var/cache/yunei-cells when the server runs as root.",
+    )
     cells_accept: tuple[str, ...] = Field(
         default=(),
         description="Features (docs/cells.md) that cells may lack and still be given raw rows. Each one named is a hole that you know of and "
@@ -276,3 +281,8 @@ class Settings(BaseModel):
     @property
     def products_dir(self) -> Path:
         return self.home / "products"
+
+    @property
+    def cells_root(self) -> Path:
+        """Cells of a server that runs as root have a user of their own, who cannot enter the home."""
+        return self.cells_dir or (self.home / "cells" if os.geteuid() else Path("/var/cache/yunei-cells"))

@@ -1,0 +1,206 @@
+"""Cells of bubblewrap: a user, process, network, file and IPC namespace each, the locked root read-only, nothing else of the machine.
+
+    root (or the service's user)
+      └ bwrap     under a user of its own; a control group around it, where there are control groups
+          └ zygote    libraries loaded once for the job, or for the block where cells are strict
+              └ a process per block
+
+Not mounted: /dev, /tmp, /sys, and /proc only until the libraries are loaded; each of them is a way to a neighbour. bubblewrap's own page
+(SECURITY.md) says that policy is the caller's: the policy is `_command`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.cells import bpf, wire
+from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
+from infra.cells.cgroups import Ceiling, Cgroups, Group, cgroups
+from infra.cells.rootfs import PYTHON, ZYGOTE, Rootfs, RootfsBroken, rootfs
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+USER = 64001  # of cells, when the server is root: a user that owns nothing
+LIBRARIES_MB = 1024  # that all libraries may take beside a block's own memory
+PIDS = 32
+WEAKER = frozenset({"network", "files", "proc", "seccomp", "landlock", "capabilities", "descriptors", "namespaces", "clocks", "limits"})
+"""Safeguards that `without` can leave out. `files`: the machine's own files, writable, below /out."""
+
+
+@dataclass(frozen=True)
+class Bwrap:
+    """bubblewrap at `program`. `user`: of the processes on this machine, None for our own. `without`, of WEAKER, is for tests that must see an
+    attack succeed: what was left out is a feature that is missing, so nothing gets rows unless it is accepted, too."""
+
+    root: Path
+    program: str
+    groups: Cgroups | None
+    user: int | None = None
+    strict: bool = False
+    accept: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    name: str = field(default="bwrap", init=False)
+
+    @contextmanager
+    def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> Iterator[Cell]:
+        """CellsError: cells_start_failed, cells_refused. A cell ends with the thread that opened it, at the latest."""
+        cell = _BwrapCell(self, cargo, limits, talkative)
+        try:
+            if not self.strict:
+                cell.start()
+            yield cell
+        finally:
+            cell.close()
+
+    def probe(self) -> tuple[Finding, ...]:
+        from infra.cells.probe import probe  # probes open cells of ours
+
+        groups = self.groups.findings() if self.groups is not None else (Finding("cgroup", False, "left out"),)
+        user = Finding("user", self.user is not None or os.geteuid() != 0, "cells would run as root")
+        return (*groups, user, *probe(self, WEAKER))
+
+
+class _BwrapCell:
+    def __init__(self, backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool) -> None:
+        self._backend = backend
+        self._cargo = cargo
+        self._limits = limits
+        self._talkative = talkative
+        self._held: ExitStack | None = None
+        self._line: wire.Line | None = None
+
+    def run(self, block: bytes) -> bytes | None:
+        return self._run(block).frame
+
+    def rehearse(self, block: bytes) -> Rehearsal:
+        if not self._talkative:
+            raise ValueError("a cell that takes rows does not talk")
+        return self._run(block)
+
+    def _run(self, block: bytes) -> Rehearsal:
+        if self._line is None:
+            self.start()
+        assert self._line is not None
+        try:
+            found = self._line.block(block)
+        except wire.Gone:
+            self.close()
+            return Rehearsal(None, "")
+        if self._backend.strict:
+            self.close()
+        return found
+
+    def start(self) -> None:
+        """A sandbox with a zygote that is ready."""
+        backend, limits = self._backend, self._limits
+        with ExitStack() as held:
+            group: Group | None = None
+            if backend.groups is not None:
+                group = held.enter_context(backend.groups.group(Ceiling((limits.memory_mb + LIBRARIES_MB) * 2**20, PIDS)))
+            line = held.enter_context(_sandbox(backend, self._cargo, limits, self._talkative, group))
+            self._held, self._line = held.pop_all(), line
+
+    def close(self) -> None:
+        held, self._held, self._line = self._held, None, None
+        if held is not None:
+            held.close()
+
+
+@contextmanager
+def _sandbox(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool, group: Group | None) -> Iterator[wire.Line]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    line = wire.Line(ours, cargo, limits, talkative=talkative, without=backend.without)
+    said = os.memfd_create("said", os.MFD_CLOEXEC)  # before any block: errors of bubblewrap and of loading
+    outer = wire.memory_file("filter", bpf.filter_for("outer"))
+    try:
+        process = subprocess.Popen(  # noqa: S603 - a constant command
+            ["/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "sh", *_command(backend, theirs.fileno(), outer)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={},
+            cwd="/",
+            pass_fds=(theirs.fileno(), outer),
+            user=backend.user,
+            group=backend.user,
+            extra_groups=None if backend.user is None else (),
+            umask=0o077,
+        )
+        try:
+            assert process.stdin is not None
+            if group is not None:
+                group.enter(process.pid)  # while it waits: whatever it starts is in the group from its first instruction
+            with suppress(BrokenPipeError):
+                process.stdin.write(b"\n")
+                process.stdin.close()
+            theirs.close()
+            try:
+                features = line.hello()
+            except wire.Gone:
+                raise CellsError("cells_start_failed", _last_line(said)) from None
+            wire.require(features, backend.accept | backend.without)
+            yield line
+        finally:
+            process.kill()
+            process.wait()
+            _ended(ours)
+    finally:
+        line.close()
+        theirs.close()
+        os.close(said)
+        os.close(outer)
+
+
+def _command(backend: Bwrap, control: int, outer: int) -> list[str]:
+    without = backend.without
+    command = [backend.program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
+    command += [] if "network" in without else ["--unshare-net"]
+    command += ["--die-with-parent", "--new-session", "--hostname", "cell", "--uid", "65534", "--gid", "65534", "--clearenv"]
+    command += [word for name, value in wire.ENVIRONMENT.items() for word in ("--setenv", name, value)]
+    command += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]  # in its own user namespace: to number processes anew, and unmount /proc
+    command += ["--ro-bind", str(backend.root), "/", "--proc", "/proc", "--chdir", "/"]
+    command += ["--bind", "/", "/out"] if "files" in without else []
+    command += [] if "seccomp" in without else ["--seccomp", str(outer)]
+    return [*command, "--", str(PYTHON), *wire.FLAGS, str(ZYGOTE), str(control)]
+
+
+def _ended(control: socket.socket) -> None:
+    """Wait until the other end of the line is closed: the zygote is gone, and with it its namespaces and all in them."""
+    control.settimeout(10.0)
+    with suppress(OSError):
+        while control.recv(wire.TEXT_BYTES):
+            pass
+
+
+def _last_line(file: int) -> str:
+    os.lseek(file, 0, os.SEEK_SET)
+    lines = os.read(file, wire.TEXT_BYTES).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:300] if lines else "no answer"
+
+
+@cache
+def _root(folder: Path) -> Rootfs:
+    return rootfs(folder)
+
+
+def from_settings(settings: Settings) -> Bwrap:
+    """CellsError(cells_unavailable) without bubblewrap, or where the root cannot be built."""
+    program = shutil.which("bwrap")
+    if program is None:
+        raise CellsError("cells_unavailable", "bubblewrap")
+    try:
+        root = _root(settings.cells_root)
+    except (RootfsBroken, OSError) as error:
+        raise CellsError("cells_unavailable", f"root of cells: {error}") from error
+    user = USER if os.geteuid() == 0 else None
+    return Bwrap(root.path, program, cgroups(), user, strict=settings.cells_strict, accept=frozenset(settings.cells_accept))
