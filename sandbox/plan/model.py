@@ -349,7 +349,7 @@ class Plan:
 
     def as_data(self) -> dict[str, object]:
         """The whole plan as JSON-ready data; floats as hex so that nothing is rounded."""
-        return _plain(dataclasses.asdict(self))  # type: ignore[return-value]  # a dict in, a dict out
+        return plain(dataclasses.asdict(self))  # type: ignore[return-value]  # a dict in, a dict out
 
     @property
     def digest(self) -> str:
@@ -371,11 +371,11 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value.hex()
     if isinstance(value, Fraction):

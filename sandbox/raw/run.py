@@ -7,7 +7,7 @@ it has to read; what it gives back is one small table of integers, or nothing at
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -64,13 +64,15 @@ atexit.register(_cache.clear)
 def run_shard(task: ShardTask) -> pa.Table | None:
     """Partial totals of one shard; a pure function of its task and the files. None for every failure: no text, no type, no traceback."""
     try:
-        tables = {
-            source.alias: pa.concat_tables([_cache.table(part, source.columns, task.memory_bytes) for part in source.parts])
-            for source in task.sources
-        }
+        tables = {source.alias: decrypted(source, task.memory_bytes) for source in task.sources}
         return shard_totals(task.part, {**task.released, **tables}, task.seed)
     except Exception:
         return None
+
+
+def decrypted(source: Source, memory_bytes: int) -> pa.Table:
+    """A source's rows, in a worker. Raises VaultError."""
+    return pa.concat_tables([_cache.table(part, source.columns, memory_bytes) for part in source.parts])
 
 
 def exact_totals(part: Part, vault: Vault, workers: Pool, seed: int, released: Mapping[str, pa.Table] | None = None) -> ExactTotals:
@@ -81,14 +83,14 @@ def exact_totals(part: Part, vault: Vault, workers: Pool, seed: int, released: M
     and which of them died on the way. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on.
     """
     tasks = shard_tasks(part, vault, seed, workers.memory_bytes, released)
-    return _constant_failure(lambda: combine(part, _all(workers.stream(run_shard, tasks))))
+    return constant_failure(lambda: combine(part, _all(workers.stream(run_shard, tasks))))
 
 
 def public_tables(plan: Plan, vault: Vault) -> dict[str, pa.Table]:
     """The public tables that the plan's views and last query read, by alias. Raises `data_snapshot_refused`, `job_failed`."""
-    opened = [(scan, _open(scan, vault)) for scan in plan.tables]
-    return _constant_failure(
-        lambda: {scan.alias: pa.concat_tables([part.read(list(scan.columns)) for part in version.parts]) for scan, version in opened}
+    found = [(scan, open_version(scan, vault)) for scan in plan.tables]
+    return constant_failure(
+        lambda: {scan.alias: pa.concat_tables([part.read(list(scan.columns)) for part in version.parts]) for scan, version in found}
     )
 
 
@@ -97,32 +99,31 @@ def check_snapshots(plan: Plan, vault: Vault) -> None:
     ingested, `plan_doubted` when DuckDB reads the plan's SQL otherwise than the plan says. Reads manifests, no row."""
     check_plan(plan)
     for scan in plan.scans:
-        _open(scan, vault)
+        open_version(scan, vault)
 
 
 def totals_of_tables(part: Part, tables: Mapping[str, pa.Table], seed: int) -> ExactTotals:
     """The same over tables given by alias, as one shard: dummy rows, tests. Raises `job_failed`."""
-    return _constant_failure(lambda: combine(part, [shard_totals(part, tables, seed)]))
+    return constant_failure(lambda: combine(part, [shard_totals(part, tables, seed)]))
 
 
 def shard_tasks(part: Part, vault: Vault, seed: int, memory_bytes: int, released: Mapping[str, pa.Table] | None = None) -> list[ShardTask]:
-    """Which parts are read together: a private table part by part, a public one whole with each.
+    """One task for each shard."""
+    return [ShardTask(part, seed, sources, memory_bytes, dict(released or {})) for sources in sources_of(part.scans, vault)]
+
+
+def sources_of(scans: Sequence[Scan], vault: Vault) -> list[tuple[Source, ...]]:
+    """Which parts are read together, shard by shard: a private table part by part, a public one whole with each.
 
     Private tables of one unit space are partitioned by the same keyed hash into powers of two, so of two tables with unlike numbers of parts
-    the finer one's parts i, i + n, i + 2n … hold the units of the coarser one's part i of n.
+    the finer one's parts i, i + n, i + 2n … hold the units of the coarser one's part i of n. Raises `data_snapshot_refused`.
     """
-    versions = [_open(scan, vault) for scan in part.scans]
-    shards = min((len(version.parts) for scan, version in zip(part.scans, versions, strict=True) if scan.private), default=1)
+    versions = [open_version(scan, vault) for scan in scans]
+    shards = min((len(version.parts) for scan, version in zip(scans, versions, strict=True) if scan.private), default=1)
     return [
-        ShardTask(
-            part,
-            seed,
-            tuple(
-                Source(scan.alias, version.parts[shard::shards] if scan.private else version.parts, scan.columns)
-                for scan, version in zip(part.scans, versions, strict=True)
-            ),
-            memory_bytes,
-            dict(released or {}),
+        tuple(
+            Source(scan.alias, version.parts[shard::shards] if scan.private else version.parts, scan.columns)
+            for scan, version in zip(scans, versions, strict=True)
         )
         for shard in range(shards)
     ]
@@ -141,7 +142,8 @@ def _exercise(number: int) -> int:
     return number
 
 
-def _open(scan: Scan, vault: Vault) -> Version:
+def open_version(scan: Scan, vault: Vault) -> Version:
+    """Raises `data_snapshot_refused`. Reads the manifest, no row."""
     try:
         version = vault.open(scan.dataset, scan.version)
     except VaultError as error:
@@ -158,7 +160,7 @@ def _all(partials: Iterator[pa.Table | None]) -> Iterator[pa.Table]:
         yield partial
 
 
-def _constant_failure(compute: Callable[[], Result]) -> Result:
+def constant_failure(compute: Callable[[], Result]) -> Result:
     """What `compute` gives; `job_failed`, without cause or context, for whatever it raises."""
     with suppress(Exception):
         return compute()
