@@ -142,8 +142,8 @@ class Settings(BaseModel):
     )
     cells_dir: Path | None = Field(
         default=None,
-        description="Folder of the cells' root: Python and libraries, nothing secret, some 400 MB built on the first start. The cells' user must "
-        "be able to reach it. None: home/cells, or /var/cache/yunei-cells when the server runs as root.",
+        description="Folder of the cells' root: Python and libraries, nothing secret, some 400 MB built on the first start. The cells' user "
+        "must be able to reach it. None: home/cells, or /var/cache/yunei-cells when the server runs as root.",
     )
     cells_accept: tuple[str, ...] = Field(
         default=(),

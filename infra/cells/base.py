@@ -132,6 +132,11 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def isolates(self) -> bool:
+        """False: whoever opens a cell must have made sure that the rows are invented."""
+        ...
+
     def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> AbstractContextManager[Cell]:
         """A cell of its own for one job. CellsError when it does not come up."""
         ...

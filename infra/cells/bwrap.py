@@ -50,6 +50,7 @@ class Bwrap:
     accept: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
     name: str = field(default="bwrap", init=False)
+    isolates: bool = field(default=True, init=False)
 
     @contextmanager
     def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> Iterator[Cell]:
