@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from policies.catalogue import Catalogue, Column, Dataset
 from sandbox.finish.finish import Released
-from sandbox.plan.model import Part, Plan, Scan
+from sandbox.plan.model import ColumnUse, Part, Plan, Scan
 from sandbox.raw.rules import stored_type
 from sandbox.raw.run import totals_of_tables
 from sandbox.raw.totals import ExactTotals
@@ -45,7 +45,7 @@ def dummy_tables(
     if rows is None:
         threshold = max(part.draws[0].threshold or 0 for part in plan.parts)
         rows = min(MOST_ROWS, max(ROWS, 10 * FEW * threshold))
-    return {scan.alias: _table(plan, scan, catalogue, rows, seed) for scan in (plan.scans if scans is None else scans)}
+    return {scan.alias: invented(scan, plan.uses, catalogue, rows, seed) for scan in (plan.scans if scans is None else scans)}
 
 
 def dummy_answer(plan: Plan, catalogue: Catalogue, *, seed: int = 0) -> Released:
@@ -57,9 +57,10 @@ def dummy_answer(plan: Plan, catalogue: Catalogue, *, seed: int = 0) -> Released
     return released(plan, at_once(plan, compute), compute, dummy_tables(plan, catalogue, seed=seed, scans=plan.tables))
 
 
-def _table(plan: Plan, scan: Scan, catalogue: Catalogue, rows: int, seed: int) -> pa.Table:
+def invented(scan: Scan, uses: Sequence[ColumnUse], catalogue: Catalogue, rows: int, seed: int) -> pa.Table:
+    """Invented rows of one scan; columns that `uses` names as keys take few values."""
     dataset = catalogue[scan.dataset].dataset
-    keys = {use.column.casefold() for use in plan.uses if use.use == "key" and use.dataset.casefold() == dataset.name.casefold()}
+    keys = {use.column.casefold() for use in uses if use.use == "key" and use.dataset.casefold() == dataset.name.casefold()}
     columns = [_column_of(dataset, name) for name in scan.columns]
     if dataset.unit is None:
         sizes = [len(domain) for column in columns if column.type != "boolean" and (domain := _domain(dataset, column, catalogue))]

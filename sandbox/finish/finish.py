@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -58,10 +58,12 @@ class ReleasedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The answer: outputs in the operator's order, each value followed by its half-width, and what to know of each output."""
+    """The answer: outputs in the operator's order, each value followed by its half-width, and what to know of each output. `papers`: what is
+    released beside the table, by file name."""
 
     table: pa.Table
     columns: tuple[ReleasedColumn, ...]
+    papers: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def finish(plan: Plan, drawn: Sequence[NoisyTable], public: Mapping[str, pa.Table] | None = None) -> Released:

@@ -231,16 +231,21 @@ def schema_of(columns: Sequence[Column]) -> pa.Schema:
 
 def stored_type(column: Column) -> pa.DataType:
     """The Arrow type of a column in the vault and in the engine's tables. Decimals are 64 bits wide: half the bytes to scan."""
+    return arrow_type(column.type, column.decimals)
+
+
+def arrow_type(kind: ColumnType, decimals: int) -> pa.DataType:
+    """The same of a type and its digits after the point."""
     types = {
         "integer": pa.int64(),
-        "decimal": pa.decimal64(18, column.decimals),
+        "decimal": pa.decimal64(18, decimals),
         "number": pa.float64(),
         "text": pa.string(),
         "date": pa.date32(),
         "timestamp": pa.timestamp("us"),
         "boolean": pa.bool_(),
     }
-    return types[column.type]
+    return types[kind]
 
 
 def _count(result: pa.Table, flags: str) -> int:
