@@ -1,11 +1,20 @@
-"""What tests of cells share."""
+"""What tests of cells share: backends, and their root, built once."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
+from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from infra.cells.base import Backend
+from infra.cells.bwrap import USER, Bwrap
+from infra.cells.cgroups import cgroups
+from infra.cells.rootfs import Rootfs, rootfs
 
 
 def needed_here(what: str) -> NoReturn:
@@ -13,3 +22,26 @@ def needed_here(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"CI has to have {what}")
     pytest.skip(f"this machine lacks {what}")
+
+
+@cache
+def a_root() -> Rootfs:
+    """The cells' root, in a folder that the cells' user can reach, which a checkout's may not be. Kept from run to run: its name is a digest
+    of all it is made of."""
+    folder = Path(f"/var/tmp/yunei-test-cells-{os.getuid()}")
+    folder.mkdir(mode=0o755, exist_ok=True)
+    assert folder.stat().st_uid == os.getuid(), f"{folder} is somebody else's"
+    return rootfs(folder)
+
+
+def a_backend(kind: str, *, strict: bool = False, without: frozenset[str] = frozenset()) -> Backend:
+    """Cells of `kind`: `bwrap`, `docker`, `unsafe`. `without`: safeguards left out."""
+    if kind == "bwrap":
+        program = shutil.which("bwrap")
+        if program is None:
+            needed_here("bubblewrap")
+        return Bwrap(a_root().path, program, cgroups(), USER if os.geteuid() == 0 else None, strict=strict, without=without)
+    if kind == "unsafe":
+        unsafe: Backend = importlib.import_module("infra.cells.unsafe").Unsafe()
+        return unsafe
+    raise ValueError(kind)
