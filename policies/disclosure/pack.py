@@ -179,12 +179,12 @@ Rule = Annotated[
 
 class Suppression(Model):
     """How patterns are made and what an attacker is supposed to know. `weight`: what is lost with a cell; `own`: an attacker who is alone in a
-    suppressed cell knows it and may then not find another sensitive cell `exactly`, or not within its `protection`; `seconds`: how long
-    optimisation may go on after a safe pattern is found."""
+    suppressed cell knows it and may then not find another sensitive cell `exact`ly, or not within its `protection`; `effort`: rounds of
+    optimisation after a safe pattern is found (rounds, not seconds: the same table has the same pattern on every machine)."""
 
     weight: Literal["cells", "units", "value"] = "units"
     own: Literal["exact", "protection", "ignore"] = "exact"
-    seconds: int = Field(default=20, ge=0, le=3_600)
+    effort: int = Field(default=20, ge=0, le=1_000)
 
 
 class RulePack(Model):

@@ -57,11 +57,13 @@ class Level:
 @dataclass(frozen=True)
 class Dimension:
     """A key of the table. `column`: the canonical name of what is grouped by ("visits.city", or the digest of an expression), by which
-    cells of different tables are compared; `levels` in the order they are shown, parents before or after children."""
+    cells of different tables are compared; `levels` in the order they are shown, parents before or after children; `complete`: the levels
+    that have no parent are together all there is, so that tables without this dimension hold its totals."""
 
     name: str
     column: str
     levels: tuple[Level, ...]
+    complete: bool = True
 
     def __post_init__(self) -> None:
         if len({level.code for level in self.levels}) != len(self.levels) or not self.levels:
