@@ -23,6 +23,7 @@ USE_TITLES: Mapping[Use, tuple[str, str]] = {
     "aggregate": ("汇总", "aggregate"),
     "join": ("关联", "join"),
     "distinct": ("去重计数", "count distinct"),
+    "program": ("交由程序计算", "hand to a program"),
 }
 SHARE_TITLES: Mapping[str, tuple[str, str]] = {
     "unconditional": ("无条件共享", "shared without condition"),

@@ -17,8 +17,8 @@ PATTERNS[r"^[^\W\d]\w{0,62}$"] = (
     "starts with a letter of any script, then letters, digits and underscores, 63 characters at most",
 )
 ColumnType = Literal["integer", "decimal", "number", "text", "date", "timestamp", "boolean"]
-Use = Literal["filter", "key", "aggregate", "join", "distinct"]
-USES: tuple[Use, ...] = ("filter", "key", "aggregate", "join", "distinct")
+Use = Literal["filter", "key", "aggregate", "join", "distinct", "program"]
+USES: tuple[Use, ...] = ("filter", "key", "aggregate", "join", "distinct", "program")
 Grade = Literal["core", "important", "general-4", "general-3", "general-2", "general-1"]
 Registration = Literal["applied", "accepted", "checked", "published", "coded"]
 REGISTRATIONS: tuple[Registration, ...] = ("applied", "accepted", "checked", "published", "coded")  # each follows the one before it

@@ -3,6 +3,9 @@
 Outputs are declared with their ranges before anybody sees data: whatever a run returns is clamped into them, and the noise is calibrated to
 them (sample and aggregate: Nissim, Raskhodnikova and Smith, STOC 2007). A parameter's values are bounded too, so that reviewers review all
 that can be asked.
+
+`mode` says what one call is given. `blocks`: the rows of many units, and what leaves is the middle of what the blocks give. `units`: the rows
+of one unit, and what leaves is a mean or a sum over units, if a `key` is declared for each of its values.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ _ENTRY = r"^[A-Za-z_][A-Za-z0-9_/]{0,100}\.py:[A-Za-z_][A-Za-z0-9_]{0,60}$"
 PATTERNS[_ENTRY] = ("形如 main.py:run", "looks like main.py:run")
 Number = Annotated[Decimal, Field(max_digits=40)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+LARGEST, SMALLEST = 10**12, Decimal("1e-9")  # of a range's ends, and of its width: what fixed point can hold
+HALF_WIDTH = "__half_width"  # what stands beside an output in the answer
 
 
 class Parameter(Model):
@@ -47,16 +52,41 @@ class Parameter(Model):
 
 
 class Output(Model):
-    """A number that leaves."""
+    """A number that leaves. `default` stands in for one that did not come, came late or is no number; the middle of the range if not given."""
 
     name: Name
     title: Title
     low: Number
     high: Number
+    default: Number | None = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         _ordered(self.low, self.high)
+        if max(abs(self.low), abs(self.high)) > LARGEST or self.high - self.low < SMALLEST:
+            raise wrong(f"范围须在 ±{LARGEST} 以内，宽度不小于 {SMALLEST}", f"a range lies within ±{LARGEST} and is at least {SMALLEST} wide")
+        if self.default is not None and not self.low <= self.default <= self.high:
+            raise wrong("default 须在范围之内", "default lies within the range")
+        if self.name.casefold().endswith(HALF_WIDTH):
+            raise wrong(f"名称不得以 {HALF_WIDTH} 结尾", f"a name does not end in {HALF_WIDTH}")
+        return self
+
+
+class Key(Model):
+    """What a program of mode `units` may sort units by: it gives the number, from 0, of one of these public values, as its first output."""
+
+    name: Name
+    title: Title
+    type: Literal["integer", "text"]
+    domain: tuple[Annotated[int, Field(strict=True)] | Text, ...] = Field(min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _typed(self) -> Self:
+        wanted = int if self.type == "integer" else str
+        if any(type(value) is not wanted for value in self.domain) or len(set(self.domain)) != len(self.domain):
+            raise wrong(f"domain 的取值须为 {self.type} 类型，且不重复", f"its domain has values of type {self.type}, each once")
+        if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in self.domain):
+            raise wrong("domain 的整数须在 64 位以内", "integers of a domain fit 64 bits")
         return self
 
 
@@ -66,21 +96,28 @@ def _ordered(low: Decimal | None, high: Decimal | None) -> None:
 
 
 class Manifest(Model):
-    """What a program is. `entry` names a file and a function in it, called with the block's rows and the parameters."""
+    """What a program is. `entry` names a file and a function in it, called with rows and parameters; it returns its outputs by name, or in
+    order. `rows`: how rows are handed to it, as `pyarrow.Table` or `pandas.DataFrame`; several tables come as a dict of them, by name."""
 
     name: Identifier
     version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,3}$")]
     title: Title
     entry: Annotated[str, StringConstraints(pattern=_ENTRY)]
+    mode: Literal["blocks", "units"] = "blocks"
+    rows: Literal["arrow", "pandas"] = "arrow"
     parameters: tuple[Parameter, ...] = Field(default=(), max_length=50)
+    key: Key | None = None
     outputs: tuple[Output, ...] = Field(min_length=1, max_length=100)
 
     @model_validator(mode="after")
     def _once(self) -> Self:
-        for what in (self.parameters, self.outputs):
-            names = [each.name.casefold() for each in what]
+        given = [*(output.name for output in self.outputs), *([self.key.name] if self.key else [])]
+        for what in ([parameter.name for parameter in self.parameters], given):
+            names = [name.casefold() for name in what]
             if len(set(names)) != len(names):
                 raise wrong("同一名称只声明一次", "a name is declared once")
+        if self.key is not None and self.mode != "units":
+            raise wrong("只有 mode 为 units 的程序可以声明 key", "only a program of mode units declares a key")
         return self
 
     @property

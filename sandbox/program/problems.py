@@ -1,4 +1,4 @@
-"""Why a package was not taken, located."""
+"""Why a package, or a run of one, was not taken, located."""
 
 from __future__ import annotations
 
@@ -11,5 +11,36 @@ PROGRAM_INVALID = declare(
         "The package does not hold",
         "Faults: {count}; the first at {path}: {reason_en}.",
         "Mend the places listed and submit it again; nothing was registered.",
+    ),
+)
+REQUEST_INVALID = declare(
+    "program_request_invalid",
+    zh=("运行请求与程序的声明不符", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改；没有读取任何数据，也没有支出。"),
+    en=(
+        "The run is not what the program declares",
+        "Faults: {count}; the first at {path}: {reason_en}.",
+        "Mend the places listed; no data was read and nothing was spent.",
+    ),
+)
+TABLES_REFUSED = declare(
+    "program_tables_refused",
+    zh=(
+        "程序不能读取这些表",
+        "共 {count} 处；第一处在 {path}：{reason_zh}。",
+        "一次运行只读同一隐私单元空间的受保护数据集及目录中已登记的列。",
+    ),
+    en=(
+        "A program cannot be given these tables",
+        "Faults: {count}; the first at {path}: {reason_en}.",
+        "One run reads protected datasets of one unit space, and columns that the catalogue has.",
+    ),
+)
+CELLS_MISSING = declare(
+    "program_cells_unavailable",
+    zh=("现在不能运行程序", "隔离单元不可用：{feature}。没有读取任何数据，也没有支出。", "请联系平台管理员；隔离自检通过后再提交。"),
+    en=(
+        "Programs cannot be run now",
+        "Cells are not to be had: {feature}. No data was read and nothing was spent.",
+        "Ask the platform's administrator; submit it again once the cells' probe passes.",
     ),
 )

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.cells.base import LIBRARIES
 from policies.reasons import Reason, explained
+from sandbox.program.cargo import ADAPTER
 from sandbox.program.manifest import Manifest
 from sandbox.program.package import Package
 from sandbox.program.problems import PROGRAM_INVALID
 
-# what a cell offers: three libraries, and modules of the standard library that compute
-_LIBRARIES = frozenset(("numpy", "pandas", "pyarrow"))
+# what a cell offers: its libraries, and modules of the standard library that compute
+_LIBRARIES = frozenset(LIBRARIES)
 _NUMBERS = frozenset(("array", "bisect", "datetime", "decimal", "fractions", "heapq", "math", "numbers", "random", "statistics"))
 _LANGUAGE = frozenset(("__future__", "abc", "collections", "copy", "dataclasses", "enum", "functools", "itertools", "operator", "typing"))
 _TEXT = frozenset(("json", "re", "string"))
@@ -63,7 +65,7 @@ def inspect(package: Package) -> Report:
     faults = [
         Reason(path, "模块与标准库或可用模块同名", "it has the name of a module of the standard library, or of one that programs may use")
         for path in sources
-        if path.partition("/")[0].removesuffix(".py") in LOCKED | sys.stdlib_module_names
+        if path.partition("/")[0].removesuffix(".py") in LOCKED | sys.stdlib_module_names | {ADAPTER}
     ]
     for path, found in said.items():
         faults += _faults(path, found, roots)

@@ -41,16 +41,17 @@ def split(table: pa.Table, unit: str, key: bytes, shards: int) -> Iterator[tuple
 
 def shard_of(units: pa.ChunkedArray, key: bytes, shards: int) -> Any:
     """The shard of each unit as a numpy array of int64; `shards` is a power of two. Units are int64 or text, never null."""
+    return (hashes_of(units, key) & np.uint64(shards - 1)).astype(np.int64)
+
+
+def hashes_of(units: pa.ChunkedArray, key: bytes) -> Any:
+    """A keyed hash of each unit as a numpy array of uint64. `key`: 16 bytes at least."""
     if pa.types.is_integer(units.type):
-        hashes = _mix(units.to_numpy().astype(np.uint64), key)
-    else:
-        # A slow good hash per distinct unit of a batch, not per row.
-        encoded = pc.dictionary_encode(units.combine_chunks())
-        distinct = [
-            int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big") for text in encoded.dictionary.to_pylist()
-        ]
-        hashes = np.array(distinct, np.uint64)[encoded.indices.to_numpy()]
-    return (hashes & np.uint64(shards - 1)).astype(np.int64)
+        return _mix(units.to_numpy().astype(np.uint64), key)
+    # A slow good hash per distinct unit of a batch, not per row.
+    encoded = pc.dictionary_encode(units.combine_chunks())
+    distinct = [int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big") for text in encoded.dictionary.to_pylist()]
+    return np.array(distinct, np.uint64)[encoded.indices.to_numpy()]
 
 
 def _mix(values: Any, key: bytes) -> Any:
