@@ -58,6 +58,11 @@ REQUEST_RANGE = declare(
     zh=("范围超出内容", "请求的字节范围不在 {length} 字节之内。", "去掉 Range，或改到范围之内。"),
     en=("Range outside the content", "The asked range lies outside its {length} bytes.", "Drop the Range header or keep inside."),
 )
+REQUEST_PRECONDITION = declare(
+    "request_precondition",
+    zh=("内容已变", "If-Match 所列的 ETag 不是现有内容的。", "去掉 If-Match 重新获取，或改用现有内容的 ETag。"),
+    en=("The content is another", "None of the ETags in If-Match is that of the content there is.", "Fetch it anew without If-Match."),
+)
 REQUEST_KEY_REUSED = declare(
     "request_key_reused",
     zh=("Idempotency-Key 已用于另一请求", "该 Idempotency-Key 此前用于内容不同的请求。", "新的作业请用新的 Idempotency-Key。"),
@@ -123,6 +128,7 @@ ROOMS: dict[str, int] = {
     "policy": 422,
     "program": 422,
     "fee": 409,
+    "product": 409,
     "request": 422,
     "server": 500,
 }
@@ -190,6 +196,15 @@ STATUS: dict[str, int] = {
     "request_format": 406,
     "request_too_large": 413,
     "request_range": 416,
+    "request_precondition": 412,
+    "request_ticket": 403,
+    "product_invalid": 422,
+    "product_unknown": 404,
+    "product_version_unknown": 404,
+    "product_form_missing": 406,
+    "product_recalled": 410,
+    "product_not_entitled": 403,
+    "product_quota_used": 429,
     "server_starting": 503,
     "server_stopping": 503,
     "server_home_in_use": 409,
@@ -204,6 +219,7 @@ _THINGS = {
     "program": "算法",
     "job": "作业",
     "release": "发布结果",
+    "paper": "随附材料",
     "dataset": "数据集",
     "licence": "协议",
     "tile": "日志文件",

@@ -21,6 +21,7 @@ from api.schemas import (
     LicenceView,
     LossView,
     PaceView,
+    PaperView,
     ProblemView,
     Quote,
     ReleaseView,
@@ -150,6 +151,7 @@ def release_view(seen: ReleaseSeen, left: Iterable[Balance], fee: FeeSeen | None
         licence=record["licence"],
         operator=record["operator"],
         scenario=record["scenario"],
+        kind=record.get("kind", "sql"),
         query=record["query"],
         sources=[SourceView(**source) for source in record["sources"]],
         columns=[ColumnView(**{**column, "mechanism": column.get("mechanism") or None}) for column in record["columns"]],
@@ -161,6 +163,10 @@ def release_view(seen: ReleaseSeen, left: Iterable[Balance], fee: FeeSeen | None
         files=[
             FileView(format=cast(Any, name.removeprefix("table.")), bytes=size, sha256=record["digests"][name])
             for name, size in record["files"].items()
+        ],
+        papers=[
+            PaperView(name=name, bytes=size, sha256=record["digests"][name], path=f"/v1/releases/{seen.id}/papers/{name}")
+            for name, size in record.get("papers", {}).items()
         ],
         published_at=seen.published_at,
         visible_at=seen.visible_at,

@@ -125,6 +125,7 @@ def stage(office: Office, job: Admitted[Any], answer: Released) -> Staged:
     release = f"rel-{job.id.removeprefix('job-')}"
     about = {"yunei.release": release, "yunei.query": job.plan.query, "yunei.delta": job.plan.delta}
     files = {f"table.{form}": encode(answer.table, form, metadata=about) for form in FORMATS}
+    papers = {name: len(data) for name, data in answer.papers.items()}
     columns: list[dict[str, Any]] = []
     for column in answer.columns:
         columns.append({name: getattr(column, name) for name in ("label", "kind", "mechanism", "scale", "low", "high", "half_width_column")})
@@ -146,9 +147,10 @@ def stage(office: Office, job: Admitted[Any], answer: Released) -> Staged:
         "atto_delta": str(job.plan.loss.atto_delta),
         "delta": job.plan.delta,
         "files": {name: len(data) for name, data in files.items()},
+        **({"papers": papers} if papers else {}),
         "accounts": list(job.accounts),
     }
-    return office.staging.stage(job.id, files, record)
+    return office.staging.stage(job.id, {**files, **answer.papers}, record)
 
 
 def _source(scan: Scan, catalogue: Catalogue) -> dict[str, object]:

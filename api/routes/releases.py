@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AwareDatetime
 
 from api.auth import Guarded, Visit, door
-from api.problems import REQUEST_FORMAT, REQUEST_RANGE
+from api.problems import REQUEST_FORMAT, REQUEST_RANGE, not_found
 from api.routes.common import Serving, found, problems, roles
 from api.schemas import ReleaseList, ReleaseView
 from api.services import Services
@@ -29,6 +29,9 @@ _FILES = {
     media.partition(";")[0]: {"schema": {"type": "object"} if "json" in media else {"type": "string", "format": "binary"}}
     for media in MEDIA_TYPES.values()
 }
+
+
+_PAPERS = {"json": "application/json", "svg": "image/svg+xml"}
 
 
 def _seen(services: Services, id: str, visit: Visit) -> ReleaseSeen:
@@ -139,6 +142,39 @@ def table(
 
 
 router.add_api_route("/{id}/table", table, methods=["HEAD"], include_in_schema=False, response_class=Response)
+
+
+@router.get(
+    "/{id}/papers/{name}",
+    response_class=Response,
+    summary="随结果发布的材料，如合成数据的质量报告与图 · What was released beside the table, such as the quality of a synthetic one",
+    description="名称见发布结果的 `papers`；ETag 即内容的 SHA-256。 · "
+    "The release's `papers` name them; the ETag is the SHA-256 of the bytes. Pictures are SVG without script.",
+    responses={
+        200: {"description": "材料 · the paper", "content": {"application/json": {}, "image/svg+xml": {}}},
+        304: {"description": "未变 · not modified"},
+        **problems(401, 403, 404),
+    },
+    openapi_extra=roles("release_fetch"),
+)
+def paper(
+    id: str,
+    name: str,
+    services: Serving,
+    visit: Annotated[Visit, door("release_fetch")],
+    if_none_match: Annotated[str, Header(max_length=4000)] = "",
+) -> Response:
+    seen = _seen(services, id, visit)
+    if visit.principal.role in ("operator", "builder") and withdrawn(services.register, id, visit.only):
+        raise RESULTS_WITHDRAWN()
+    if name not in seen.record.get("papers", {}):
+        raise not_found("paper")
+    etag = f'"{seen.record["digests"][name]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    if _matches(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    staged = found(services.staging.load(seen.job), "release")
+    return Response(staged.read(name), headers=headers, media_type=_PAPERS[name.rpartition(".")[2]])
 
 
 @router.get(

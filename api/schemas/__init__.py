@@ -98,6 +98,7 @@ from api.schemas.register import LogKey as LogKey
 from api.schemas.register import Me as Me
 from api.schemas.register import PaceView as PaceView
 from api.schemas.releases import FileView as FileView
+from api.schemas.releases import PaperView as PaperView
 from api.schemas.releases import ReleaseList as ReleaseList
 from api.schemas.releases import ReleaseView as ReleaseView
 from api.schemas.releases import SourceView as SourceView

@@ -10,6 +10,7 @@ from api.schemas.base import LOSS, Closed, LossView, example
 from api.schemas.jobs import ColumnView
 from api.schemas.register import AccountView
 from policies.catalogue import Title
+from policies.licence import JobKind
 
 
 class FileView(Closed):
@@ -18,6 +19,15 @@ class FileView(Closed):
     format: Literal["arrow", "parquet", "csv", "json"]
     bytes: int
     sha256: str
+
+
+class PaperView(Closed):
+    """What was released beside the table, e.g. how good a synthetic one is; `etag` is the SHA-256 of the bytes."""
+
+    name: str
+    bytes: int
+    sha256: str
+    path: str
 
 
 class SourceView(Closed):
@@ -41,6 +51,7 @@ class ReleaseView(Closed):
             licence="lic-health-2026-01",
             operator="op-health",
             scenario="chronic-disease",
+            kind="sql",
             query="SELECT male, COUNT(*) AS n FROM nafld1 GROUP BY male",
             sources=[
                 {
@@ -63,6 +74,7 @@ class ReleaseView(Closed):
             price=LOSS,
             left=[],
             files=[{"format": "csv", "bytes": 61, "sha256": "cd" * 32}],
+            papers=[],
             published_at="2026-11-22T08:30:00.240000Z",
             visible_at="2026-11-22T08:30:00.250000Z",
             log_index=41,
@@ -77,6 +89,7 @@ class ReleaseView(Closed):
     licence: str
     operator: str
     scenario: str
+    kind: JobKind = Field(default="sql", description="of the job that made it")
     query: str
     sources: list[SourceView]
     columns: list[ColumnView]
@@ -86,6 +99,7 @@ class ReleaseView(Closed):
     price: LossView
     left: list[AccountView] = Field(description="the accounts of the licence, now; empty for builders")
     files: list[FileView]
+    papers: list[PaperView] = Field(default_factory=list, description="what was released beside the table, such as a quality report")
     published_at: str
     visible_at: str
     log_index: int

@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 from jobs.kinds.sql import SqlKind
+from jobs.kinds.synthetic import SyntheticKind
 from jobs.order import Asker, Order
 from jobs.work import Kind, Request, Work
 from policies.licence import JobKind
 
 KINDS: dict[JobKind, Kind[Any, Any, Any]] = {
     "sql": SqlKind(),
+    "synthetic": SyntheticKind(),
 }
 
 __all__ = ["KINDS", "Kind", "Request", "Work", "kind_of", "unsealed"]
