@@ -43,10 +43,10 @@ AUTH_KEY_NEEDED = declare(
 
 # a suspended operator's jobs are refused by the policy, in its own words and in the log
 _POLICY_SPEAKS: frozenset[Act] = frozenset({"job_check", "job_dummy", "job_submit", "me_show", "token_issue"})
-# what any key may do, however narrow: say whose it is, become a token, be followed by another, be given up
-_ANY_KEY: frozenset[Act] = frozenset({"me_show", "token_issue", "key_rotate"})
+# what any key may do, however narrow: say whose it is, become a token or a session no broader, be followed by another, be given up
+_ANY_KEY: frozenset[Act] = frozenset({"me_show", "token_issue", "key_rotate", "session_open"})
 # what would let a short-lived token live on
-_KEY_ITSELF: frozenset[Act] = frozenset({"token_issue", "key_rotate"})
+_KEY_ITSELF: frozenset[Act] = frozenset({"token_issue", "key_rotate", "session_open"})
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description="API key or access token · 访问密钥或访问令牌")
 
 

@@ -1,7 +1,7 @@
 """What people come in with: API keys and sessions, each a prefix that is no secret and a secret the register knows the hash of.
 
     yk_<prefix>_<secret>   an API key; <secret> has 160 random bits
-    ys_<id>_<secret>       a session of somebody who signed in at the identity provider
+    ys_<id>_<secret>       a session of somebody who signed in at the identity provider, or in a browser with a key
 
 Reading only, but for `note_use`, which keeps when a credential was last used: to the day for a key, to the minute for a session, outside
 the log. What a refusal says never depends on whether the prefix exists, and as far as this module can help it, neither does its duration:
@@ -109,13 +109,18 @@ def credential_named(connection: Connection, kind: Kind, id: str, now: datetime,
 
 
 def _good(kind: Kind, row: Row[tuple[object, ...]], now: datetime, idle: timedelta | None) -> Credential | None:
-    if row.credential_status not in ("active", "open") or (row.expires_at is not None and row.expires_at <= rfc3339(now)):
+    if not _live(row.credential_status, row.expires_at, now):
         return None
+    if kind == "session" and row.key_status is not None and not _live(row.key_status, row.key_expires_at, now):
+        return None  # opened with a key that is good no more
     if kind == "session" and idle is not None and max(row.began_at, row.used_at or "") <= rfc3339(now - idle):
         return None
-    scopes = None if kind == "session" or row.scopes is None else frozenset(row.scopes.split())
-    certificate = None if kind == "session" else row.certificate
-    return Credential(kind, row.credential, principal_of(row), scopes, row.expires_at, certificate)
+    scopes = None if row.scopes is None else frozenset(row.scopes.split())
+    return Credential(kind, row.credential, principal_of(row), scopes, row.expires_at, row.certificate)
+
+
+def _live(status: str, ends: str | None, now: datetime) -> bool:
+    return status in ("active", "open") and (ends is None or ends > rfc3339(now))
 
 
 def _row(connection: Connection, kind: Kind, id: str) -> Row[tuple[object, ...]] | None:
@@ -145,9 +150,14 @@ _SESSIONS = (
         sessions.c.status.label("credential_status"),
         sessions.c.opened_at.label("began_at"),
         sessions.c.expires_at,
+        api_keys.c.scopes,
+        api_keys.c.certificate,
+        api_keys.c.status.label("key_status"),
+        api_keys.c.expires_at.label("key_expires_at"),
         credential_uses.c.used_at,
     )
     .join(sessions, sessions.c.principal == principals.c.id)
+    .outerjoin(api_keys, api_keys.c.prefix == sessions.c.key)
     .outerjoin(credential_uses, credential_uses.c.id == sessions.c.id)
 )
 _QUERIES: dict[Kind, Select[tuple[object, ...]]] = {"key": _KEYS, "session": _SESSIONS}

@@ -67,6 +67,7 @@ Act = Literal[
     "key_rotate",
     "key_revoke",
     "token_issue",
+    "session_open",
     "session_list",
     "session_close",
     "refusals_read",
@@ -80,6 +81,15 @@ Act = Literal[
     "program_review",
     "program_withdraw",
     "program_invalidate",
+    "product_list",
+    "product_make",
+    "product_register",
+    "product_publish",
+    "product_deprecate",
+    "product_recall",
+    "product_entitle",
+    "product_fetch",
+    "delivery_list",
     "events_read",
     "log_read",
     "audit_run",
@@ -134,6 +144,7 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "key_rotate": _OWN,  # its holder alone: whoever rotates a key sees the new one
     "key_revoke": _OWN | {"supervisor": "all", "admin": "all"},
     "token_issue": _OWN,
+    "session_open": _OWN,
     "session_list": _OWN | {"supervisor": "all", "admin": "all"},
     "session_close": _OWN | {"supervisor": "all", "admin": "all"},
     "refusals_read": {"supervisor": "all", "auditor": "all", "admin": "all"},
@@ -147,6 +158,22 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "program_review": {"reviewer": "all"},  # two of them
     "program_withdraw": {"operator": "own"},
     "program_invalidate": {"supervisor": "all"},
+    "product_list": {
+        "operator": "own",
+        "builder": "all",
+        "steward": "all",
+        "reviewer": "all",
+        "supervisor": "all",
+        "auditor": "all",
+    },
+    "product_make": {"operator": "own"},
+    "product_register": {"supervisor": "all"},  # two of them where a source is important
+    "product_publish": {"operator": "own"},
+    "product_deprecate": {"operator": "own", "supervisor": "all"},
+    "product_recall": {"operator": "own", "supervisor": "all"},  # stopping takes one person
+    "product_entitle": {"operator": "own", "supervisor": "all"},
+    "product_fetch": {"builder": "own"},  # what it is entitled to
+    "delivery_list": {"operator": "own", "builder": "own", "supervisor": "all", "auditor": "all"},
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},
@@ -211,6 +238,12 @@ KEPT_APART: tuple[Apart, ...] = (
         ("program_submit", "program_withdraw", "program_invalidate", "policy_change"),
         "审查算法者不提交算法，也不改规则",
         "whoever reviews programs submits none and changes no rule",
+    ),
+    *_apart(
+        "product_register",
+        ("product_make", "product_publish", "product_fetch", "dataset_register"),
+        "登记产品者不制作、不上架、也不取用产品",
+        "whoever registers products makes, publishes and fetches none",
     ),
     *_apart(
         "policy_change",

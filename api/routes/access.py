@@ -7,13 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.auth import Guarded, Visit, door
+from api.auth import AUTH_KEY_NEEDED, Guarded, Visit, door
 from api.routes.common import Serving, problems, roles
 from api.schemas.people import (
     KeyList,
     KeyRequest,
     KeyView,
     NewKey,
+    NewSession,
     Reason,
     RefusalsList,
     RefusalsView,
@@ -150,6 +151,26 @@ def sessions(services: Serving, visit: Annotated[Visit, door("session_list")]) -
         found = credentials.open_sessions(connection, services.clock(), visit.only)
     csrf = services.door.csrf_token(caller.secret) if caller.via == "cookie" else None
     return SessionList(sessions=[SessionView.of(session, present) for session in found], csrf_token=csrf)
+
+
+@router.post(
+    "/sessions",
+    status_code=201,
+    summary="以密钥登录浏览器：会话的权限、证书与终止均随密钥 · Sign a browser in with a key: a session as good as the key, ending with it",
+    description="须出示密钥本身；会话密文只显示一次。 · Takes the key itself; the session's secret is shown once.",
+    responses=problems(400, 401, 403, 413),
+    openapi_extra=roles("session_open"),
+)
+def open_(services: Serving, visit: Annotated[Visit, door("session_open")]) -> NewSession:
+    used = visit.caller.credential
+    if used.kind != "key":
+        raise AUTH_KEY_NEEDED(act="session_open")
+    lifetime = timedelta(hours=services.settings.session_hours)
+    id, secret = acts.open_session(services.register, visit.principal.id, "browser", lifetime=lifetime, key=used.id)
+    with reading(services.register.engine) as connection:
+        opened = credentials.session(connection, id)
+    assert opened is not None
+    return NewSession(secret=secret, principal=visit.principal.id, expires_at=opened.expires_at)
 
 
 @router.post(

@@ -152,9 +152,9 @@ def session(request: Request, body: CodeRequest, services: Serving) -> NewSessio
     status_code=204,
     summary="退出：结束当前会话 · Sign out: end the session of this request",
     responses=problems(401, 403, 404, 429),
-    openapi_extra=roles("session_close"),
+    openapi_extra=roles("session_open"),
 )
-def sign_out(services: Serving, visit: Annotated[Visit, door("session_close")]) -> Response:
+def sign_out(services: Serving, visit: Annotated[Visit, door("session_open")]) -> Response:
     used = visit.caller.credential
     id = used.id if used.kind == "session" else "-"
     acts.close_session(services.register, id, reason="signed out", by=visit.principal.id, holder=visit.principal.id)

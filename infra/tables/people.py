@@ -63,6 +63,7 @@ sessions = Table(
     Column("status", String(16), nullable=False),
     Column("opened_at", Time, nullable=False),
     Column("expires_at", Time, nullable=False),
+    Column("key", String(32), nullable=True),  # the prefix of the key it was opened with: it ends with the key, and can do no more
 )
 
 credential_uses = Table(  # when a key or session was last used: to the day, or to the minute

@@ -64,15 +64,16 @@ def unlink_subject(register: Register, principal: str, digest: str, *, reason: s
         act.append(SubjectUnlinked(by=by, subject=digest, reason=reason))
 
 
-def open_session(register: Register, principal: str, channel: Channel, *, lifetime: timedelta) -> tuple[str, str]:
-    """A session of somebody who has just signed in: its id, and its secret `ys_<id>_<secret>`, shown this once."""
+def open_session(register: Register, principal: str, channel: Channel, *, lifetime: timedelta, key: str | None = None) -> tuple[str, str]:
+    """A session of somebody who has just signed in: its id, and its secret `ys_<id>_<secret>`, shown this once. `key`: the prefix of the key
+    they signed in with, whose scopes, certificate and end the session then has."""
     id, random = (base64.b32encode(register.random(size)).decode().lower() for size in (10, 20))
     secret = f"ys_{id}_{random}"
     with register.transaction() as act:
         known(act, principal, "active")
         ends = rfc3339(register.clock() + lifetime)
         event = SessionOpened(
-            by=principal, principal=principal, session=id, secret_sha256=secret_digest(secret), channel=channel, expires_at=ends
+            by=principal, principal=principal, session=id, secret_sha256=secret_digest(secret), channel=channel, expires_at=ends, key=key
         )
         act.append(event)
     return id, secret

@@ -108,7 +108,8 @@ class SubjectUnlinked(Event):
 
 
 class SessionOpened(Event):
-    """Somebody signed in through the identity provider. The secret has 160 random bits."""
+    """Somebody signed in: through the identity provider, or in a browser with a `key`, named by its prefix; the session then ends with the
+    key and is good for no more. The secret has 160 random bits."""
 
     kind = "session_opened"
     principal: Identifier
@@ -116,6 +117,7 @@ class SessionOpened(Event):
     secret_sha256: Digest
     channel: Literal["browser", "command_line"]
     expires_at: Moment
+    key: Identifier | None = None
 
 
 class SessionClosed(Event):

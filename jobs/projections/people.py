@@ -98,7 +98,7 @@ def _subject_unlinked(writer: Writer, recorded: ev.Recorded, event: ev.SubjectUn
 @projects(ev.SessionOpened)
 def _session_opened(writer: Writer, recorded: ev.Recorded, event: ev.SessionOpened) -> None:
     row = {"id": event.session, "principal": event.principal, "secret_sha256": event.secret_sha256, "channel": event.channel}
-    add(writer, sessions, **row, status="open", opened_at=recorded.at, expires_at=event.expires_at)
+    add(writer, sessions, **row, status="open", opened_at=recorded.at, expires_at=event.expires_at, key=event.key)
 
 
 @projects(ev.SessionClosed)

@@ -105,6 +105,7 @@ DOORS: dict[str, Row] = {
     "POST /v1/keys/{prefix}/rotate": Row(EVERYONE, "404 auth_key_unknown"),
     "POST /v1/keys/{prefix}/revoke": Row(EVERYONE, "404 auth_key_unknown", REASON),
     "GET /v1/sessions": Row(EVERYONE, "200"),
+    "POST /v1/sessions": Row(EVERYONE, "201"),
     "POST /v1/sessions/{id}/close": Row(EVERYONE, "404 auth_session_unknown", REASON),
     "GET /v1/refusals": Row("admin auditor supervisor", "200"),
     "GET /v1/refusals/source": Row("admin auditor supervisor", "422 request_invalid"),

@@ -55,6 +55,9 @@ def _linked(book: Book, event: Event, _index: int) -> None:
 def _signed_in(book: Book, event: Event, _index: int) -> None:
     _active(book, event["principal"])
     require(event["session"] not in book.sessions, f"session {event['session']} is opened twice")
+    if key := event.get("key"):
+        require(book.keys.get(key) == "active", f"a session is opened with key {key}, which is {book.keys.get(key, 'unknown')}")
+        require(book.holders[key] == event["principal"], f"a session of {event['principal']} is opened with another's key")
     book.sessions[event["session"]] = "open"
 
 
