@@ -88,7 +88,7 @@ _TABLE = (
     *_calls("outer", "access arch_prctl chdir clock_getres clone3 connect dup epoll_create1 epoll_ctl epoll_pwait eventfd2 execve"),
     *_calls("outer", "faccessat faccessat2 fadvise64 fchdir fstatfs getegid geteuid getgid getgroups getpgid getpgrp getpriority"),
     *_calls("outer", "getresgid getresuid getrlimit getrusage getsid getsockname getsockopt gettimeofday getuid lstat membarrier memfd_create"),
-    *_calls("outer", "nanosleep open pipe ptrace pselect6 readahead recvfrom sched_getaffinity sched_getparam sched_getscheduler"),
+    *_calls("outer", "mount nanosleep open pipe ptrace pselect6 readahead recvfrom sched_getaffinity sched_getparam sched_getscheduler"),
     *_calls("outer", "sched_setaffinity select set_tid_address setgid setgroups setpgid setresgid setresuid setuid shutdown socket"),
     *_calls("outer", "stat statfs statx sysinfo tgkill time times umask umount2 uname vfork"),
 )

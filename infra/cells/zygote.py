@@ -245,6 +245,31 @@ def landlock(readable: Sequence[str]) -> int | None:
     return int(ruleset)
 
 
+def own_namespaces() -> None:
+    """A container's namespaces belong to the machine: this process may neither number its children anew in them nor cover a folder. So it
+    goes on as the first process of a set of its own, which ends with it. Where that is refused it stays, and the features say so."""
+    user, group = os.getuid(), os.getgid()
+    if _libc.unshare(_NEWUSER | _NEWPID | _NEWNS | _NEWIPC) != 0:
+        return
+    for name, text in (("setgroups", "deny"), ("uid_map", f"65534 {user} 1"), ("gid_map", f"65534 {group} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        os._exit(0)
+
+
+def hide_system_folders() -> bool:
+    """No /proc any more. A container's cannot be taken away, only covered: with the others that hold something of it or of the machine."""
+    if _libc.umount2(b"/proc", _DETACH_MOUNT) == 0:
+        return True
+    flags = 0xF  # read-only, no setuid bits, no devices, no programs
+    return all(
+        _libc.mount(b"none", path, b"tmpfs", flags, b"size=4k,nr_inodes=2") == 0 for path in (b"/dev", b"/etc", b"/job", b"/sys", b"/proc")
+    )
+
+
 class Nursery:
     """Where blocks are run: everything that can be done once, done."""
 
@@ -259,7 +284,7 @@ class Nursery:
         self._ruleset = landlock(cargo.readable) if cargo.has("landlock") else None
         self._myself = os.pidfd_open(os.getpid())
         self._namespaces = cargo.has("namespaces") and _can(self._new_pids)
-        hidden = cargo.has("proc") and _libc.umount2(b"/proc", _DETACH_MOUNT) == 0
+        hidden = cargo.has("proc") and hide_system_folders()
         self._no_capabilities = ctypes.create_string_buffer(24)
         self._header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
         if cargo.has("limits"):
@@ -383,6 +408,7 @@ def main() -> None:
     if sys.argv[1].isdigit():
         control = socket.socket(fileno=int(sys.argv[1]))
     else:
+        own_namespaces()
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.connect(sys.argv[1])
     if control.fileno() <= FRAME:
