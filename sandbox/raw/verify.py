@@ -57,6 +57,25 @@ def check_plan(plan: Plan) -> None:
         _LOG.error("plan %s cannot be read: %s", digest, type(error).__name__)
     if failed:
         raise PLAN_DOUBTED()
+    _keep(digest)
+
+
+def check_rows(digest: str, sql: str, scans: tuple[Scan, ...]) -> None:
+    """The same for a query that has to give rows of single units, the unit first; `digest` is its plan's. Raises `plan_doubted`."""
+    if digest in _passed:
+        return
+    sound = False
+    try:
+        rows = bound(sql, scans)
+        sound = not rows.released and bool(rows.space) and rows.columns[0].unit
+    except (Doubt, duckdb.Error, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        _LOG.error("rows of plan %s cannot be read: %s", digest, type(error).__name__)  # public: no row was read
+    if not sound:
+        raise PLAN_DOUBTED()
+    _keep(digest)
+
+
+def _keep(digest: str) -> None:
     if len(_passed) >= _MOST_KEPT:
         _passed.clear()
     _passed.add(digest)

@@ -1,0 +1,260 @@
+"""From SQL to an exact table: the same language, names, types and ownership as noised jobs, then counts and sums without a bound or a draw.
+
+An exact table is for people to review. Its shape is public, and known before a row is read: every key has a public domain, every combination
+of keys is a row, and every column is a key or one COUNT, SUM or AVG. So nothing about it can tell of the data but its numbers, which stay
+sealed. Nothing is clamped beyond what ingest holds every value to, and every row of every unit counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+from sqlglot import exp
+
+from policies.catalogue import Catalogue, KeyValue
+from policies.loss import Loss
+from sandbox.plan import problems as refusals
+from sandbox.plan.answer import check_labels
+from sandbox.plan.ask import Ask, Privacy
+from sandbox.plan.block import derive, with_ctes
+from sandbox.plan.branch import Branch, scans
+from sandbox.plan.exact_problems import EXACT_CLAUSE, EXACT_COLUMN, EXACT_KEYS, EXACT_PARTS, EXACT_TOO_MANY, EXACT_UNSELECTED
+from sandbox.plan.exact_sql import distinct_sql, rows_sql, tables_sql
+from sandbox.plan.ir import Project
+from sandbox.plan.model import ColumnUse, Key, Scan, Total
+from sandbox.plan.naming import aliases_of
+from sandbox.plan.outer import GroupKey
+from sandbox.plan.population import relation_name, value_name, where_data
+from sandbox.plan.prune import pruned, read_columns
+from sandbox.plan.ranges import stored_ranges
+from sandbox.plan.relation import Source, read_from
+from sandbox.plan.released import Releases
+from sandbox.plan.scope import Scope, Shared
+from sandbox.plan.subquery import condition, resolve
+from sandbox.plan.wrap import around
+from sandbox.sql import problems
+from sandbox.sql.expr import Call, Column
+from sandbox.sql.fragment import fragment
+from sandbox.sql.parse import canonical, parse
+
+MOST_CELLS = 10_000
+MOST_CONTRIBUTIONS = 10  # of single units kept beside each number: what dominance rules may look at
+_CLAUSES = ("having", "qualify", "order", "limit", "offset", "distinct")
+_NO_PRICE = Ask(privacy=Privacy(rho=Decimal(1)))  # frontiers are made for a price; this one is never asked
+
+
+@dataclass(frozen=True, slots=True)
+class ExactKey:
+    """A key: its public values in the order in which they are shown, and by what name cells of different tables are compared (`column`).
+    `total`: some rows of the table are totals over it."""
+
+    name: str  # k0, k1, … in what the shards give
+    label: str
+    type: Literal["integer", "text", "date", "boolean"]
+    domain: tuple[KeyValue | None, ...]
+    column: str
+    total: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExactTotal:
+    """What one select column adds up, in units of 10**-decimals; `counts`: rows or values, rather than amounts. `place`: v<place> of the rows
+    (None: every row counts)."""
+
+    kind: Literal["units", "count", "sum"]
+    decimals: int
+    of: str
+    signed: bool
+    real: bool  # stored as a float: rounded to `decimals` row by row
+    value: bool  # looks at a value
+
+
+@dataclass(frozen=True, slots=True)
+class ExactColumn:
+    """A column as it is asked for: a key by its place, or a measure over a total."""
+
+    label: str
+    kind: Literal["key", "count", "sum", "mean"]
+    place: int
+    decimals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExactPlan:
+    """A job of the kind `exact`, compiled. Public: nothing in it was learnt from a row.
+
+    `sets`: the grouping sets, as places of keys. `rows_sql` gives rows of single units (u, k*, v*); `tables_sql` one row per set and key.
+    """
+
+    query: str
+    space: str
+    scans: tuple[Scan, ...]
+    keys: tuple[ExactKey, ...]
+    sets: tuple[tuple[int, ...], ...]
+    totals: tuple[ExactTotal, ...]
+    columns: tuple[ExactColumn, ...]
+    rows_sql: str
+    tables_sql: str
+    distinct_sql: str
+    uses: tuple[ColumnUse, ...]
+    relation: str  # canonical name of what rows come from, conditions aside
+    population: str  # the conditions, as canonical JSON
+    licence: str = ""  # answers are of one licence: what people let out for one they did not for another
+
+    delta = "0"
+    epsilon = None
+
+    @property
+    def loss(self) -> Loss:
+        """Nothing: what an exact table tells is not a privacy loss that could be priced. It is counted instead (docs/how-to/review.md)."""
+        return Loss(0)
+
+    @property
+    def cells(self) -> int:
+        return sum(math.prod(len(self.keys[place].domain) for place in places) for places in self.sets)
+
+    def for_licence(self, licence: str) -> ExactPlan:
+        return replace(self, licence=licence)
+
+    @property
+    def digest(self) -> str:
+        return self._digest(versions=True)
+
+    @property
+    def shape(self) -> str:
+        """The digest without the data's versions: what a standing approval is for."""
+        return self._digest(versions=False)
+
+    def _digest(self, *, versions: bool) -> str:
+        data = dataclasses.asdict(self)
+        data.pop("query")
+        data["kind"] = "exact"
+        data["uses"] = sorted(data["uses"], key=str)
+        if not versions:
+            for scan in data["scans"]:
+                scan["version"], scan["digest"] = 0, ""
+        return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def compile_exact(sql: str, catalogue: Catalogue) -> ExactPlan:
+    """The plan of an exact job. Raises `sql_*` and `plan_*` problems; equal arguments give equal plans."""
+    tree = parse(sql)
+    if not isinstance(tree, exp.Select) or not tree.expressions:
+        raise EXACT_PARTS(fragment=fragment(tree, sql))
+    for clause in _CLAUSES:
+        if tree.args.get(clause) is not None:
+            raise EXACT_CLAUSE(fragment=fragment(tree, sql), clause=clause.upper().replace("ORDER", "ORDER BY"))
+    shared = Shared(catalogue, *stored_ranges({}, tree, catalogue), derive, resolve, condition)
+    releases = shared.releases = Releases(shared, _NO_PRICE)
+    scope = Scope(sql, shared)
+    scope.ctes = with_ctes(tree, scope)
+    aliases = aliases_of(tree)
+    source = read_from(tree, scope, aliases)
+    if scope.owner is None:
+        raise refusals.NO_PRIVATE_TABLE()
+    if around(tree):
+        raise EXACT_PARTS(fragment=fragment(tree, sql))
+    noised = releases.frontiers(tree, source, aliases, inner=False)
+    if releases.views or len(releases.branches) != len(noised.sets):
+        raise EXACT_PARTS(fragment=fragment(tree, sql))
+    check_labels(noised.branches[0].select)
+    return _plan(canonical(tree), noised.sets, source, scope)
+
+
+def _plan(query: str, branches: Sequence[Branch], source: Source, scope: Scope) -> ExactPlan:
+    first = branches[0]
+    every = first.every or first.keys
+    found: list[Key | None] = [None] * len(every)
+    sets: list[tuple[int, ...]] = []
+    for branch in branches:
+        places = [next(place for place, key in enumerate(every) if key.expr == one.expr) for one in branch.keys]
+        sets.append(tuple(places))
+        for place, one in zip(places, branch.made, strict=True):
+            if one.domain is None:
+                raise EXACT_KEYS(fragment=fragment(every[place].node, scope.text))
+            found[place] = one
+    made = [key for key in found if key is not None]
+    assert len(made) == len(every)  # every key is in one of the sets
+    asked = [_column(at, branches, every) for at in range(len(first.select))]
+    shown = sorted({column.place for column in asked if column.kind != "key"})  # an average's count of values comes with its sum
+    if not shown:
+        raise refusals.NOTHING_PRIVATE()
+    columns = tuple(column if column.kind == "key" else replace(column, place=shown.index(column.place)) for column in asked)
+    added = [(first.totals.totals[place], first.totals.values[place]) for place in shown]
+    labels = {column.place: column.label for column in columns if column.kind == "key"}
+    for place, key in enumerate(every):
+        if place not in labels:
+            raise EXACT_UNSELECTED(fragment=fragment(key.node, scope.text))
+    owner = first.project().owner
+    project = pruned(Project(source.relation(), owner, tuple(key.expr for key in every), tuple(value for _, value in added)))
+    keys = tuple(
+        ExactKey(
+            f"k{place}",
+            labels[place],
+            key.type,
+            key.domain or (),
+            value_name(every[place].expr, scope),
+            any(place not in one for one in sets),
+        )
+        for place, key in enumerate(made)
+    )
+    totals = tuple(
+        ExactTotal(
+            "units" if total.kind == "units" else "count" if total.kind == "count" else "sum",
+            total.decimals,
+            "" if value is None or total.kind == "units" else value_name(value, scope),
+            total.low + total.centre < 0,
+            value is not None and value.type.kind == "float",
+            value is not None,
+        )
+        for total, value in added
+    )
+    rows = rows_sql(project, tuple(key.domain for key in keys), totals)
+    plan = ExactPlan(
+        query=query,
+        space=project.owner.space,
+        scans=scans(scope, read_columns(project)),
+        keys=keys,
+        sets=tuple(sets),
+        totals=totals,
+        columns=columns,
+        rows_sql=rows,
+        tables_sql=tables_sql([key.name for key in keys], sets, totals, MOST_CONTRIBUTIONS),
+        distinct_sql=distinct_sql([key.name for key in keys], totals),
+        uses=tuple(scope.uses),
+        relation=relation_name(project.of, scope),
+        population=where_data(project.of, scope),
+    )
+    if plan.cells > MOST_CELLS or not plan.cells:
+        raise EXACT_TOO_MANY(count=plan.cells, limit=MOST_CELLS)
+    return plan
+
+
+def _column(at: int, branches: Sequence[Branch], every: Sequence[GroupKey]) -> ExactColumn:
+    """A key as it stands, or one total: arithmetic over several could be undone, and would be reviewed as something else than it is."""
+    for branch in branches:
+        item = branch.select[at]
+        expr, totals = item.expr, {total.name: (place, total) for place, total in enumerate(branch.totals.totals)}
+        found: tuple[int, Total] | None
+        if isinstance(expr, Column) and not expr.table:
+            if expr.name == "absent":
+                continue
+            key = next((place for place, made in enumerate(branch.made) if made.name == expr.name), None)
+            if key is not None:
+                place = next(place for place, one in enumerate(every) if one.expr == branch.keys[key].expr)
+                return ExactColumn(item.label, "key", place)
+            found = totals.get(expr.name)
+            if found is not None and found[1].kind in ("units", "count", "sum"):
+                return ExactColumn(item.label, "sum" if found[1].kind == "sum" else "count", found[0], found[1].decimals)
+        if isinstance(expr, Call) and expr.op == "average" and isinstance(expr.args[0], Column):
+            place, total = totals[expr.args[0].name]
+            return ExactColumn(item.label, "mean", place, min(total.decimals + 2, 9))
+        raise EXACT_COLUMN(label=item.label)
+    raise problems.EMPTY()  # not reached: every key is in one of the sets

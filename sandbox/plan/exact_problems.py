@@ -1,0 +1,69 @@
+"""Refusals of what an exact table cannot be."""
+
+from __future__ import annotations
+
+from policies.problem import declare
+
+EXACT_PARTS = declare(
+    "plan_exact_parts",
+    zh=(
+        "精确汇总须是单独一次分组汇总",
+        "{fragment} 不是对受保护数据的一次 SELECT … GROUP BY，或其中嵌有跨单元的汇总。",
+        "请写成一个 SELECT … GROUP BY；子查询中可按单元先行汇总。需要多步的，请改用噪声发布。",
+    ),
+    en=(
+        "An exact table is one aggregation",
+        "{fragment} is not one SELECT … GROUP BY over protected data, or aggregates across units inside.",
+        "Write one SELECT … GROUP BY; a subquery may aggregate within a unit first. What takes several steps is released with noise.",
+    ),
+)
+EXACT_CLAUSE = declare(
+    "plan_exact_clause",
+    zh=(
+        "精确汇总不支持该子句",
+        "{fragment} 含有 {clause}：表的行数和次序不得取决于数据。",
+        "请去掉该子句：精确汇总逐一给出各分组，按分组取值的次序排列。",
+    ),
+    en=(
+        "An exact table has no such clause",
+        "{fragment} has {clause}: which rows a table has, and in what order, may not depend on data.",
+        "Leave it out: an exact table has a row for every combination of keys, in the order of the keys.",
+    ),
+)
+EXACT_KEYS = declare(
+    "plan_exact_keys",
+    zh=(
+        "精确汇总的分组须是公开的",
+        "{fragment} 没有公开的取值列表，表中有哪些行会透露数据。",
+        "请按目录中声明了取值的列分组，或用 CASE WHEN 写成取值固定的表达式，或请数据提供方声明取值。",
+    ),
+    en=(
+        "An exact table has public keys",
+        "{fragment} has no public list of values, so that which rows there are would tell of the data.",
+        "Group by a column whose values the catalogue declares, or by a CASE over constants, or have the values declared.",
+    ),
+)
+EXACT_COLUMN = declare(
+    "plan_exact_column",
+    zh=(
+        "精确汇总的列须是分组，或一个计数、合计、平均",
+        "列“{label}”是别的计算。",
+        "请只选分组列和 COUNT、SUM、AVG；比值等由使用者自行计算。最值和分位数是单个单元的数值，只以噪声发布。",
+    ),
+    en=(
+        "A column of an exact table is a key, or one COUNT, SUM or AVG",
+        "Column {label} is computed in another way.",
+        "Select keys and COUNT, SUM, AVG alone; ratios are for whoever uses the table. Extremes and quantiles are values of single units: "
+        "they are released with noise only.",
+    ),
+)
+EXACT_UNSELECTED = declare(
+    "plan_exact_unselected",
+    zh=("分组没有列出", "{fragment} 是分组，但没有列在 SELECT 中，结果的各行无从区分。", "请在 SELECT 中列出每个分组。"),
+    en=("A key is not shown", "{fragment} is grouped by and not selected: rows could not be told apart.", "Select every key."),
+)
+EXACT_TOO_MANY = declare(
+    "plan_exact_too_many",
+    zh=("精确汇总的单元格过多", "表有 {count} 行，上限为 {limit}。", "请减少分组，或分成几个作业。"),
+    en=("The exact table is too large", "It would have {count} rows; at most {limit} can be reviewed.", "Use fewer keys, or several jobs."),
+)
