@@ -221,10 +221,10 @@ def checked(part: Part) -> Chain:
     except (dp.OpenDPException, ValueError, OverflowError, TypeError):
         chain, losses, whole = None, {}, None
     if chain is None:  # OpenDP gives the part no finite loss at all, e.g. a threshold below the cap
-        raise _disagreement(part.loss, "—", "—")
+        raise disagreement(part.loss, "—", "—")
     for draw in part.draws:
-        _agree(draw.loss, losses[draw.total], grains=1)
-    _agree(part.loss, _in_full(whole), grains=len(part.draws))
+        agree(draw.loss, losses[draw.total], grains=1)
+    agree(part.loss, in_full(whole), grains=len(part.draws))
     return chain
 
 
@@ -234,27 +234,31 @@ def check(plan: Plan) -> None:
 
     Parts compose adaptively: which measurement a later one is may depend on what earlier ones released, its loss does not.
     """
-    losses = [_in_full(checked(part).measurement.map(1)) for part in plan.parts]
+    losses = [in_full(checked(part).measurement.map(1)) for part in plan.parts]
     try:
         together = dp.c.make_adaptive_composition(*database_space(plan.space, plan.scans), _APPROXIMATE_ZCDP, d_in=1, d_mids=losses)
-        whole = _in_full(together.map(1))
+        whole = in_full(together.map(1))
     except (dp.OpenDPException, ValueError, OverflowError, TypeError):
         whole = (float("inf"), 1.0)
-    _agree(plan.loss, whole, grains=len(plan.draws))
+    agree(plan.loss, whole, grains=len(plan.draws))
 
 
-def _in_full(loss: Any) -> tuple[float, float]:
+def in_full(loss: Any) -> tuple[float, float]:
+    """A loss with its delta, where the map gives rho alone."""
     return loss if isinstance(loss, tuple) else (loss, 0.0)
 
 
-def _agree(price: Loss, mapped: tuple[float, float], grains: int) -> None:
+def agree(price: Loss, mapped: tuple[float, float], grains: int) -> None:
+    """Raise `plan_price_disagrees` unless the price is (rho, delta) as mapped: never below, and rho above by at most 1e-9 and one pico-rho a
+    grain."""
     rho, delta = mapped
     if 0 <= rho < float("inf") and 0 <= delta <= 1:
         asked, proved = Fraction(price.pico_rho, PICO), Fraction(rho)
         if proved <= asked <= proved * (1 + TOLERANCE) + Fraction(grains, PICO) and Fraction(delta) <= Fraction(price.atto_delta, ATTO):
             return
-    raise _disagreement(price, repr(rho), repr(delta))
+    raise disagreement(price, repr(rho), repr(delta))
 
 
-def _disagreement(price: Loss, rho: str, delta: str) -> Exception:
+def disagreement(price: Loss, rho: str, delta: str) -> Exception:
+    """The price beside what the map says, in words."""
     return PRICE_DISAGREES(price_rho=price.rho, price_delta=price.delta, map_rho=rho, map_delta=delta)

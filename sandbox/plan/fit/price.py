@@ -27,7 +27,7 @@ from sandbox.plan.fit.plan import CURVED_BITS, FEATURE_BITS, RESIDUAL_BITS, SIZE
 from sandbox.plan.price import LARGEST_SCALE, scale_for
 
 GROWTH = 1.6  # of rho from one Newton step to the next
-HESSIAN = 20  # percent of a Newton step's rho
+HESSIAN = 25  # percent of a Newton step's rho
 MEAT = 20  # percent of all for the spread of gradients, where robust errors are wanted
 SIZES = 10  # percent of all for final sizes and spreads of clusters
 MOST_BITS = 40  # of a cap: block sums of 2**16 units then fit 64 bits
@@ -42,7 +42,7 @@ def pairs(size: int) -> int:
 
 def count_weight(features: int) -> int:
     """How much a row counts beside its sums in a round of k-means, in features' units: noise then hurts centres least."""
-    return round(2**FEATURE_BITS * math.sqrt(_CENTRE * math.sqrt(features)))
+    return int(2**FEATURE_BITS * math.sqrt(_CENTRE * math.sqrt(features)))
 
 
 def _longest(name: DrawName, features: int, parameters: int) -> int:
@@ -55,7 +55,8 @@ def _longest(name: DrawName, features: int, parameters: int) -> int:
         "clusters": count_weight(features) ** 2 + one**2 * features,
         "sizes": 2 * (2**SIZE_BITS) ** 2,
     }[name]
-    return math.isqrt(squares - 1) + 1
+    made: int = math.isqrt(squares - 1) + 1
+    return made
 
 
 def _weight(ask: FitAsk, name: DrawName) -> Fraction:
