@@ -28,7 +28,7 @@ from api.problems import (
     invalid,
     not_found,
 )
-from api.routes import access, authority, fees, jobs, licences, log, meta, people, programs, register, releases, sign_in
+from api.routes import access, authority, deliveries, fees, jobs, licences, log, meta, people, products, programs, register, releases, sign_in
 from api.services import Services, services_of
 from api.signin.tally import Refused
 from api.web import Shell
@@ -56,6 +56,7 @@ TAGS = [
     },
     {"name": "authority", "description": "应急处置与策略 · Freezes and the policy"},
     {"name": "people", "description": "主体、密钥、登录 · People, keys, signing in"},
+    {"name": "products", "description": "数据产品：登记、目录、交付 · Data products: registered, found, delivered"},
     {"name": "programs", "description": "算法登记 · The algorithm registry"},
     {"name": "log", "description": "存证日志 · The log"},
     {"name": "server", "description": "服务 · The server"},
@@ -99,6 +100,8 @@ def create_app(services: Services | None) -> FastAPI:
         app.include_router(router)
     app.include_router(authority.router)
     app.include_router(programs.router)
+    for router in (products.router, deliveries.router, deliveries.public):
+        app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)
     _fail_in_one_way(app)
@@ -122,6 +125,8 @@ def _fail_in_one_way(app: FastAPI) -> None:
         elif "retry_at" in error.fields:
             left = (datetime.fromisoformat(error.fields["retry_at"]) - services_of(request).clock()).total_seconds()
             headers.append(("Retry-After", str(max(1, math.ceil(left)))))
+        elif error.code == "request_range":
+            headers.append(("Content-Range", f"bytes */{error.fields['length']}"))
         return _answer(request, error, headers)
 
     async def on_invalid(request: Request, error: Exception) -> Response:

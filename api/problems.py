@@ -217,6 +217,7 @@ _THINGS = {
     "freeze": "应急处置",
     "policy": "策略",
     "program": "算法",
+    "product": "产品",
     "job": "作业",
     "release": "发布结果",
     "paper": "随附材料",

@@ -32,6 +32,9 @@ from infra.tracing import Tracing
 from infra.workers import Workers
 from jobs.office import Office
 from jobs.order import Order
+from jobs.products import Copies, Store
+from jobs.products.gate import Gate
+from jobs.products.tickets import Tickets
 from jobs.queue import Crew, Leases
 from jobs.quote import rehearse
 from jobs.register import Register
@@ -117,6 +120,9 @@ class Services:
         self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
         self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)
         self.staging = Staging(settings.staging_dir, random)
+        self.copies = Copies(Store(settings.products_dir, random))
+        self.gate = Gate(register, self.copies, clock)
+        self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)
         self.sweep = Sweep(register, self.ended, interval_s=settings.licence_sweep_s)
         tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
         limits = Limits(register.engine, clock, settings)

@@ -85,6 +85,15 @@ class Settings(BaseModel):
         le=2**31,
         description="Raise it to make every access token issued so far worthless, should its key have leaked.",
     )
+    ticket_s: int = Field(
+        default=900, ge=30, le=86_400,
+        description="Seconds a link to a delivered product lasts. Who has the link can fetch that delivery, without a key, until then.",
+    )  # fmt: skip
+    delivery_again_s: int = Field(
+        default=3600,
+        ge=0,
+        description="Seconds in which a builder that fetches the same product again with its key goes on with the delivery it had.",
+    )
     key_days: int = Field(default=365, ge=1, le=3660, description="Days an API key lasts when it is issued without an expiry.")
     key_overlap_hours: int = Field(default=24, ge=0, le=24 * 31, description="Hours a rotated key still works beside the one that follows it.")
     session_hours: int = Field(default=8, ge=1, le=24 * 7, description="Hours after signing in when a session ends, whatever happens in it.")

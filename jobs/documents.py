@@ -11,6 +11,7 @@ import rfc8785
 
 from policies.catalogue import Column, KeyValue, Snapshot
 from policies.licence import Licence
+from policies.product import Description
 
 EXACT = 2**53  # beyond it a JSON number is not exact everywhere (RFC 8785 refuses it): written as a decimal string
 
@@ -37,6 +38,11 @@ def read_snapshot(body: bytes) -> Snapshot:
 def licence_document(licence: Licence) -> bytes:
     """The licence as RFC 8785 canonical JSON."""
     return cast(bytes, rfc8785.dumps(_exact(licence.model_dump(mode="json"))))
+
+
+def description_document(description: Description) -> bytes:
+    """What is said of a product, as RFC 8785 canonical JSON."""
+    return cast(bytes, rfc8785.dumps(description.model_dump(mode="json")))
 
 
 def read_licence(body: bytes) -> Licence:

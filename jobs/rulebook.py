@@ -62,8 +62,11 @@ def document_in_force(connection: Connection) -> str | None:
 
 def in_force(connection: Connection) -> Authority:
     document = document_in_force(connection)
-    if document is None:
-        return AUTHORITY
+    return AUTHORITY if document is None else held(connection, document)
+
+
+def held(connection: Connection, document: str) -> Authority:
+    """The policy that a document of the register states."""
     found = _KNOWN.get(document)
     if found is None:
         body = connection.execute(select(documents.c.body).where(documents.c.digest == document)).scalar_one()

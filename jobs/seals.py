@@ -39,6 +39,15 @@ def gm_signers(key_ring: KeyRing, settings: Settings) -> tuple[Signer, ...]:
     return (Signer(settings.log_origin, Sm2PrivateKey(key_ring.derive("log", b"sm2")), SM2_LINE),)
 
 
+def product_signers(key_ring: KeyRing, settings: Settings) -> tuple[Signer, ...]:
+    """The keys that sign manifests of products; each version's entry in the log names them."""
+    name = f"{settings.log_origin}/products"
+    plain = Signer(name, Ed25519PrivateKey.from_private_bytes(key_ring.derive("products", b"ed25519")))
+    if settings.crypto_suite != "gm":
+        return (plain,)
+    return (plain, Signer(name, Sm2PrivateKey(key_ring.derive("products", b"sm2")), SM2_LINE))
+
+
 def sealed_licence(document: bytes, version: int, signers: tuple[Signer, ...]) -> bytes:
     """The signed note over a licence's canonical document."""
     return sign_note(f"{HEADER}\nversion {version}\n{document.decode()}\n", *signers).encode()

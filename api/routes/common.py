@@ -21,6 +21,8 @@ _MEANING: dict[int, str] = {
     404: "没有，或不归您查看 · not there, or not yours to see",
     406: "没有这种格式 · no such format",
     409: "状态冲突 · not in a state for this",
+    410: "已召回 · recalled",
+    412: "内容已变 · the content is another",
     413: "请求体过大 · body too large",
     416: "范围超出内容 · range outside the content",
     422: "请求不符合格式或不受支持 · does not fit the schema, or is not supported",

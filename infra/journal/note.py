@@ -121,6 +121,12 @@ class Signer:
             raise JournalError("note_malformed", "a plain key signs a text that ends in a newline")
         return self._line(self._private.sign(text.encode()))
 
+    def sign(self, message: bytes) -> bytes:
+        """A plain key's signature over other bytes than a note's. What they are must be told by their beginning."""
+        if self.key.kind not in (ED25519, SM2_LINE):
+            raise JournalError("note_malformed", "a cosigning key signs checkpoints alone")
+        return self._private.sign(message)
+
     def cosign(self, text: str, unix_time: int) -> str:
         """The cosignature line of a witness that saw `text` at `unix_time` (seconds)."""
         if self.key.kind in (ED25519, SM2_LINE) or not text.endswith("\n"):

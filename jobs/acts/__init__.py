@@ -35,6 +35,15 @@ from jobs.acts.people import resume_principal as resume_principal
 from jobs.acts.people import suspend_principal as suspend_principal
 from jobs.acts.policy import change_policy as change_policy
 from jobs.acts.policy import propose_policy as propose_policy
+from jobs.acts.products import add_version as add_version
+from jobs.acts.products import deprecate_product as deprecate_product
+from jobs.acts.products import draft_product as draft_product
+from jobs.acts.products import end_entitlement as end_entitlement
+from jobs.acts.products import entitle_builder as entitle_builder
+from jobs.acts.products import propose_registration as propose_registration
+from jobs.acts.products import publish_product as publish_product
+from jobs.acts.products import recall_product as recall_product
+from jobs.acts.products import register_product as register_product
 from jobs.acts.programs import invalidate_program as invalidate_program
 from jobs.acts.programs import review_program as review_program
 from jobs.acts.programs import submit_program as submit_program

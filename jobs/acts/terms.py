@@ -8,6 +8,7 @@ from infra.database import reading
 from infra.tables import api_keys, jobs, licences
 from jobs import directory
 from jobs.acts.licences import in_state
+from jobs.acts.products import recall_of_licence
 from jobs.directory import LicenceRecord
 from jobs.events import (
     JobCancelled,
@@ -91,5 +92,7 @@ def _dispose(act: Act, record: LicenceRecord) -> tuple[str, ...]:
         for prefix in act.connection.scalars(held.order_by(api_keys.c.prefix)).all():
             act.append(KeyRevoked(by=SYSTEM, prefix=prefix, reason=f"licence {licence.id} came to its end"))
             revoked += 1
+    if disposal.products == "withdraw":
+        recall_of_licence(act, licence.id)
     act.append(LicenceDisposed(by=SYSTEM, licence=licence.id, products=disposal.products, keys_revoked=revoked, jobs_cancelled=len(cancelled)))
     return tuple(str(job.id) for job in cancelled)

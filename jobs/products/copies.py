@@ -96,9 +96,9 @@ class Copies:
 
         return self._store.keep(self._place(version, recipient or ""), form, schema, rows)
 
-    def held(self, version: Version, recipient: str) -> list[Copy]:
-        """The files this recipient may have got: of its own copy, or of the table as released when it has none."""
-        if self.mark(version, recipient) is None:
+    def held(self, version: Version, recipient: str | None) -> list[Copy]:
+        """The files this recipient may have got: of its own copy, or of the table as released when it (or nobody: None) has none."""
+        if recipient is None or self.mark(version, recipient) is None:
             return [self.bytes_for(version, None, form) for form in version.document["files"]]
         folder = self._place(version, recipient)
         return [copy for form in version.document["files"] if (copy := self._store.find(folder, form)) is not None]

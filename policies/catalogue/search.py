@@ -58,14 +58,15 @@ def search(snapshots: Iterable[Snapshot], question: str) -> list[Snapshot]:
         for weight, text in _fields(snapshot.dataset):
             there = grams(text)
             for gram in wanted:
-                if weight > best[gram] and _found(gram, there):
+                if weight > best[gram] and found_in(gram, there):
                     best[gram] = weight
         if all(best.values()):
             scored.append((-sum(best.values()), len(scored), snapshot))
     return [snapshot for _, _, snapshot in sorted(scored, key=lambda each: each[:2])]
 
 
-def _found(gram: str, there: frozenset[str]) -> bool:
+def found_in(gram: str, there: frozenset[str]) -> bool:
+    """Whether a text with the grams `there` has this one: a word also as the beginning of one, a single character anywhere."""
     if gram in there:
         return True
     han = re.match(f"[{_HAN}]", gram) is not None

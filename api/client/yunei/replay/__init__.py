@@ -6,7 +6,8 @@ wrote it. The first entry that does not raises `verify_replay`, with its index a
 Rules. Time does not run backwards; an entry has one spelling (RFC 8785). An account is opened once, its cap only rises, and by two people.
 A charge fits every account it names, all or none, and spent + reserved never exceeds a cap. Before the first row is read a charge may be
 given back; afterwards it is spent or forfeited. Nothing is published that was not spent: one charge, one release, one meter reading, of the
-same loss. What is delivered was published. Nothing leaves while it is frozen, one freezes and two thaw, two
+same loss. What is delivered was published; of a product, to whom it is
+entitled, while it stands. Nothing leaves while it is frozen, one freezes and two thaw, two
 change the policy, and two who are not its author approve a program. An exact table leaves only when two
 reviewers on duty, neither its author, voted to release it, or while a standing approval of two covers it. What leaves under a tariff is
 charged for at once, once, and as the tariff says; periods are closed in order and add up. Licences, people and keys are in a state for what
@@ -15,7 +16,7 @@ is done under them.
 
 from __future__ import annotations
 
-from yunei.replay import authority, data, fees, ledger, licences, people, programs, releases, reviews, work
+from yunei.replay import authority, data, fees, ledger, licences, people, products, programs, releases, reviews, work
 from yunei.replay.book import RULES as RULES
 from yunei.replay.book import Account as Account
 from yunei.replay.book import Book as Book
@@ -25,6 +26,6 @@ from yunei.replay.book import Event as Event
 from yunei.replay.book import Meter as Meter
 from yunei.replay.book import Rule as Rule
 
-TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, reviews)
+TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, reviews, products)
 for topic in TOPICS:
     RULES.update(topic.RULES)

@@ -65,6 +65,21 @@ class Program:
 
 
 @dataclass(slots=True)
+class Product:
+    """`versions`: the releases of each that stands; `entitled`: until when (None: without a bound), by builder."""
+
+    operator: str
+    document: str
+    state: str = "draft"
+    columns: str | None = None
+    added: int = 0
+    versions: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    licences: dict[int, str] = field(default_factory=dict)
+    entitled: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Meter:
     """What one operator had under one licence. `compute_ms` is of public slots, `deliveries` of its releases to builders."""
 
@@ -143,6 +158,8 @@ class Book:
     frozen: dict[str, str] = field(default_factory=dict)  # in force: freeze → what it stops
     policies: list[str] = field(default_factory=list)  # documents, in the order they came into force
     programs: dict[str, Program] = field(default_factory=dict)
+    products_made: dict[str, Product] = field(default_factory=dict)
+    product_codes: set[str] = field(default_factory=set)
     meters: dict[tuple[str, str], Meter] = field(default_factory=dict)  # by operator and licence
     proposals: dict[int, Event] = field(default_factory=dict)
     log_keys: list[str] = field(default_factory=list)  # that sign now, once the log has changed its key

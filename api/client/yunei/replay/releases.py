@@ -13,6 +13,7 @@ from yunei.replay.book import (
     require,
 )
 from yunei.replay.licences import in_force
+from yunei.replay.products import handed_out
 
 
 def _published(book: Book, event: Event, _index: int) -> None:
@@ -45,10 +46,13 @@ def _reused(book: Book, event: Event, _index: int) -> None:
 
 def _delivered(book: Book, event: Event, _index: int) -> None:
     require(event["release"] in book.releases, f"release {event['release']} was never published")
-    require(event["format"] != "arrow" or event["sha256"] == book.releases[event["release"]], "the table delivered is not the one published")
-    operator, licence, charge = book.origins[event["release"]]
-    require(licence not in book.withdrawn, f"what was made under licence {licence} was withdrawn")
-    book.unfrozen((operator, event["recipient"]), licence, charge)
+    parts = (event["release"],) if event.get("product") is None else handed_out(book, event)
+    same = event["format"] != "arrow" or event["sha256"] == book.releases[event["release"]]
+    require(event.get("product") is not None or same, "the table delivered is not the one published")
+    for release in parts:
+        operator, licence, charge = book.origins[release]
+        require(licence not in book.withdrawn, f"what was made under licence {licence} was withdrawn")
+        book.unfrozen((operator, event["recipient"]), licence, charge)
     book.products.add(event["sha256"])
 
 

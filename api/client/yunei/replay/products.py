@@ -1,0 +1,131 @@
+"""Rules of replay: data products.
+
+A version is made of releases of the product's own operator under one licence, with the columns that its versions have; whoever makes a product
+does not register it. It is delivered to builders that are entitled to it, while it and the version stand.
+"""
+
+from __future__ import annotations
+
+from yunei.replay.book import Book, Contradiction, Event, Product, Rule, acts_as, proposed, require, second
+
+GROWING = ("draft", "registered", "published")
+SERVED = ("published", "deprecated")
+
+
+def _known(book: Book, event: Event, *states: str) -> Product:
+    product = book.products_made.get(event["product"])
+    if product is None or product.state not in states:
+        raise Contradiction(f"product {event['product']} is {'unknown' if product is None else product.state}")
+    return product
+
+
+def _acts(book: Book, event: Event, product: Product, *, supervisors: bool = True) -> None:
+    """Its operator, or one who supervises."""
+    by = event["by"]
+    fits = by == "system" or (by == product.operator and book.people.get(by) == "active")
+    require(fits or (supervisors and book.people.get(by) == "active" and book.roles.get(by) == "supervisor"), f"{by} has no say in the product")
+
+
+def _drafted(book: Book, event: Event, _index: int) -> None:
+    acts_as(book, event, "operator")
+    require(event["product"] not in book.products_made, f"product {event['product']} is drafted twice")
+    require(event["operator"] == event["by"], "a product is drafted for somebody else")
+    book.products_made[event["product"]] = Product(event["operator"], event["document"])
+
+
+def _version_added(book: Book, event: Event, _index: int) -> None:
+    product = _known(book, event, *GROWING)
+    _acts(book, event, product, supervisors=False)
+    require(event["version"] == product.added + 1, f"version {event['version']} of product {event['product']} does not follow")
+    require(product.columns in (None, event["columns"]), f"version {event['version']} of product {event['product']} has other columns")
+    releases = tuple(event["releases"])
+    require(releases and len(set(releases)) == len(releases), "a version holds a release twice")
+    origins = [book.origins.get(release) for release in releases]
+    made = {(origin[0], origin[1]) for origin in origins if origin is not None}
+    require(None not in origins and len(made) == 1, "a version is of releases that were not published, or under several licences")
+    operator, licence = next(iter(made))
+    require(operator == product.operator, "a version is made of another operator's releases")
+    require(licence not in book.withdrawn, f"what was made under licence {licence} was withdrawn")
+    if len(releases) == 1:
+        require(event["table_sha256"] == book.releases[releases[0]], "a version of one release is another table than was released")
+    for origin in origins:
+        if origin is not None:
+            book.unfrozen((operator,), licence, origin[2])
+    product.added, product.columns = event["version"], event["columns"]
+    product.versions[event["version"]], product.digests[event["version"]] = releases, event["table_sha256"]
+    product.licences[event["version"]] = licence
+
+
+def _registered(book: Book, event: Event, _index: int) -> None:
+    acts_as(book, event, "supervisor", system=True)
+    product = _known(book, event, "draft")
+    require(product.versions, f"product {event['product']} is registered without a version")
+    require(event["document"] == product.document, f"product {event['product']} is registered under another description")
+    require(event["code"] not in book.product_codes, f"code {event['code']} is given twice")
+    if event["proposal"] is not None:
+        second(book, event, {"kind": "product_registration_proposed", "product": event["product"], "document": event["document"]})
+    book.product_codes.add(event["code"])
+    product.state = "registered"
+
+
+def _published(book: Book, event: Event, _index: int) -> None:
+    product = _known(book, event, "registered")
+    _acts(book, event, product, supervisors=False)
+    product.state = "published"
+
+
+def _entitled(book: Book, event: Event, _index: int) -> None:
+    product = _known(book, event, "registered", "published")
+    _acts(book, event, product)
+    require(book.roles.get(event["builder"]) == "builder", f"{event['builder']} is no builder")
+    product.entitled[event["builder"]] = event["until"]
+
+
+def _entitlement_ended(book: Book, event: Event, _index: int) -> None:
+    product = _known(book, event, "registered", "published", "deprecated")
+    _acts(book, event, product)
+    require(event["builder"] in product.entitled, f"{event['builder']} is not entitled to product {event['product']}")
+    del product.entitled[event["builder"]]
+
+
+def _deprecated(book: Book, event: Event, _index: int) -> None:
+    product = _known(book, event, "published")
+    _acts(book, event, product)
+    product.state = "deprecated"
+
+
+def _recalled(book: Book, event: Event, _index: int) -> None:
+    if event["version"] is None:
+        product = _known(book, event, "registered", "published", "deprecated")
+        product.state = "recalled"
+        product.versions.clear()
+    else:
+        product = _known(book, event, *GROWING, "deprecated")
+        require(event["version"] in product.versions, f"version {event['version']} of product {event['product']} does not stand")
+        del product.versions[event["version"]]
+    _acts(book, event, product)
+
+
+def handed_out(book: Book, event: Event) -> tuple[str, ...]:
+    """The releases in a version that is delivered: it stands, and its recipient is entitled."""
+    product = _known(book, event, *SERVED)
+    parts = product.versions.get(event["version"])
+    require(parts is not None, f"version {event['version']} of product {event['product']} does not stand")
+    require(parts and parts[-1] == event["release"], f"release {event['release']} is not the newest part of what is delivered")
+    require(event["recipient"] in product.entitled, f"{event['recipient']} is not entitled to product {event['product']}")
+    until = product.entitled[event["recipient"]]
+    require(until is None or book.at < until, f"the entitlement of {event['recipient']} to product {event['product']} is over")
+    return parts or ()
+
+
+RULES: dict[str, Rule] = {
+    "product_deprecated": _deprecated,
+    "product_drafted": _drafted,
+    "product_entitled": _entitled,
+    "product_entitlement_ended": _entitlement_ended,
+    "product_published": _published,
+    "product_recalled": _recalled,
+    "product_registered": _registered,
+    "product_registration_proposed": proposed,
+    "product_version_added": _version_added,
+}
