@@ -17,7 +17,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from infra.cells import bpf, wire
 from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
 from infra.cells.cgroups import Ceiling, Cgroups, Group, cgroups
+from infra.cells.probe import FEATURES, probe
 from infra.cells.rootfs import PYTHON, ZYGOTE, Rootfs, RootfsBroken, rootfs
 
 if TYPE_CHECKING:
@@ -64,11 +65,13 @@ class Bwrap:
             cell.close()
 
     def probe(self) -> tuple[Finding, ...]:
-        from infra.cells.probe import probe  # probes open cells of ours
-
-        groups = self.groups.findings() if self.groups is not None else (Finding("cgroup", False, "left out"),)
-        user = Finding("user", self.user is not None or os.geteuid() != 0, "cells would run as root")
-        return (*groups, user, *probe(self, WEAKER))
+        groups = cgroups().driver.findings() if self.groups is None else self.groups.findings()
+        user = self.user is not None or os.geteuid() != 0
+        return (
+            *(replace(found, ok=found.ok and self.groups is not None) for found in groups),
+            Finding("user", user, "" if user else "cells would run as root"),
+            *probe(replace(self, accept=frozenset(FEATURES))),
+        )
 
 
 class _BwrapCell:
@@ -79,6 +82,8 @@ class _BwrapCell:
         self._talkative = talkative
         self._held: ExitStack | None = None
         self._line: wire.Line | None = None
+        self.features: dict[str, bool] = {}
+        """What the zygote said it could put in place, once there is one."""
 
     def run(self, block: bytes) -> bytes | None:
         return self._run(block).frame
@@ -108,7 +113,7 @@ class _BwrapCell:
             group: Group | None = None
             if backend.groups is not None:
                 group = held.enter_context(backend.groups.group(Ceiling((limits.memory_mb + LIBRARIES_MB) * 2**20, PIDS)))
-            line = held.enter_context(_sandbox(backend, self._cargo, limits, self._talkative, group))
+            line, self.features = held.enter_context(_sandbox(backend, self._cargo, limits, self._talkative, group))
             self._held, self._line = held.pop_all(), line
 
     def close(self) -> None:
@@ -118,7 +123,7 @@ class _BwrapCell:
 
 
 @contextmanager
-def _sandbox(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool, group: Group | None) -> Iterator[wire.Line]:
+def _sandbox(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool, group: Group | None) -> Iterator[tuple[wire.Line, dict[str, bool]]]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     line = wire.Line(ours, cargo, limits, talkative=talkative, without=backend.without)
     said = os.memfd_create("said", os.MFD_CLOEXEC)  # before any block: errors of bubblewrap and of loading
@@ -150,7 +155,7 @@ def _sandbox(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool, grou
             except wire.Gone:
                 raise CellsError("cells_start_failed", _last_line(said)) from None
             wire.require(features, backend.accept | backend.without)
-            yield line
+            yield line, {**features, **dict.fromkeys(backend.without, False)}
         finally:
             process.kill()
             process.wait()

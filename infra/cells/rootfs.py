@@ -33,7 +33,7 @@ from infra.cells.libraries import Library
 
 PYTHON = PurePosixPath("/opt/py/bin/python3")  # the interpreter, inside
 ZYGOTE = PurePosixPath("/opt/cell/zygote.py")  # what it runs
-OURS = {ZYGOTE.with_name(name): Path(__file__).with_name(name) for name in ("zygote.py", "warm.py")}
+OURS = {ZYGOTE.with_name(name): Path(__file__).with_name(name) for name in ("zygote.py", "warm.py", "inside.py")}
 EMPTY = ("dev", "etc", "in", "job", "out", "proc", "sys", "tmp")
 PASSWD = "cell:x:65534:65534::/:/\n"  # noqa: S105 - the file, not a password
 

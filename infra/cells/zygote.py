@@ -1,4 +1,4 @@
-"""The program inside a cell. It is shipped as a file into the cell's root, with `warm.py` beside it, and imports nothing else of ours.
+"""The program inside a cell. It is shipped as a file into the cell's root, with `warm.py` and `inside.py` beside it.
 
     python3 -s -P -S -B zygote.py CONTROL        CONTROL: number of an open SOCK_SEQPACKET socket, or the path of one to connect to
 
@@ -18,9 +18,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib
-import importlib.abc
-import importlib.machinery
-import io
 import json
 import mmap
 import os
@@ -32,11 +29,8 @@ import signal
 import socket
 import struct
 import sys
-import traceback
-import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import ModuleType
 from typing import Any
 
 BLOCK, TALK, ERRORS, FRAME = range(4)  # files of a child: its rows, what it prints (nowhere), what it says of errors, its frame
@@ -152,36 +146,6 @@ def give_up_clocks() -> bool:
 # ---- 2. the cargo
 
 
-class Program(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Imports the modules of a zip file that lies in memory. Libraries come first: a package cannot put a module of its own in their place."""
-
-    def __init__(self, package: bytes) -> None:
-        with zipfile.ZipFile(io.BytesIO(package)) as archive:
-            self.sources = {name: archive.read(name).decode("utf-8") for name in archive.namelist() if name.endswith(".py")}
-        self.folders = {name[:end] for name in self.sources for end, letter in enumerate(name) if letter == "/"}
-
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
-        name = self._file(fullname)
-        if name is None and fullname.replace(".", "/") not in self.folders:
-            return None
-        spec = importlib.machinery.ModuleSpec(fullname, self, origin=name, is_package=self.is_package(fullname))
-        spec.has_location = name is not None
-        return spec
-
-    def _file(self, fullname: str) -> str | None:
-        stem = fullname.replace(".", "/")
-        return next((name for name in (f"{stem}/__init__.py", f"{stem}.py") if name in self.sources), None)
-
-    def is_package(self, fullname: str) -> bool:
-        return fullname.replace(".", "/") in self.folders
-
-    def get_source(self, fullname: str) -> str:
-        return self.sources.get(self._file(fullname) or "", "")
-
-    def get_code(self, fullname: str) -> Any:
-        return compile(self.get_source(fullname), self._file(fullname) or fullname, "exec", dont_inherit=True)
-
-
 class Cargo:
     """What the first message holds."""
 
@@ -277,6 +241,7 @@ class Nursery:
         self.cargo = cargo
         sys.path += [os.path.join(os.path.dirname(os.__file__), "site-packages"), os.path.dirname(__file__)]
         importlib.import_module("warm").load(cargo.libraries, cargo.shape)
+        self._inside: Any = importlib.import_module("inside")
         sys.path.pop()
         with open("/proc/self/statm", encoding="ascii") as sizes:
             self._address_space = int(sizes.read().split()[0]) * mmap.PAGESIZE
@@ -336,11 +301,13 @@ class Nursery:
             for file, place in ((block, BLOCK), (errors if cargo.talkative else TALK, TALK), (errors, ERRORS), (frame, FRAME)):
                 os.dup2(file, place)
             self._confine()
-            _write(FRAME, _frame(_answer(cargo), cargo.count))
+            _write(
+                FRAME, self._inside.frame(self._inside.answer(BLOCK, cargo.package, cargo.entry, cargo.parameters, cargo.shape), cargo.count)
+            )
             status = 0
-        except BaseException:
+        except BaseException as error:
             if cargo.talkative:
-                traceback.print_exc()
+                self._inside.tell(error)
         finally:
             if cargo.talkative:
                 with suppress(BaseException):
@@ -369,30 +336,6 @@ class Nursery:
         sys.modules["numpy.random"].seed(0)
         if cargo.has("seccomp"):
             cargo.block_filter.install()
-
-
-# ---- 4. in the child
-
-
-def _answer(cargo: Cargo) -> Any:
-    program = Program(cargo.package)
-    sys.meta_path.append(program)
-    sys.argv[:] = [cargo.entry]
-    module, _, function = cargo.entry.partition(":")
-    arrow = sys.modules["pyarrow"]
-    size = os.fstat(BLOCK).st_size
-    rows = arrow.ipc.open_stream(arrow.py_buffer(mmap.mmap(BLOCK, size, mmap.MAP_SHARED, mmap.PROT_READ))).read_all()
-    if cargo.shape == "pandas":
-        rows = rows.to_pandas(use_threads=False)
-    return getattr(importlib.import_module(module), function)(rows, json.loads(cargo.parameters))
-
-
-def _frame(result: Any, count: int) -> bytes:
-    try:
-        values = [float(each) for each in result]
-    except TypeError:
-        values = [float(result)]
-    return struct.pack(f"<{count}d", *values)
 
 
 def _write(file: int, data: bytes) -> None:
