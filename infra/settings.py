@@ -21,7 +21,9 @@ Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
 CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenario", "allow_http"})  # variables of the client, not ours
 
-LISTS = frozenset({"slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "cells_accept"})  # comma-separated in the environment
+LISTS = frozenset({  # comma-separated in the environment
+    "slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "cells_accept", "cells_launcher_users",
+})  # fmt: skip
 
 
 class Settings(BaseModel):
@@ -153,6 +155,24 @@ class Settings(BaseModel):
         default=None,
         description="Folder of the cells' root: Python and libraries, nothing secret, some 400 MB built on the first start. The cells' user "
         "must be able to reach it. None: home/cells, or /var/cache/yunei-cells when the server runs as root.",
+    )
+    cells_launcher: Path | None = Field(
+        default=None,
+        description="Socket of the launcher (docs/how-to/cells.md), a service of its own that opens cells for this one and gets bytes only. "
+        "None: this process opens them itself, and has to be able to: for Docker that is to be root.",
+    )
+    cells_launcher_users: tuple[int, ...] = Field(
+        default=(), description="Read by the launcher: numbers of the users that may ask it for cells. It serves nobody else, root included."
+    )
+    cells_docker: str = Field(
+        default="unix:///var/run/docker.sock",
+        pattern=r"^unix:///[^\s]+$",
+        description="Docker daemon that cells are containers of. Whoever may talk to it is root on its machine: give it to the launcher alone.",
+    )
+    cells_docker_runtime: Literal["runc", "runsc"] = Field(
+        default="runc",
+        description="What the daemon starts containers with. `runc`: a cell has no clock. `runsc` (gVisor): a kernel of its own between "
+        "program and machine, but clocks stay, Landlock is missing, and a block takes ten times as long: name what is missing in cells_accept.",
     )
     cells_accept: tuple[str, ...] = Field(
         default=(),
