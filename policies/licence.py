@@ -35,7 +35,8 @@ licence_invalid = declare(
     ),
 )
 
-JobKind = Literal["sql", "exact", "synthetic"]  # answered with noise; exact totals that people review; rows nobody is behind
+# answered with noise; exact totals that people review; rows nobody is behind; models by noisy steps
+JobKind = Literal["sql", "exact", "synthetic", "model"]
 
 
 class ColumnGrant(Model):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from policies.catalogue import Catalogue
+from sandbox.dummy import ROWS, invented
 from sandbox.finish.finish import Released
 from sandbox.finish.fit import after
 from sandbox.finish.fit_answer import answered
 from sandbox.noise.fit import Drawn, draw_step
 from sandbox.plan.fit.plan import FitPlan
+from sandbox.raw.fit_run import step_of_tables
 from sandbox.raw.totals import ExactTotals
 
 ComputeStep = Callable[[int, Sequence[int]], ExactTotals]  # of a step, at its parameters
@@ -27,3 +30,13 @@ def fitted(plan: FitPlan, first: ExactTotals, compute: ComputeStep, draw: DrawSt
         drawn.append(draw(plan, place, compute(place, parameters[-1]) if place else first))
         parameters.append(after(plan, place, parameters[-1], drawn[-1]))
     return answered(plan, parameters, drawn)
+
+
+def dummy_fit(plan: FitPlan, catalogue: Catalogue, *, seed: int = 0) -> Released:
+    """What the job would look like: the same steps and the same noise over invented rows."""
+    tables = {scan.alias: invented(scan, plan.uses, catalogue, ROWS, seed) for scan in plan.scans}
+
+    def compute(place: int, parameters: Sequence[int]) -> ExactTotals:
+        return step_of_tables(plan, place, parameters, tables)
+
+    return fitted(plan, compute(0, plan.start), compute)

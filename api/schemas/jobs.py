@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, example
 from api.schemas.fees import FeeQuoteView
+from api.schemas.model import ModelJob
 from api.schemas.register import AccountView
 from api.schemas.synthetic import SyntheticJob
 from jobs.kinds.sql import SqlRequest
@@ -63,7 +64,9 @@ def _kind(body: Any) -> str:
 
 
 # One body for each kind of job: a schema with the literal `kind`, licence, scenario, privacy, and `request()`; here with its tag.
-AnyJob = Annotated[Annotated[JobRequest, Tag("sql")] | Annotated[SyntheticJob, Tag("synthetic")], Discriminator(_kind)]
+AnyJob = Annotated[
+    Annotated[JobRequest, Tag("sql")] | Annotated[SyntheticJob, Tag("synthetic")] | Annotated[ModelJob, Tag("model")], Discriminator(_kind)
+]
 
 
 class Quote(Closed):

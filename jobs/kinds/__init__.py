@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from jobs.kinds.model import ModelKind
 from jobs.kinds.sql import SqlKind
 from jobs.kinds.synthetic import SyntheticKind
 from jobs.order import Asker, Order
@@ -13,6 +14,7 @@ from policies.licence import JobKind
 
 KINDS: dict[JobKind, Kind[Any, Any, Any]] = {
     "sql": SqlKind(),
+    "model": ModelKind(),
     "synthetic": SyntheticKind(),
 }
 

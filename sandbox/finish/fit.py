@@ -12,18 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sandbox.plan.fit.plan import (
-    CURVED_BITS,
-    FEATURE_BITS,
-    ONE,
-    PARAMETER_BITS,
-    RESIDUAL_BITS,
-    SIZE_BITS,
-    DrawName,
-    FitPlan,
-    VectorDraw,
-)
-from sandbox.plan.fit.price import count_weight
+from sandbox.plan.fit.plan import FEATURE_BITS, ONE, PARAMETER_BITS, DrawName, FitPlan
+from sandbox.plan.fit.price import count_weight, standard_unit
 
 Drawn = dict[DrawName, list[int]]
 Floats = npt.NDArray[np.float64]
@@ -43,23 +33,10 @@ class Moments:
     noise: float
 
 
-def unit_of(draw: VectorDraw) -> float:
-    """What an integer of a draw is, in standardised values."""
-    bits = {
-        "moments": 2 * FEATURE_BITS,
-        "gradient": FEATURE_BITS + RESIDUAL_BITS,
-        "hessian": 2 * CURVED_BITS[0] + CURVED_BITS[1],
-        "meat": 2 * (FEATURE_BITS + RESIDUAL_BITS),
-        "clusters": FEATURE_BITS,
-        "sizes": SIZE_BITS,
-    }[draw.name]
-    return 2.0 ** (draw.shift * (2 if draw.name == "meat" else 1) - bits)
-
-
 def values_of(plan: FitPlan, place: int, name: DrawName, drawn: Drawn) -> tuple[Floats, float]:
     """A noisy vector in standardised values, and the standard deviation of its noise."""
     draw = plan.steps[place].draw(name)
-    unit = unit_of(draw) * (2.0 ** (2 * plan.gradient_shift) if name == "meat" else 1.0)
+    unit = standard_unit(draw, plan.gradient_shift)
     return np.array(drawn[name], dtype=np.float64) * unit, draw.scale * unit
 
 

@@ -7,8 +7,10 @@ M the spread of units' gradients, N that of the last noise, whose scale is publi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -29,20 +31,24 @@ from sandbox.finish.fit import (
     symmetric,
     values_of,
 )
+from sandbox.plan.fit.explain import card
 from sandbox.plan.fit.plan import ONE, FitPlan
 from sandbox.plan.fit.price import count_weight
 from sandbox.raw.failure import JOB_FAILED
 
 Z95 = 1.959964
-UNKNOWN = 2.0  # standard error, standardised, in a direction that noise has hidden: an interval of four half ranges either way, or as much in log odds
+UNKNOWN = 2.0  # standard error, standardised, in a direction that noise has hidden: an interval of four half ranges either way
 Columns = dict[str, tuple[pa.Array, str]]
 MECHANISM = "discrete Gaussian"
+CARD = "model.json"
 
 
 def answered(plan: FitPlan, parameters: Sequence[Sequence[int]], drawn: Sequence[Drawn]) -> Released:
-    """The answer from all steps: `parameters` of each and after the last, `drawn` of each. Raises `job_failed`, constant."""
+    """The answer from all steps, with the model card beside it: `parameters` of each and after the last, `drawn` of each. Raises `job_failed`,
+    constant."""
     with suppress(Exception):
-        return clusters(plan, parameters, drawn) if plan.model == "kmeans" else coefficients(plan, parameters, drawn)
+        made = clusters(plan, parameters, drawn) if plan.model == "kmeans" else coefficients(plan, parameters, drawn)
+        return replace(made, papers={CARD: json.dumps(card(plan), ensure_ascii=False, sort_keys=True, indent=1).encode()})
     raise JOB_FAILED()
 
 

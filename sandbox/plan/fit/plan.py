@@ -59,9 +59,12 @@ class Variable:
         ends = Fraction(self.high - self.low, 2) if self.centred else Fraction(max(abs(self.low), abs(self.high)))
         return ends / Fraction(10**self.decimals)
 
+    def as_number(self, value: int) -> Fraction:
+        return Fraction(value, 10**self.decimals)
+
     @property
     def ends(self) -> tuple[Fraction, Fraction]:
-        return Fraction(self.low, 10**self.decimals), Fraction(self.high, 10**self.decimals)
+        return self.as_number(self.low), self.as_number(self.high)
 
 
 @dataclass(frozen=True, slots=True)

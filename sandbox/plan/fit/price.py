@@ -169,16 +169,29 @@ def _for_accuracy(ask: FitAsk, at_one: Sequence[Step], supposed: int) -> int:
     return max(1, pico)
 
 
+def standard_unit(draw: VectorDraw, gradient_shift: int) -> float:
+    """What an integer of a draw is, in standardised values (of logistic and Poisson, residuals in parts of the target's largest value)."""
+    bits = {
+        "moments": 2 * FEATURE_BITS,
+        "gradient": FEATURE_BITS + RESIDUAL_BITS,
+        "hessian": 2 * CURVED_BITS[0] + CURVED_BITS[1],
+        "meat": 2 * (FEATURE_BITS + RESIDUAL_BITS),
+        "clusters": FEATURE_BITS,
+        "sizes": SIZE_BITS,
+    }[draw.name]
+    return 2.0 ** ((2 * (draw.shift + gradient_shift) if draw.name == "meat" else draw.shift) - bits)
+
+
 def expected_half_width(model: str, clusters: int, steps: Sequence[Step], rows: int) -> float:
     """The 95 % half-width that noise alone gives a parameter over standardised features, were there `rows` rows of features spread evenly over
     their ranges (variance 1/3), outcomes even (logistic) or a quarter of their largest value (Poisson), clusters of one size."""
     if model == "linear":
         draw = steps[0].draw("moments")
-        one = draw.scale * 2.0**draw.shift / 2.0 ** (2 * FEATURE_BITS) * 3 / rows
+        one = draw.scale * standard_unit(draw, 0) * 3 / rows
     elif model == "kmeans":
         draw = steps[0].draw("clusters")
-        one = draw.scale * 2.0**draw.shift / 2.0**FEATURE_BITS * clusters / rows
+        one = draw.scale * standard_unit(draw, 0) * clusters / rows
     else:
         draw = [step.draw("gradient") for step in steps if "gradient" in step.names][-1]
-        one = draw.scale * 2.0**draw.shift / 2.0 ** (FEATURE_BITS + RESIDUAL_BITS) * 12 / rows
+        one = draw.scale * standard_unit(draw, 0) * 12 / rows
     return 1.96 * one
