@@ -26,6 +26,7 @@ from yunei.evidence import Evidence, Head, RemoteLog, Watcher, speaking
 from yunei.models import Account, Dummy, Format, Job, Licence, Quote, Release
 from yunei.people import People
 from yunei.problem import YuneiProblem, problem
+from yunei.products import Products
 from yunei.tiles import Progress, Source, Verified, verify_log
 from yunei.transparency import Checkpoint, Key
 from yunei.transport import Http, checked_url
@@ -75,7 +76,7 @@ def request_body(
     return body
 
 
-class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues):
+class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Products):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")

@@ -300,6 +300,11 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
         ("结果与日志记录不符", "{what}", "不要使用这一结果；请重新获取，若仍如此请报告主管部门。"),
         ("the release is not what the log says", "{what}", "Do not use it; fetch it again, and if it stays so tell the bureau."),
     ),
+    "verify_manifest": (
+        NotVerified,
+        ("产品与其凭证不符", "{what}", "不要使用这些文件；请重新获取，若仍如此请报告主管部门。"),
+        ("the product is not what its manifest says", "{what}", "Do not use these files; fetch them again. If it stays so, tell the bureau."),
+    ),
     "verify_replay": (
         NotVerified,
         ("日志内容自相矛盾", "第 {index} 条记录：{what}。", "签名无误而内容矛盾，写入日志的程序有误或被替换；请保留副本并报告主管部门。"),
