@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import shutil
+import tempfile
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +17,8 @@ import pytest
 from infra.cells.base import Backend
 from infra.cells.bwrap import USER, Bwrap
 from infra.cells.cgroups import cgroups
+from infra.cells.docker import Docker, load
+from infra.cells.dockerd import private_dockerd
 from infra.cells.rootfs import Rootfs, rootfs
 
 
@@ -34,6 +39,20 @@ def a_root() -> Rootfs:
     return rootfs(folder)
 
 
+@cache
+def a_dockerd() -> tuple[str, str, Path]:
+    """A Docker daemon of our own, started once and ended with this process: its address, the id of the cells' image, a folder for sockets."""
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        needed_here("docker.io, and root to start it (make test installs it)")
+    held = ExitStack()
+    atexit.register(held.close)
+    folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="yunei-dockerd-", ignore_cleanup_errors=True)))
+    jobs = folder / "jobs"
+    jobs.mkdir()
+    url = held.enter_context(private_dockerd(folder))
+    return url, load(url, a_root()), jobs
+
+
 def a_backend(kind: str, *, strict: bool = False, without: frozenset[str] = frozenset()) -> Backend:
     """Cells of `kind`: `bwrap`, `docker`, `unsafe`. `without`: safeguards left out."""
     if kind == "bwrap":
@@ -41,6 +60,9 @@ def a_backend(kind: str, *, strict: bool = False, without: frozenset[str] = froz
         if program is None:
             needed_here("bubblewrap")
         return Bwrap(a_root().path, program, cgroups(), USER if os.geteuid() == 0 else None, strict=strict, without=without)
+    if kind == "docker":
+        url, image, jobs = a_dockerd()
+        return Docker(url, image, jobs, strict=strict, without=without)
     if kind == "unsafe":
         unsafe: Backend = importlib.import_module("infra.cells.unsafe").Unsafe()
         return unsafe

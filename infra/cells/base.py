@@ -152,4 +152,6 @@ def choose(settings: Settings) -> Backend:
     if settings.cells_backend not in _BACKENDS:
         raise CellsError("cells_unavailable", "YUNEI_CELLS_BACKEND")
     module, function = _BACKENDS[settings.cells_backend]
+    if settings.cells_launcher is not None and settings.cells_backend != "unsafe":
+        module = "infra.cells.launched"
     return cast(Backend, getattr(importlib.import_module(module), function)(settings))

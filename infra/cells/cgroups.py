@@ -14,7 +14,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,12 +200,11 @@ class Cgroups:
         """`cgroup_memory`, `cgroup_pids`, `cgroup_cpu`: whether each can be limited here."""
         return self.driver.findings()
 
-    def sweep(self, alive: Callable[[str], bool] | None = None) -> int:
-        """Ends and removes the groups of makers that are gone; how many there were. `alive`: whether the maker `pid-start` still runs."""
+    def sweep(self) -> int:
+        """Ends and removes the groups of makers that are gone; how many there were."""
         gone = 0
         for name, group in self.driver.left_behind():
-            owner = name.removeprefix(PREFIX).rpartition("-")[0]
-            if not (alive or _alive)(owner):
+            if not alive(name.removeprefix(PREFIX).rpartition("-")[0]):
                 group.remove()
                 gone += 1
         return gone
@@ -213,7 +212,7 @@ class Cgroups:
 
 def cgroups(process: Path = Path("/proc/self"), root: Path = Path("/")) -> Cgroups:
     """What there is for this process. `process`: its folder in /proc; `root`: what paths of mounts are below (tests give a tree of files)."""
-    return Cgroups(_driver(process, root), itertools.count(), _owner(os.getpid()))
+    return Cgroups(_driver(process, root), itertools.count(), owner(os.getpid()))
 
 
 def _driver(process: Path, root: Path) -> Driver:
@@ -246,7 +245,7 @@ def _writable(root: Path, point: str, inside: str, path: str) -> Path | None:
     """The folder of group `path` below a mount that shows `inside` of the hierarchy; None where groups cannot be made in it."""
     shown = path.removeprefix(inside.rstrip("/")) if path.startswith(inside) else path
     folder = root / point.lstrip("/") / shown.lstrip("/")
-    trial = folder / f"{PREFIX}{_owner(os.getpid())}-trial"
+    trial = folder / f"{PREFIX}{owner(os.getpid())}-trial"
     try:
         trial.mkdir()
         _rmdir(trial)
@@ -310,7 +309,8 @@ def _rmdir(folder: Path) -> None:
     folder.rmdir()
 
 
-def _owner(pid: int) -> str:
+def owner(pid: int) -> str:
+    """A process, by number and time of its start: what groups and containers are labelled with."""
     return f"{pid}-{_started(pid)}"
 
 
@@ -322,6 +322,7 @@ def _started(pid: int) -> str:
         return "gone"
 
 
-def _alive(owner: str) -> bool:
+def alive(owner: str) -> bool:
+    """Whether that very process still runs."""
     pid, _, started = owner.partition("-")
     return pid.isdigit() and _started(int(pid)) == started
