@@ -158,6 +158,22 @@ class Signed(_Rule):
     kind: Literal["signed"]
 
 
+RULE_KINDS = (
+    MinimumUnits,
+    MinimumNonzero,
+    ZeroCells,
+    Dominance,
+    PPercent,
+    ClassDisclosure,
+    Rounding,
+    Differencing,
+    DegreesOfFreedom,
+    Context,
+    Underlying,
+    Shape,
+    RowLevel,
+    Signed,
+)
 Rule = Annotated[
     MinimumUnits
     | MinimumNonzero
@@ -179,11 +195,13 @@ Rule = Annotated[
 
 class Suppression(Model):
     """How patterns are made and what an attacker is supposed to know. `weight`: what is lost with a cell; `own`: an attacker who is alone in a
-    suppressed cell knows it and may then not find another sensitive cell `exact`ly, or not within its `protection`; `effort`: rounds of
-    optimisation after a safe pattern is found (rounds, not seconds: the same table has the same pattern on every machine)."""
+    suppressed cell knows it and may then not find another sensitive cell `exact`ly, or not within its `protection`; `range`: within how many
+    percent a sum or mean of too few units may not be told; `effort`: rounds of optimisation after a safe pattern is found (rounds, not
+    seconds: the same table has the same pattern on every machine)."""
 
     weight: Literal["cells", "units", "value"] = "units"
     own: Literal["exact", "protection", "ignore"] = "exact"
+    range: Percent = Decimal(10)
     effort: int = Field(default=20, ge=0, le=1_000)
 
 

@@ -167,19 +167,9 @@ def canonical(table: ExactTable, number: int) -> object:
     basis = table.basis
     parts = []
     for dimension, place in zip(table.dimensions, table.cells[number].at, strict=True):
-        if not (dimension.complete and _everything(dimension) == place):
-            parts.append((dimension.column, leaf_codes(dimension, place)))
+        if dimension.everything != place:
+            parts.append((dimension.column, dimension.codes(place)))
     return (basis.space, basis.rows, basis.snapshot, rfc8785.dumps(basis.population), tuple(sorted(parts, key=lambda part: part[0])))
-
-
-def _everything(dimension: Dimension) -> int | None:
-    """The level that is all of a complete dimension."""
-    roots = [place for place, level in enumerate(dimension.levels) if level.parent is None]
-    return roots[0] if len(roots) == 1 and dimension.levels[roots[0]].whole and dimension.children.get(roots[0]) else None
-
-
-def leaf_codes(dimension: Dimension, place: int) -> frozenset[str]:
-    return frozenset(dimension.levels[leaf].code for leaf in dimension.leaves(place))
 
 
 def _across(tables: Sequence[ExactTable], slot: Mapping[Where, int]) -> Iterator[Pair]:
@@ -209,7 +199,7 @@ def _base(table: ExactTable) -> object:
 def _choices(coarse: ExactTable, number: int, fine: ExactTable) -> list[tuple[int, ...]] | None:
     """For each dimension of `fine`, the levels whose cells together are the cell of `coarse`; None when there are no such."""
     wanted = {
-        dimension.column: (leaf_codes(dimension, place), dimension.complete and _everything(dimension) == place)
+        dimension.column: (dimension.codes(place), dimension.everything == place)
         for dimension, place in zip(coarse.dimensions, coarse.cells[number].at, strict=True)
     }
     choices = []
@@ -234,7 +224,7 @@ def _covering(dimension: Dimension, codes: frozenset[str]) -> tuple[int, ...] | 
     chosen: list[int] = []
 
     def visit(place: int) -> None:
-        inside = leaf_codes(dimension, place)
+        inside = dimension.codes(place)
         if inside <= codes and dimension.levels[place].whole:
             chosen.append(place)
         elif inside & codes:
@@ -244,4 +234,4 @@ def _covering(dimension: Dimension, codes: frozenset[str]) -> tuple[int, ...] | 
     for place, level in enumerate(dimension.levels):
         if level.parent is None:
             visit(place)
-    return tuple(chosen) if frozenset().union(*(leaf_codes(dimension, place) for place in chosen)) == codes else None
+    return tuple(chosen) if frozenset().union(*(dimension.codes(place) for place in chosen)) == codes else None

@@ -47,11 +47,13 @@ class _Redacted:
 @dataclass(frozen=True, slots=True)
 class Level:
     """One level of a dimension. `code`: the key's value as text, unique in its dimension; `parent`: the place of the level it is a part of.
-    The children of a level are all of its parts: where some are missing the parent's `whole` is False, and nothing adds up to it."""
+    The children of a level are all of its parts: where some are missing the parent's `whole` is False, and nothing adds up to it. `codes`:
+    the key's values it stands for, where it is not one (merged levels)."""
 
     code: str
     parent: int | None = None
     whole: bool = True
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,16 @@ class Dimension:
         """The finest parts of a level; of a leaf, itself."""
         parts = self.children.get(level, ())
         return (level,) if not parts else tuple(leaf for part in parts for leaf in self.leaves(part))
+
+    def codes(self, level: int) -> frozenset[str]:
+        """The key's values that the level stands for."""
+        return frozenset(code for leaf in self.leaves(level) for code in self.levels[leaf].codes or (self.levels[leaf].code,))
+
+    @cached_property
+    def everything(self) -> int | None:
+        """The level that is the sum of all others, and of all there is."""
+        roots = [place for place, level in enumerate(self.levels) if level.parent is None]
+        return roots[0] if self.complete and len(roots) == 1 and self.levels[roots[0]].whole and self.children.get(roots[0]) else None
 
     def at(self, code: str) -> int:
         """The place of a level. KeyError when there is none."""
