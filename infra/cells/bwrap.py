@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 USER = 64001  # of cells, when the server is root: a user that owns nothing
 LIBRARIES_MB = 1024  # that all libraries may take beside a block's own memory
 PIDS = 32
+HANG_UP_S = 2.0
 WEAKER = frozenset({"network", "files", "proc", "seccomp", "landlock", "capabilities", "descriptors", "namespaces", "clocks", "limits"})
 """Safeguards that `without` can leave out. `files`: the machine's own files, writable, below /out."""
 
@@ -157,9 +158,7 @@ def _sandbox(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool, grou
             wire.require(features, backend.accept | backend.without)
             yield line, {**features, **dict.fromkeys(backend.without, False)}
         finally:
-            process.kill()
-            process.wait()
-            _ended(ours)
+            _end(process, ours)
     finally:
         line.close()
         theirs.close()
@@ -180,8 +179,16 @@ def _command(backend: Bwrap, control: int, outer: int) -> list[str]:
     return [*command, "--", str(PYTHON), *wire.FLAGS, str(ZYGOTE), str(control)]
 
 
-def _ended(control: socket.socket) -> None:
-    """Wait until the other end of the line is closed: the zygote is gone, and with it its namespaces and all in them."""
+def _end(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    """Hang up: the zygote ends, then its namespaces, then bubblewrap, each waited for by the one that started it. Where that takes too long it
+    is killed, and the end of the line tells when the last process is gone."""
+    with suppress(OSError):
+        control.shutdown(socket.SHUT_WR)
+    try:
+        process.wait(HANG_UP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     control.settimeout(10.0)
     with suppress(OSError):
         while control.recv(wire.TEXT_BYTES):

@@ -278,8 +278,9 @@ class Nursery:
         _did(_libc.setns(self._myself, _NEWPID))
         _did(_libc.unshare(_NEWPID))
 
-    def run(self, block: int, frame: int, errors: int) -> None:
-        """One block, in a process of its own. Returns when that has ended; says nothing of how."""
+    def run(self, control: socket.socket, block: int, frame: int, errors: int) -> None:
+        """One block, in a process of its own. Returns when that has ended; says nothing of how. It is ended when its time is over or nobody
+        waits for it any more."""
         if self._namespaces:
             self._new_pids()
         child = os.fork()
@@ -290,7 +291,8 @@ class Nursery:
         watched = os.pidfd_open(child)
         waiting = select.poll()
         waiting.register(watched, select.POLLIN)
-        if not waiting.poll(self.cargo.wall_s * 1000):
+        waiting.register(control, select.POLLRDHUP)
+        if watched not in dict(waiting.poll(self.cargo.wall_s * 1000)):
             signal.pidfd_send_signal(watched, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(watched)
@@ -366,9 +368,10 @@ def main() -> None:
         message, files, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 3)
         if message != b"B" or len(files) != 3:
             return
-        nursery.run(*files)
+        nursery.run(control, *files)
         control.send(b"D")
 
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # at once: there is nothing to clean up
