@@ -5,7 +5,7 @@ PY := .venv/bin/python
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 KINDS := $(filter-out bench mutants soak __pycache__,$(KINDS))
 
-.PHONY: help setup outside demo test check fix bench mutants soak lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo test check fix bench mutants attack soak lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +17,13 @@ setup:
 demo: setup  ## the main job on real data, in under a minute · 用真实数据走一遍主流程
 	@$(PY) -m api.demo
 
-outside:  # Go's verifiers of transparency logs, which a test compiles
-	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev
+outside:  # Go's verifiers of transparency logs, which a test compiles; what cells are made of
+	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap docker.io
 
 test: setup outside  ## all tests · 全部测试
 	@$(PY) -m pytest -q
 
-test-outside: outside
+test-outside test-attack test-unit: outside
 
 $(KINDS:%=test-%): test-%: setup
 	@$(PY) -m pytest -q tests/$*
@@ -46,6 +46,10 @@ mutants: setup  ## take each safeguard of the engine out of a scratch copy and s
 
 bench: setup  ## measurements as ratios, into build/bench.json · 性能测量
 	@$(PY) -m tests.bench
+
+TRIALS ?= 10000
+attack: setup outside  ## attacks on cells, the whole campaign: every family, TRIALS=10000 of each that is drawn by lot · 攻击单元
+	@CAMPAIGN=$(TRIALS) $(PY) -m pytest -q tests/attack/cells
 
 KILLS ?= 20
 soak: setup  ## kill servers at random moments under load, KILLS=20 times per database; 300 for a campaign · 随机断电测试
