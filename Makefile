@@ -18,7 +18,7 @@ demo: setup  ## the main job on real data, in under a minute · 用真实数据�
 	@$(PY) -m api.demo
 
 outside:  # Go's verifiers of transparency logs, which a test compiles; what cells are made of
-	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap docker.io
+	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap docker.io iptables
 
 test: setup outside  ## all tests · 全部测试
 	@$(PY) -m pytest -q
