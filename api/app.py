@@ -28,7 +28,23 @@ from api.problems import (
     invalid,
     not_found,
 )
-from api.routes import access, authority, deliveries, fees, jobs, licences, log, meta, people, products, programs, register, releases, sign_in
+from api.routes import (
+    access,
+    authority,
+    deliveries,
+    fees,
+    jobs,
+    licences,
+    log,
+    meta,
+    people,
+    products,
+    programs,
+    register,
+    releases,
+    sharing,
+    sign_in,
+)
 from api.services import Services, services_of
 from api.signin.tally import Refused
 from api.web import Shell
@@ -100,7 +116,7 @@ def create_app(services: Services | None) -> FastAPI:
         app.include_router(router)
     app.include_router(authority.router)
     app.include_router(programs.router)
-    for router in (products.router, deliveries.router, deliveries.public):
+    for router in (products.router, deliveries.router, deliveries.public, sharing.router):
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)
