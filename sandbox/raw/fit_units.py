@@ -8,11 +8,13 @@ factor is an integer and every sum of products stays below 2**53, so it does not
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from sandbox.plan.fit.ask import ModelName
 from sandbox.plan.fit.curves import POINTS, curve_table
 from sandbox.plan.fit.plan import CURVED_BITS, FEATURE_BITS, ONE, PARAMETER_BITS, RESIDUAL_BITS, SIZE_BITS, FitPlan, Step, VectorDraw
 from sandbox.plan.fit.price import count_weight
@@ -101,8 +103,8 @@ class Block:
         eta = self.eta()
         if self.plan.model == "linear":
             return eta >> (_ETA_BITS - RESIDUAL_BITS)
-        first, points = curve_table(self.plan)
-        return on_curve(first, np.array(points, dtype=np.int64), eta)
+        assert self.plan.target is not None
+        return on_curve(*_curve(self.plan.model, self.plan.target.ends[1]), eta)
 
     def residuals(self) -> Ints:
         means = self.means()
@@ -204,6 +206,12 @@ _PER_ROW = {
     "clusters": Block.clustered,
     "sizes": Block.sized,
 }
+
+
+@lru_cache(maxsize=64)
+def _curve(model: ModelName, most: Fraction) -> tuple[int, Ints]:
+    first, points = curve_table(model, most)
+    return first, np.array(points, dtype=np.int64)
 
 
 def on_curve(first: int, table: Ints, eta: Ints) -> Ints:
