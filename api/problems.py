@@ -184,6 +184,7 @@ STATUS: dict[str, int] = {
     "program_state_conflict": 409,
     "program_own_review": 403,
     "program_not_yours": 403,
+    "program_cells_unavailable": 503,
     "policy_unchanged": 409,
     "policy_unknown": 404,
     "policy_outdated": 409,

@@ -30,6 +30,7 @@ from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.tracing import Tracing
 from infra.workers import Workers
+from jobs.cells import CellRoom
 from jobs.office import Office
 from jobs.order import Order
 from jobs.products import Copies, Store
@@ -120,6 +121,7 @@ class Services:
         self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
         self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)
         self.staging = Staging(settings.staging_dir, random)
+        self.cells = CellRoom(settings, register, clock)
         self.copies = Copies(Store(settings.products_dir, random))
         self.gate = Gate(register, self.copies, clock)
         self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)
@@ -153,6 +155,8 @@ class Services:
         rehearsal = threading.Thread(target=rehearse, name="rehearsal")
         rehearsal.start()  # while the workers start
         asking = threading.Thread(target=self.register.witnesses.round, name="witnesses-first")
+        probing = threading.Thread(target=self.cells.warm, name="cells-probe", daemon=True)
+        probing.start()  # seconds; a run that comes earlier waits for it
         asking.start()  # a register restored from an older copy is found before it takes work
         self._workers = workers or _workers(settings)
         warm(self._workers)
@@ -183,6 +187,7 @@ class Services:
                 key_ring=self._key_ring,
                 vault=self.vault,
                 workers=cast(Pool, self._workers),
+                cells=self.cells,
                 staging=self.staging,
                 leases=self.leases,
                 crew=self.crew,

@@ -10,6 +10,7 @@ from infra.clock import Clock
 from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.tracing import Tracing
+from jobs.cells import CellRoom
 from jobs.queue import Crew, Leases
 from jobs.register import Register
 from jobs.staging import Staging
@@ -68,6 +69,7 @@ class Office:
     key_ring: KeyRing
     vault: Vault
     workers: Pool
+    cells: CellRoom
     staging: Staging
     leases: Leases
     crew: Crew

@@ -10,8 +10,24 @@ from sqlalchemy import Connection, Row, Select, select
 from infra.database import reading
 from infra.tables import documents, program_reviews, programs
 from jobs.register import Register
+from policies.problem import declare
 from sandbox.program.package import Package, read_document
 from sandbox.program.report import Report, inspect
+
+PROGRAM_UNKNOWN = declare(
+    "program_unknown",
+    zh=("没有这个算法", "没有摘要为 {program} 的算法。", "用 yunei program list 查看；摘要须写全。"),
+    en=("No such program", "There is no program {program}.", "yunei program list shows them; write the whole digest."),
+)
+PROGRAM_STATE = declare(
+    "program_state_conflict",
+    zh=("算法状态不允许此操作", "算法 {program} 的状态为 {state}，此操作需要 {needed}。", "请核对状态；不予通过或失效的算法须改后重新提交。"),
+    en=(
+        "The program is not in a state for this",
+        "Program {program} is {state}; this needs {needed}.",
+        "Look at its state; what was rejected or made invalid is changed and submitted again.",
+    ),
+)
 
 ProgramState = Literal["submitted", "approved", "rejected", "superseded", "withdrawn", "invalidated"]
 

@@ -36,7 +36,7 @@ licence_invalid = declare(
 )
 
 # answered with noise; exact totals that people review; rows nobody is behind; models by noisy steps
-JobKind = Literal["sql", "exact", "synthetic", "model"]
+JobKind = Literal["sql", "exact", "synthetic", "program", "model"]
 
 
 class ColumnGrant(Model):

@@ -78,6 +78,7 @@ Act = Literal[
     "policy_change",
     "program_list",
     "program_submit",
+    "program_test",
     "program_review",
     "program_withdraw",
     "program_invalidate",
@@ -155,6 +156,7 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "policy_change": {"supervisor": "all"},  # two of them
     "program_list": {"operator": "own", "reviewer": "all", "supervisor": "all", "auditor": "all"},
     "program_submit": {"operator": "own"},
+    "program_test": {"operator": "own"},  # on invented rows
     "program_review": {"reviewer": "all"},  # two of them
     "program_withdraw": {"operator": "own"},
     "program_invalidate": {"supervisor": "all"},

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
+import traceback
 import types
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from infra.cells.base import Cargo, Limits, Rehearsal
+from infra.cells.base import Cargo, Finding, Limits, Rehearsal
+from jobs.cells import CellRoom
 
 Program = Callable[[pa.Table], object]
 
@@ -27,20 +29,20 @@ def table_of(block: bytes) -> pa.Table:
 class Hands:
     """A cell whose program is a function of this process: what it gives is packed, what it raises is nothing."""
 
-    def __init__(self, program: Program, limits: Limits) -> None:
-        self._program, self._limits = program, limits
+    def __init__(self, program: Program, told: list[bytes]) -> None:
+        self._program, self._told = program, told
 
     def run(self, block: bytes) -> bytes | None:
-        try:
-            given = self._program(table_of(block))
-            if isinstance(given, bytes) or given is None:
-                return given
-            return np.atleast_1d(np.asarray(given, dtype="<f8")).tobytes()
-        except Exception:
-            return None
+        return self.rehearse(block).frame
 
     def rehearse(self, block: bytes) -> Rehearsal:
-        return Rehearsal(self.run(block), "")
+        self._told.append(block)
+        try:
+            given = self._program(table_of(block))
+            frame = given if isinstance(given, bytes) else np.atleast_1d(np.asarray(given, dtype="<f8")).tobytes()
+            return Rehearsal(frame, "")
+        except Exception:
+            return Rehearsal(None, traceback.format_exc())
 
     def close(self) -> None:
         """Nothing to close."""
@@ -48,43 +50,54 @@ class Hands:
 
 @dataclass
 class FakeCells:
-    """A backend of `Hands`. Counts the cells it opened and the blocks it was given."""
+    """A backend of `Hands`: of `program`, or of what the cargo holds. Keeps the blocks it was given."""
 
-    program: Program
+    program: Program | None = None
+    findings: Sequence[Finding] = (Finding("files", True),)
+    isolates: bool = True
+    name: str = "fake"
     blocks: list[bytes] = field(default_factory=list)
     opened: int = 0
+    probed: int = 0
 
     @contextmanager
     def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> Iterator[Hands]:
         self.opened += 1
+        yield Hands(self.program or called(cargo), self.blocks)
 
-        def seen(table: pa.Table) -> object:
-            return self.program(table)
-
-        cell = Hands(seen, limits)
-        run = cell.run
-
-        def kept(block: bytes) -> bytes | None:
-            self.blocks.append(block)
-            return run(block)
-
-        cell.run = kept  # type: ignore[method-assign]
-        yield cell
+    def probe(self) -> tuple[Finding, ...]:
+        self.probed += 1
+        return tuple(self.findings)
 
 
-def called(cargo: Cargo) -> Callable[[pa.Table], object]:
+class FakeRoom(CellRoom):
+    """The server's view of cells, with a backend of the test's."""
+
+    fake: FakeCells
+
+    def backend(self) -> FakeCells:  # type: ignore[override]
+        return self.fake
+
+    def opener(self) -> FakeCells:  # type: ignore[override]
+        return self.fake
+
+
+def called(cargo: Cargo) -> Program:
     """The cargo's entry as a function of this process: what a cell would call."""
     with zipfile.ZipFile(io.BytesIO(cargo.package)) as archive:
         sources = {name: archive.read(name).decode() for name in archive.namelist()}
     module, _, function = cargo.entry.partition(":")
-    loaded = types.ModuleType(module)
-    added = []
-    for path, text in sorted(sources.items(), key=lambda item: item[0] == f"{module}.py"):
+    loaded: dict[str, types.ModuleType] = {}
+    for path in sorted(sources, key=lambda path: path == f"{module}.py"):
         name = path.removesuffix(".py").replace("/", ".")
-        made = loaded if name == module else types.ModuleType(name)
-        sys.modules[name] = made
-        added.append(name)
-        exec(compile(text, path, "exec"), made.__dict__)
-    for name in added:
-        del sys.modules[name]
-    return lambda rows: getattr(loaded, function)(rows, json.loads(cargo.parameters))
+        for parent in [".".join(name.split(".")[:end]) for end in range(1, name.count(".") + 1)]:
+            loaded.setdefault(parent, types.ModuleType(parent)).__path__ = []
+        loaded[name] = types.ModuleType(name)
+    try:
+        sys.modules.update(loaded)
+        for path in sorted(sources, key=lambda path: (path == f"{module}.py", "/" not in path)):
+            exec(compile(sources[path], path, "exec"), loaded[path.removesuffix(".py").replace("/", ".")].__dict__)
+    finally:
+        for name in loaded:
+            sys.modules.pop(name, None)
+    return lambda rows: getattr(loaded[module], function)(rows, json.loads(cargo.parameters))

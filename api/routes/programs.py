@@ -10,10 +10,12 @@ from fastapi import APIRouter
 from api.auth import Guarded, Visit, door
 from api.routes.common import Serving, found, problems, roles
 from api.schemas import ProgramDetail, ProgramList, ProgramPackage, ProgramVerdict, ProgramView, ReasonGiven, ReportView
+from api.schemas.runs import CallView, ProgramTest, ProgramTested
 from api.services import Services
 from infra.database import reading
-from jobs import acts, programs
+from jobs import acts, programs, trials
 from jobs.programs import Program
+from sandbox.program.explain import explain
 
 router = APIRouter(prefix="/v1/programs", tags=["programs"], route_class=Guarded)
 
@@ -34,6 +36,21 @@ def list_programs(services: Serving, visit: Annotated[Visit, door("program_list"
 )
 def submit(body: ProgramPackage, services: Serving, visit: Annotated[Visit, door("program_submit")]) -> ProgramView:
     return _one(services, acts.submit_program(services.register, body.package, by=visit.principal.id))
+
+
+@router.post(
+    "/test",
+    summary="在虚构数据上试运行算法，附全部报错信息，免费 · Try a program on invented rows, with every traceback, free",
+    description="数据只由目录虚构，因此程序的输出、警告与报错可全部告知提交者；不登记、不读数据、不扣预算。 · "
+    "Rows are made from the catalogue alone, so all that the program says may be told. Nothing is registered, read or spent.",
+    responses=problems(400, 401, 403, 413, 422, 503),
+    openapi_extra=roles("program_test"),
+)
+def test(body: ProgramTest, services: Serving, visit: Annotated[Visit, door("program_test")]) -> ProgramTested:
+    trial = trials.tried(services.office, body.package, body.run)
+    outputs = [output.label for output in trial.plan.plan.outputs]
+    calls = [CallView(rows=call.rows, values=None if call.values is None else list(call.values), text=call.text) for call in trial.calls]
+    return ProgramTested(digest=trial.digest, outputs=outputs, calls=calls, explanation=explain(trial.plan))
 
 
 @router.get(

@@ -10,6 +10,7 @@ from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, exa
 from api.schemas.fees import FeeQuoteView
 from api.schemas.model import ModelJob
 from api.schemas.register import AccountView
+from api.schemas.runs import ProgramJob
 from api.schemas.synthetic import SyntheticJob
 from jobs.kinds.sql import SqlRequest
 from policies.licence import Identifier, JobKind
@@ -65,7 +66,11 @@ def _kind(body: Any) -> str:
 
 # One body for each kind of job: a schema with the literal `kind`, licence, scenario, privacy, and `request()`; here with its tag.
 AnyJob = Annotated[
-    Annotated[JobRequest, Tag("sql")] | Annotated[SyntheticJob, Tag("synthetic")] | Annotated[ModelJob, Tag("model")], Discriminator(_kind)
+    Annotated[JobRequest, Tag("sql")]
+    | Annotated[SyntheticJob, Tag("synthetic")]
+    | Annotated[ProgramJob, Tag("program")]
+    | Annotated[ModelJob, Tag("model")],
+    Discriminator(_kind),
 ]
 
 

@@ -11,8 +11,9 @@ from typing import Literal
 from jobs import programs
 from jobs.acts.freezes import supervisor
 from jobs.acts.people import PRINCIPAL_ROLE, known
+from jobs.cells import libraries_digest
 from jobs.events import ProgramApproved, ProgramInvalidated, ProgramReviewed, ProgramSubmitted, ProgramWithdrawn
-from jobs.programs import Program
+from jobs.programs import PROGRAM_STATE, PROGRAM_UNKNOWN, Program
 from jobs.register import Act, Register
 from policies.problem import declare
 from policies.roles import Role
@@ -28,20 +29,6 @@ PROGRAM_EXISTS = declare(
         "The program exists",
         "{name} {version}, or a program of the same content, is registered already ({program}).",
         "Give another version to other content: neither is used twice.",
-    ),
-)
-PROGRAM_UNKNOWN = declare(
-    "program_unknown",
-    zh=("没有这个算法", "没有摘要为 {program} 的算法。", "用 yunei program list 查看；摘要须写全。"),
-    en=("No such program", "There is no program {program}.", "yunei program list shows them; write the whole digest."),
-)
-PROGRAM_STATE = declare(
-    "program_state_conflict",
-    zh=("算法状态不允许此操作", "算法 {program} 的状态为 {state}，此操作需要 {needed}。", "请核对状态；不予通过或失效的算法须改后重新提交。"),
-    en=(
-        "The program is not in a state for this",
-        "Program {program} is {state}; this needs {needed}.",
-        "Look at its state; what was rejected or made invalid is changed and submitted again.",
     ),
 )
 PROGRAM_OWN = declare(
@@ -87,7 +74,10 @@ def review_program(register: Register, digest: str, verdict: Literal["approve", 
         if verdict == "approve" and len(entries) >= REVIEWS_NEEDED:
             older = [other for other in programs.versions_of(act.connection, found.author, found.name) if other.state == "approved"]
             supersedes = older[0].digest if older else None
-            act.append(ProgramApproved(by=by, program=digest, reviews=(entries[0], entries[1]), supersedes=supersedes))
+            approved = ProgramApproved(
+                by=by, program=digest, reviews=(entries[0], entries[1]), supersedes=supersedes, libraries=libraries_digest()
+            )
+            act.append(approved)
 
 
 def withdraw_program(register: Register, digest: str, *, reason: str, by: str) -> None:

@@ -30,12 +30,14 @@ class ProgramReviewed(Event):
 
 
 class ProgramApproved(Event):
-    """Two reviewers agreed: this digest may be run. `reviews` are their entries; `supersedes` the author's version approved before."""
+    """Two reviewers agreed: this digest may be run. `reviews` are their entries; `supersedes` the author's version approved before;
+    `libraries` the digest of the locked library set that they were shown."""
 
     kind = "program_approved"
     program: Digest
     reviews: tuple[int, int] = Field(description="entries of the two approvals")
     supersedes: Digest | None = None
+    libraries: Digest | None = None
 
 
 class ProgramWithdrawn(Event):
@@ -52,3 +54,14 @@ class ProgramInvalidated(Event):
     kind = "program_invalidated"
     program: Digest
     reason: Text
+
+
+class CellsProbed(Event):
+    """The cells attacked themselves: `missing` are safeguards that did not hold, `accepted` those among them that the administrator does
+    without. With others missing, programs are given no rows. Logged at start and whenever another probe finds something else."""
+
+    kind = "cells_probed"
+    backend: Text
+    missing: tuple[Text, ...] = Field(max_length=100)
+    accepted: tuple[Text, ...] = Field(max_length=100)
+    libraries: Digest

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from jobs.kinds.model import ModelKind
+from jobs.kinds.program import ProgramKind
 from jobs.kinds.sql import SqlKind
 from jobs.kinds.synthetic import SyntheticKind
 from jobs.order import Asker, Order
@@ -16,6 +17,7 @@ KINDS: dict[JobKind, Kind[Any, Any, Any]] = {
     "sql": SqlKind(),
     "model": ModelKind(),
     "synthetic": SyntheticKind(),
+    "program": ProgramKind(),
 }
 
 __all__ = ["KINDS", "Kind", "Request", "Work", "kind_of", "unsealed"]

@@ -7,7 +7,7 @@ from sqlalchemy import String, bindparam, func, literal_column, select
 from infra.prepared import Prepared, Writer
 from infra.tables import program_reviews, programs
 from jobs import events as ev
-from jobs.projections.table import projects
+from jobs.projections.table import nothing, projects
 from jobs.rows import DoesNotFit, add, move
 
 _key = bindparam("key_", type_=String)
@@ -51,3 +51,6 @@ def _withdrawn(writer: Writer, recorded: ev.Recorded, event: ev.ProgramWithdrawn
 @projects(ev.ProgramInvalidated)
 def _invalidated(writer: Writer, recorded: ev.Recorded, event: ev.ProgramInvalidated) -> None:
     move(writer, programs, event.program, ["approved", "superseded"], "invalidated", recorded.at)
+
+
+projects(ev.CellsProbed)(nothing)

@@ -107,6 +107,7 @@ class Dataset(Model):
     bounds: Bounds | None = None
     approximate_rows: int = Field(ge=1, description="order of magnitude, public: sets shard count and slot, never checked against rows")
     columns: tuple[Column, ...] = Field(min_length=1, max_length=1000)
+    synthetic: bool = Field(default=False, description="rows are invented and nobody is behind them: programs may run on them without a cell")
     pace: Pace = Pace()  # of the dataset's account: what all operators together may spend in a day, in a month
 
     @field_validator("columns")

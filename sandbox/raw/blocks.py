@@ -7,8 +7,9 @@ float64 or nothing. A call that gives nothing counts as its public defaults, wha
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +30,8 @@ from sandbox.raw.totals import ExactTotals, combine
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
+MOST_CELLS = 4  # that a worker keeps open for runs that take turns
+TASK_S = 10  # of the schedule: how long one task may keep a worker
 
 
 class Cells(Protocol):
@@ -47,8 +50,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bay:
-    """Where calls are made, of what, within which limits."""
+    """Where calls are made, of what, within which limits. `name` is the run's own: a worker keeps its cell from one task to the next."""
 
+    name: str
     cells: Cells = field(repr=False)
     cargo: Cargo = field(repr=False)
     limits: Limits
@@ -56,45 +60,99 @@ class Bay:
 
 @dataclass(frozen=True, slots=True)
 class BlocksTask:
-    """What one worker does: its groups in turn, with one cell for all of them."""
+    """Part `share` of `shares` of a group's blocks (units): a worker is given little at a time, so that other jobs have their turn."""
 
     run: Run
     part: Part
-    groups: tuple[Group, ...]
+    group: Group
+    share: int
+    shares: int
     bay: Bay
     key: bytes = field(repr=False)
     memory_bytes: int
 
 
+class _Kept:
+    """Cells of this process that wait for their next task."""
+
+    def __init__(self) -> None:
+        self._cells: OrderedDict[str, tuple[Cell, ExitStack]] = OrderedDict()
+
+    def cell(self, bay: Bay) -> Cell:
+        if bay.name not in self._cells:
+            while len(self._cells) >= MOST_CELLS:
+                self.close(next(iter(self._cells)))
+            with ExitStack() as held:
+                cell = held.enter_context(bay.cells.open(bay.cargo, bay.limits))
+                self._cells[bay.name] = (cell, held.pop_all())
+        self._cells.move_to_end(bay.name)
+        return self._cells[bay.name][0]
+
+    def close(self, name: str) -> None:
+        found = self._cells.pop(name, None)
+        if found is not None:
+            found[1].close()
+
+
+_kept = _Kept()
+
+
 def run_blocks(task: BlocksTask) -> pa.Table | None:
     """Whole numbers of every call (of a run over units, their totals). None for every failure of ours: no text, no type, no traceback."""
     try:
-        with task.bay.cells.open(task.bay.cargo, task.bay.limits) as cell:
-            made = [_called(task, cell, group) for group in task.groups]
-        return pa.concat_tables(made)
+        cell = _kept.cell(task.bay)  # before any row is decrypted
+        return _called(task, cell)
     except Exception:
         return None
+
+
+def end_cell(name: str) -> None:
+    """The run is over in this worker."""
+    with suppress(Exception):
+        _kept.close(name)
 
 
 def exact_frames(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int) -> ExactFrames:
     """Run the program once on every block. `seed` keys the dealing of units to blocks: 0 ≤ seed < 2**64, secret, one per job; the same seed
     deals alike, whatever the number of workers. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on."""
-    tasks = blocks_tasks(plan, run, vault, workers, bay, seed)
-    return constant_failure(lambda: ExactFrames(pa.concat_tables(_all(workers.stream(run_blocks, tasks)))))
+    tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed)
+    with _ended(workers, bay):
+        return constant_failure(lambda: ExactFrames(pa.concat_tables(_all(workers.stream(run_blocks, tasks)))))
 
 
-def exact_unit_totals(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int) -> ExactTotals:
-    """Run the program once on every unit and add up what they give, key by key. As `exact_frames`."""
-    tasks = blocks_tasks(plan, run, vault, workers, bay, seed)
-    return constant_failure(lambda: combine(plan.only, _all(workers.stream(run_blocks, tasks))))
+def exact_unit_totals(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int, *, rows: int) -> ExactTotals:
+    """Run the program once on every unit and add up what they give, key by key. `rows`: how many the data is declared to have. As
+    `exact_frames`."""
+    tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed, rows=rows)
+    with _ended(workers, bay):
+        return constant_failure(lambda: combine(plan.only, _all(workers.stream(run_blocks, tasks))))
 
 
-def blocks_tasks(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int) -> list[BlocksTask]:
-    """The groups of the run, dealt to as many tasks as there are workers."""
-    part = plan.parts[0]
-    made = list(groups(part.scans, run.blocks, vault))
-    tasks = [tuple(made[place :: workers.size]) for place in range(min(workers.size, len(made)))]
-    return [BlocksTask(run, part, own, bay, key_of(seed), workers.memory_bytes) for own in tasks]
+def check_versions(scans: Sequence[Scan], vault: Vault) -> None:
+    """Raises `data_snapshot_refused` when a version cannot be opened as it was ingested. Reads manifests, no row."""
+    for scan in scans:
+        open_version(scan, vault)
+
+
+@contextmanager
+def _ended(workers: Pool, bay: Bay) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            deque(workers.stream(end_cell, [bay.name] * workers.size), maxlen=0)
+
+
+def blocks_tasks(plan: Plan, run: Run, vault: Vault, memory_bytes: int, bay: Bay, seed: int, *, rows: int = 0) -> list[BlocksTask]:
+    """Every group in shares that take a worker some seconds at most: by the schedule, so by public facts alone."""
+    part, made = plan.parts[0], list(groups(plan.parts[0].scans, run.blocks, vault))
+    at_once = max(1, int(TASK_S / float(run.seconds)))
+    tasks = []
+    for group in made:
+        calls = group.blocks or max(1, rows // len(made))
+        shares = -(-calls // at_once)
+        tasks += [BlocksTask(run, part, group, share, shares, bay, key_of(seed), memory_bytes) for share in range(shares)]
+    return tasks
 
 
 def key_of(seed: int) -> bytes:
@@ -119,10 +177,10 @@ def groups(scans: Sequence[Scan], blocks: int, vault: Vault) -> Iterator[Group]:
         )
 
 
-def _called(task: BlocksTask, cell: Cell, group: Group) -> pa.Table:
-    tables = {source.alias: decrypted(source, task.memory_bytes) for source in group.sources}
-    frames = [cell.run(block) for block in dealt(task.part.scans, tables, group.blocks, task.key)]
-    return numbers(task.run, task.part, frames)
+def _called(task: BlocksTask, cell: Cell) -> pa.Table:
+    tables = {source.alias: decrypted(source, task.memory_bytes) for source in task.group.sources}
+    blocks = dealt(task.part.scans, tables, task.group.blocks, task.key, share=task.share, shares=task.shares)
+    return numbers(task.run, task.part, [cell.run(block) for block in blocks])
 
 
 def numbers(run: Run, part: Part, frames: Sequence[bytes | None]) -> pa.Table:
@@ -133,8 +191,10 @@ def numbers(run: Run, part: Part, frames: Sequence[bytes | None]) -> pa.Table:
     return pa.table({clamp.name: pa.array(fixed[:, place], pa.int64()) for place, clamp in enumerate(run.clamps)})
 
 
-def dealt(scans: Sequence[Scan], tables: Mapping[str, pa.Table], blocks: int, key: bytes) -> Iterator[bytes]:
-    """Every block as an Arrow stream: `blocks` of them, empty ones too, or (0) one for each unit.
+def dealt(
+    scans: Sequence[Scan], tables: Mapping[str, pa.Table], blocks: int, key: bytes, *, share: int = 0, shares: int = 1
+) -> Iterator[bytes]:
+    """Every block of a share as an Arrow stream: of `blocks`, empty ones too, or (0) one for each unit.
 
     Within a block rows are in the order of a keyed hash of their units, and of one unit as stored; the unit's column holds 0, 1, … in that
     order, the same number in every table. A run over one table gets its rows; over several, one row of a list of rows for each table.
@@ -147,7 +207,8 @@ def dealt(scans: Sequence[Scan], tables: Mapping[str, pa.Table], blocks: int, ke
     rank = np.empty(len(every), dtype=np.int64)
     rank[order] = np.arange(len(every))
     sorted_tables = [_in_rank(table, rank[np.searchsorted(every, hashes)]) for table, hashes in owned]
-    for low, high in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+    first, last = ((len(starts) - 1) * end // shares for end in (share, share + 1))
+    for low, high in zip(starts[first:last].tolist(), starts[first + 1 : last + 1].tolist(), strict=True):
         yield _stream([_piece(scan, rows, ranks, low, high) for scan, (rows, ranks) in zip(scans, sorted_tables, strict=True)], scans)
 
 

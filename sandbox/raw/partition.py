@@ -50,7 +50,8 @@ def hashes_of(units: pa.ChunkedArray, key: bytes) -> Any:
         return _mix(units.to_numpy().astype(np.uint64), key)
     # A slow good hash per distinct unit of a batch, not per row.
     encoded = pc.dictionary_encode(units.combine_chunks())
-    distinct = [int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big") for text in encoded.dictionary.to_pylist()]
+    texts = encoded.dictionary.to_pylist()
+    distinct = [int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big") for text in texts]
     return np.array(distinct, np.uint64)[encoded.indices.to_numpy()]
 
 

@@ -59,7 +59,13 @@ def _invalidated(book: Book, event: Event, _index: int) -> None:
     _known(book, event, "approved", "superseded").state = "invalidated"
 
 
+def _probed(_book: Book, event: Event, _index: int) -> None:
+    require(event["by"] == "system", f"{event['by']} writes what cells found")
+    require(set(event["accepted"]) <= set(event["missing"]), "cells do without a safeguard that is there")
+
+
 RULES: dict[str, Rule] = {
+    "cells_probed": _probed,
     "program_approved": _approved,
     "program_invalidated": _invalidated,
     "program_reviewed": _reviewed,

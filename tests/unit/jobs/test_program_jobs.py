@@ -1,0 +1,341 @@
+"""Jobs of kind `program`: refused before anything is read, or run, noised, published and sound under audit; and never telling of blocks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from api.services import ClosablePool, Services
+from infra.cells.base import Finding
+from infra.settings import Settings
+from infra.workers import InlineWorkers
+from jobs import acts, lookup, programs, quote
+from jobs.audit import audit
+from jobs.kinds.program import ProgramKind, ProgramRequest
+from jobs.lookup import JobSeen
+from jobs.order import Asker, Order
+from policies.catalogue import Catalogue
+from policies.licence import DatasetGrant
+from policies.problem import Problem
+from sandbox.program.ask import RunAsk
+from sandbox.raw import blocks as room
+from sandbox.raw.ingest import ingest
+from tests import visits
+from tests.bureau import SCENARIO, Home, licence, settings_in
+from tests.fake_cells import FakeCells, FakeRoom
+from tests.programs import packed
+
+MANIFEST = """
+name = "stay"
+version = "1.0"
+title = {zh = "住院", en = "stay"}
+entry = "main.py:run"
+rows = "arrow"
+[[parameters]]
+name = "scale"
+type = "decimal"
+title = {zh = "倍数", en = "scale"}
+low = 0.5
+high = 2
+[[outputs]]
+name = "days"
+title = {zh = "天数", en = "days"}
+low = 0
+high = 400
+[[outputs]]
+name = "urgent"
+title = {zh = "急诊占比", en = "share of urgent"}
+low = 0
+high = 1
+"""
+MAIN = """
+import numpy as np
+
+def run(rows, parameters):
+    days = np.asarray(rows["days"], float)
+    urgent = np.asarray(rows["urgent"].fill_null(False), float)
+    return {"urgent": urgent.mean(), "days": float(np.median(days)) * parameters["scale"]}
+"""
+PER_UNIT = """
+def run(rows, parameters):
+    return {"days": sum(rows["days"].to_pylist()), "busy": "yes" if len(rows) > 3 else "no"}
+"""
+UNITS_MANIFEST = """
+name = "totals"
+version = "1.0"
+title = {zh = "合计", en = "totals"}
+entry = "main.py:run"
+mode = "units"
+[key]
+name = "busy"
+title = {zh = "多次", en = "busy"}
+type = "text"
+domain = ["no", "yes"]
+[[outputs]]
+name = "days"
+title = {zh = "天数", en = "days"}
+low = 0
+high = 2000
+"""
+ROWS, PERSONS = 3_000, 700
+EXPECTED_MS = ProgramKind.expected_ms
+
+
+def program(manifest: str = MANIFEST, main: str = MAIN) -> bytes:
+    return packed({"program.toml": manifest, "main.py": main})
+
+
+def declared() -> Any:
+    columns = [column.model_copy(update={"uses": (*column.uses, "program")}) for column in visits.COLUMNS]
+    return visits.dataset(columns, rows=ROWS, name="stays")
+
+
+@pytest.fixture(scope="module")
+def programs_home(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bureau with a dataset that programs may have, a licence for them, and two approved programs."""
+    folder = tmp_path_factory.mktemp("programs") / "home"
+    bureau_home.copy_to(folder)
+    services = Services.open(opened_settings(folder))
+    source = visits.parquet(folder / "stays.parquet", visits.rows(ROWS, PERSONS))
+    report = ingest(declared(), [source], services.vault, version=1, catalogue_public=Catalogue(()), random=os.urandom, shard_rows=ROWS // 4)
+    acts.register_dataset(services.register, report.snapshot)
+    grant = DatasetGrant(dataset="stays", consent="同意 2 号")
+    acts.grant_licence(services.register, licence(id="L-P", datasets=(grant,), job_kinds=("program",)))
+    acts.issue_key(services.register, "reviewer-2", "reviewer")
+    for package in (program(), program(UNITS_MANIFEST, PER_UNIT)):
+        digest = acts.submit_program(services.register, package, by="operator-1")
+        for reviewer in ("reviewer", "reviewer-2"):
+            acts.review_program(services.register, digest, "approve", reason="只用 numpy", by=reviewer)
+    services.close()
+    return folder
+
+
+def opened_settings(folder: Path, **changes: Any) -> Settings:
+    return settings_in(folder, cells_backend="unsafe", **changes)
+
+
+@pytest.fixture
+def services(programs_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    monkeypatch.setattr(ProgramKind, "expected_ms", lambda *_: 100.0)  # calls in this process take no time
+    Home(programs_home, {}).copy_to(tmp_path / "home")
+    services = _opened(tmp_path / "home")
+    yield services
+    services.close()
+
+
+def _opened(folder: Path) -> Services:
+    services = Services.open(opened_settings(folder), serving=True)
+    services.cells = FakeRoom(services.settings, services.register, services.clock)
+    services.cells.fake = FakeCells()
+    services.start(cast(ClosablePool, InlineWorkers()))
+    return services
+
+
+def fake(services: Services) -> FakeCells:
+    return cast(FakeRoom, services.cells).fake
+
+
+def digest_of(services: Services, name: str = "stay") -> str:
+    return next(each.digest for each in programs.all_programs(services.register) if each.name == name)
+
+
+def asked(services: Services, name: str = "stay", **changes: Any) -> Order:
+    run: dict[str, Any] = {
+        "program": digest_of(services, name),
+        "tables": [{"dataset": "stays", "columns": ["days", "urgent"]}],
+        "parameters": {"scale": Decimal("1.5")} if name == "stay" else {},
+        "seconds": "0.05",
+        "privacy": {"rho": "0.1"},
+    }
+    run |= {"blocks": 12} if name == "stay" else {}
+    who = changes.pop("by", "operator-1")
+    order = {"licence": "L-P", "scenario": SCENARIO} | {key: changes.pop(key) for key in ("licence", "scenario") if key in changes}
+    return Order(Asker(who, "operator", "active"), request=ProgramRequest(RunAsk.model_validate(run | changes)), **order)
+
+
+def wait(services: Services, job: str, timeout_s: float = 40) -> JobSeen:
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        seen = lookup.job(services.register, job, services.clock())
+        assert seen is not None
+        if seen.state != "running":
+            return seen
+        time.sleep(0.02)
+    raise AssertionError("the job still runs")
+
+
+def released(services: Services, order: Order) -> list[dict[str, Any]]:
+    seen = wait(services, services.submit(order).result(20))
+    assert seen.state == "published", seen.problem
+    assert seen.release is not None
+    staged = services.staging.load(seen.id)
+    assert staged is not None
+    rows: list[dict[str, Any]] = pa.ipc.open_stream(staged.read("table.arrow")).read_all().to_pylist()
+    return rows
+
+
+def sound(services: Services) -> None:
+    assert audit(services.settings.log_dir, [services.register.vkey], services.register.engine).findings == []
+
+
+def test_a_program_runs_on_every_block_and_its_noisy_mean_is_released(services: Services) -> None:
+    (row,) = released(services, asked(services))
+    cells = fake(services)
+    assert len(cells.blocks) == 12
+    assert cells.opened == 1, "one cell for the job"
+    assert set(row) == {"days", "days__half_width", "urgent", "urgent__half_width"}
+    assert row["urgent"] == pytest.approx(0.4, abs=0.5)
+    assert row["days__half_width"] == pytest.approx(1.96 * 400 / 12 / np.sqrt(0.1), rel=0.01)
+    sound(services)
+
+
+def test_each_unit_alone(services: Services) -> None:
+    rows = released(services, asked(services, "totals", seconds="0.05", tables=[{"dataset": "stays", "columns": ["days"]}]))
+    assert len(fake(services).blocks) == PERSONS
+    assert [row["busy"] for row in rows] == ["no", "yes"]
+    table = visits.rows(ROWS, PERSONS)
+    by_person: dict[int, list[int]] = {}
+    for person, days in zip(table.column("person_id").to_pylist(), table.column("days").to_pylist(), strict=True):
+        by_person.setdefault(person, []).append(days)
+    busy = [min(sum(days), 2000) for days in by_person.values() if len(days) > 3]
+    assert rows[1]["days"] == pytest.approx(sum(busy) / len(busy), abs=4 * rows[1]["days__half_width"])
+    assert rows[1]["days__half_width"] < 60
+    sound(services)
+
+
+@pytest.mark.parametrize("combine", ["median", "winsorised"])
+def test_other_ways_to_put_blocks_together(services: Services, combine: str) -> None:
+    (row,) = released(services, asked(services, combine=combine, blocks=100, privacy={"rho": "0.1"}))
+    assert 0 <= row["days"] <= 400
+    assert (row["days__half_width"] is None) == (combine == "median")
+    sound(services)
+
+
+def refused(services: Services, order: Order) -> Problem:
+    size = services.register.size
+    blocks = len(fake(services).blocks)
+    with pytest.raises(Problem) as caught:
+        quote.check(services.office, order)
+    assert services.register.size == size
+    with pytest.raises(Problem) as again:
+        services.submit(order).result(20)
+    assert again.value.code == caught.value.code
+    assert len(fake(services).blocks) == blocks, "no block was made"
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "at"),
+    [
+        ({"parameters": {"scale": 3}}, "program_request_invalid", "parameters.scale"),
+        ({"parameters": {}}, "program_request_invalid", "parameters.scale"),
+        ({"parameters": {"scale": 1, "x": 1}}, "program_request_invalid", "parameters.x"),
+        ({"parameters": {"scale": "1"}}, "program_request_invalid", "parameters.scale"),
+        ({"ranges": {"days": {"low": -1, "high": 10}}}, "program_request_invalid", "ranges.days"),
+        ({"ranges": {"other": {"low": 0, "high": 1}}}, "program_request_invalid", "ranges.other"),
+        ({"weights": {"other": 2}}, "program_request_invalid", "weights.other"),
+        ({"combine": "sum"}, "program_request_invalid", "combine"),
+        ({"edges": 9}, "program_request_invalid", "edges"),
+        ({"tables": [{"dataset": "none", "columns": ["a"]}]}, "program_tables_refused", "tables[0](none)"),
+        ({"tables": [{"dataset": "stays", "columns": ["zzz"]}]}, "program_tables_refused", "tables[0](stays).columns"),
+        ({"tables": [{"dataset": "visits", "columns": ["days"]}]}, "licence_refused", ""),
+        ({"program": "0" * 64}, "program_unknown", ""),
+        ({"privacy": {"rho": "90"}}, "licence_refused", ""),
+        ({"scenario": "other"}, "licence_refused", ""),
+        ({"licence": "L-1"}, "licence_refused", ""),
+        ({"by": "operator-2"}, "licence_refused", ""),
+    ],
+)
+def test_what_is_refused_is_refused_before_data_and_located(services: Services, changes: dict[str, Any], code: str, at: str) -> None:
+    problem = refused(services, asked(services, **changes))
+    assert problem.code == code
+    if at:
+        assert at in [part.fields["path"] for part in problem.parts]
+
+
+def test_a_program_that_is_not_approved_any_more_does_not_run(services: Services) -> None:
+    acts.invalidate_program(services.register, digest_of(services), reason="错误", by="supervisor")
+    assert refused(services, asked(services)).code == "program_state_conflict"
+
+
+def test_rows_are_refused_while_a_probe_fails_and_what_it_found_is_in_the_log(services: Services) -> None:
+    fake(services).findings = (Finding("clocks", False), Finding("files", True))
+    room_of = FakeRoom(services.settings, services.register, services.clock)
+    room_of.fake = fake(services)
+    services.office.cells.__dict__.update(room_of.__dict__)
+    seen = wait(services, services.submit(asked(services)).result(20))
+    assert seen.state == "refused"
+    assert list(seen.problem) == ["program_cells_unavailable"]
+    assert not fake(services).blocks
+    probed = [event for event in services.register.events(limit=1000) if event.kind == "cells_probed"]
+    assert probed[-1].event.missing == ("clocks",)  # type: ignore[attr-defined]
+    sound(services)
+
+
+def test_a_job_that_lost_its_server_gives_the_same_totals_again(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks follow from the job's own seed: a second run deals units alike."""
+    order = asked(services, blocks=9)
+    job = services.submit(order).result(20)
+    wait(services, job)
+    first = sorted(fake(services).blocks)
+    fake(services).blocks.clear()
+    other = wait(services, services.submit(asked(services, blocks=9, seconds="0.06")).result(20))
+    assert other.state == "published"
+    assert sorted(fake(services).blocks) != first, "another job deals otherwise"
+
+
+WORST = {
+    "raises": lambda rows: 1 / 0,
+    "gives nothing": lambda rows: None,
+    "gives too much": lambda rows: np.zeros(9),
+    "gives NaN": lambda rows: np.full(2, np.nan),
+    "gives text": lambda rows: "secret",
+    "gives bytes of no frame": lambda rows: b"secret",
+}
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_however_a_program_fails_the_outcome_has_one_form(services: Services, name: str) -> None:
+    """A frame of defaults counts like any other: state, columns, half-widths and schedule are as for a program that works."""
+    fake(services).program = WORST[name]
+    (row,) = released(services, asked(services, blocks=50))
+    assert row["days"] == pytest.approx(200, abs=5 * row["days__half_width"])
+    assert row["days__half_width"] == pytest.approx(1.96 * 400 / 50 / np.sqrt(0.1), rel=0.01)
+
+
+def test_a_worker_that_fails_fails_the_job_and_says_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("row of 太原")
+
+    monkeypatch.setattr(room, "dealt", broken)
+    seen = wait(services, services.submit(asked(services)).result(20))
+    assert seen.state == "failed"
+    assert list(seen.problem) == ["job_failed"]
+    assert "太原" not in str(seen)
+    sound(services)
+
+
+def test_the_dummy_run_shows_the_answers_form_on_invented_rows(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "decrypted", lambda *_: pytest.fail("rows were read"))
+    answer = quote.dummy(services.office, asked(services, privacy={"rho": "0.1"}))
+    assert answer.table.column_names == ["days", "days__half_width", "urgent", "urgent__half_width"]
+    assert 0 < len(fake(services).blocks) <= 8
+
+
+def test_the_quote_advises_on_blocks_and_reserves_the_schedule_for_the_worst(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProgramKind, "expected_ms", EXPECTED_MS)
+    quoted = quote.check(services.office, asked(services, blocks=None, seconds="2"))
+    advice = quoted.explanation["advice"]
+    assert quoted.explanation["blocks"] == advice["blocks"]
+    assert quoted.slot_ms >= advice["blocks"] / services.settings.workers * 2_000
+    assert not fake(services).blocks
+    assert threading.active_count() < 200
