@@ -197,6 +197,17 @@ class Settings(BaseModel):
     licence_sweep_s: float = Field(
         default=60, gt=0, description="Seconds between looks for licences whose term began or ended. Decisions look at the clock themselves."
     )
+    review_hours: int = Field(
+        default=48, ge=1, le=8_760, description="Hours that the bureau allows itself for a review; past it the request is overdue and escalates."
+    )
+    review_sweep_s: float = Field(
+        default=5, gt=0, description="Seconds between looks for what reviewers decided and has not left yet, and for tables under standing approvals."
+    )
+    rule_pack: str = Field(
+        default="general",
+        pattern=r"^[a-z][a-z0-9_-]{0,63}$",
+        description="Rules that exact tables are checked by: one of the packs of policies/disclosure/packs (docs/how-to/review.md).",
+    )
     database_timeout_s: int = Field(
         default=30, ge=1, description="Seconds a writer waits for another process's transaction before it gives up."
     )

@@ -68,7 +68,7 @@ def begin_reading(office: Office, job: Admitted[Any]) -> None:
         else:
             verdicts.refuse_admitted(act, job.id, job.charge, refusal)
     if refusal is not None:
-        _end(office, job)
+        end(office, job)
         raise GivenUp
 
 
@@ -99,7 +99,7 @@ def constant_failure(office: Office, job: Admitted[Any]) -> Iterator[None]:
         office.crew.wait_until(job.slots.publish_at(office.clock()))
         with step(office, job, publish=True) as act:
             act.append(ev.JobForfeited(by=SYSTEM, job=job.id, charge=job.charge, code="job_failed"))
-        _end(office, job)
+        end(office, job)
         raise GivenUp
 
 
@@ -177,7 +177,7 @@ def publish(office: Office, job: Admitted[Any], staged: Staged) -> None:
             verdicts.withhold(act, job.id, job.charge, decision)
     if not decision.allowed:
         office.staging.discard(job.id)
-    _end(office, job)
+    end(office, job)
 
 
 def _publish(office: Office, act: Act, job: Admitted[Any], staged: Staged, policy: str) -> None:
@@ -205,7 +205,8 @@ def _publish(office: Office, act: Act, job: Admitted[Any], staged: Staged, polic
     fees.post(act, staged.record["release"])
 
 
-def _end(office: Office, job: Admitted[Any]) -> None:
+def end(office: Office, job: Admitted[Any]) -> None:
+    """The walk is over for this job: nobody needs its lease, and whoever waits is told."""
     office.leases.forget(job.id)
     office.done(job.id)
 

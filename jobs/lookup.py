@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, Select, exists, or_, select
 
 from infra.database import reading
-from infra.tables import charges, jobs, metering, openings, releases
+from infra.tables import charges, holds, jobs, metering, openings, releases
 from jobs import events as ev
 from jobs.kinds import unsealed
 from jobs.order import Asker
@@ -45,11 +45,21 @@ class JobSeen:
 
 
 _JOBS = (
-    select(jobs, openings.c.content, charges.c.state.label("charge_state"), charges.c.pico_rho, charges.c.atto_delta, releases.c.visible_at)
+    select(
+        jobs,
+        openings.c.content,
+        charges.c.state.label("charge_state"),
+        charges.c.pico_rho,
+        charges.c.atto_delta,
+        releases.c.visible_at,
+        holds.c.held_at,
+    )
     .join(openings, openings.c.commitment == jobs.c.request)
     .outerjoin(charges, charges.c.id == jobs.c.charge)
     .outerjoin(releases, releases.c.id == jobs.c.release)
+    .outerjoin(holds, holds.c.job == jobs.c.id)
 )
+_ENDED = {"cancelled": "job_cancelled", "returned": "job_returned", "rejected": "job_rejected"}
 
 
 def job(register: Register, job_id: str, now: datetime) -> JobSeen | None:
@@ -88,7 +98,8 @@ def _seen(register: Register, row: Row[Any], now: datetime) -> JobSeen:
         price = Loss(0) if reused else None
     else:
         price = Loss(0) if row.charge_state == "released" else Loss(row.pico_rho, row.atto_delta)
-    problem = {"failed": row.problem or "job_failed", "cancelled": "job_cancelled", "refused": row.problem or ""}.get(meaning.shown, "")
+    told = {**_ENDED, "failed": row.problem or "job_failed", "refused": row.problem or ""}
+    problem = told.get(meaning.shown, "")
     return JobSeen(
         id=row.id,
         operator=row.operator,
@@ -117,7 +128,8 @@ def _over_at(register: Register, row: Row[Any]) -> datetime | None:
     changed = parse_time(row.changed_at)
     if state is State.PUBLISHED:  # an answer given again is seen no earlier than the first time
         return max(changed, parse_time(row.visible_at))
-    if state is State.FORFEITED:
+    if state in (State.FORFEITED, State.HELD):
+        changed = parse_time(row.held_at) if state is State.HELD else changed  # asking for a review again changes nothing here
         return Slots.of(parse_time(row.submitted_at), row.slot_ms, register.settings.slots_ms).visible_at(changed)
     return changed
 

@@ -54,6 +54,26 @@ JOB_STOPPED = declare(
 )
 
 
+JOB_RETURNED = declare(
+    "job_returned",
+    zh=("审核退回", "审核员认为精确结果暂不宜发布；理由见审核记录（yunei review show）。", "按所列理由修改后重新提交作业，或补充说明后再次提请。"),
+    en=(
+        "Review sent it back",
+        "The reviewers would not let the exact table out as it is; why is with the review (yunei review show).",
+        "Mend what they name and submit again, or say more and ask for another review.",
+    ),
+)
+JOB_REJECTED = declare(
+    "job_rejected",
+    zh=("审核不予发布", "审核员决定不予发布该精确结果；理由见审核记录（yunei review show）。", "请改用噪声发布，或联系数据主管部门。"),
+    en=(
+        "Review decided against it",
+        "The reviewers decided that this exact table does not leave; why is with the review (yunei review show).",
+        "Release with noise instead, or ask the bureau.",
+    ),
+)
+
+
 class GivenUp(Exception):
     """The job was forfeited; its charge stays. Carries nothing: what happened may depend on data."""
 

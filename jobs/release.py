@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 
 from jobs import admission, hops, verdicts
-from jobs.kinds import kind_of
+from jobs.kinds import REVIEWED, kind_of
+from jobs.lane.hold import hold
 from jobs.office import GivenUp, Office
 from jobs.order import Admitted, Order
 from jobs.queue import LeaseLost, Stopping
@@ -45,6 +46,9 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted[Any] | N
     else:
         job = resumed
     with office.tracing.span("behind_the_wall", {"job": job.id}):  # ends with `publish`, at a public instant, or with a constant failure
+        if order.request.kind in REVIEWED:  # counted, sealed, held: people go on from here
+            hold(office, job)
+            return
         staged = office.staging.load(job.id)  # 10: what was staged before a crash is published, never drawn again
         if staged is None:
             hops.begin_reading(office, job)  # 7: from here on giving up costs the budget

@@ -234,7 +234,8 @@ def _spend(facts: PlanFacts) -> _Question:
     # Cedar's integers have 64 bits; every cap is at most 10**18, so a price past the end is still over it
     # the strictest rule of all tables wins: one table or column of a grade is enough
     grades = sorted({grade for name in _names(facts) for grade in _grades(facts, name)})
-    context = {"pico_rho": min(facts.price.pico_rho, INT64_MAX), "atto_delta": facts.price.atto_delta, "grades": grades}
+    loss = {"pico_rho": min(facts.price.pico_rho, INT64_MAX), "atto_delta": facts.price.atto_delta}
+    context = {**loss, "grades": grades, "job_kind": facts.request.job_kind}
     price = {"price_rho": str(facts.price.rho), "price_delta": str(facts.price.delta)}
     return _question(facts.request, "spend", _ref("Licence", _licence_id(facts.request)), context, **price)
 

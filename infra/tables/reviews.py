@@ -41,7 +41,6 @@ holds = Table(
     Column("shape", Digest, nullable=False, index=True),
     Column("pack", Digest, nullable=False),
     Column("sealed_sha256", Digest, nullable=False),
-    Column("evidence", Digest, nullable=False),
     Column("review", Id, nullable=True, index=True),  # the request it is in, or was in last
     Column("held_at", Time, nullable=False),
 )
@@ -87,7 +86,7 @@ output_views = Table(
     Column("job", Id, ForeignKey("jobs.id"), nullable=False, index=True),
     Column("review", Id, nullable=True),
     Column("reader", Id, nullable=False),
-    Column("what", String(16), nullable=False),
+    Column("evidence", Digest, nullable=False),
     Column("at", Time, nullable=False),
 )
 

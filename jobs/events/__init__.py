@@ -85,7 +85,6 @@ from jobs.events.products import ProductRecalled as ProductRecalled
 from jobs.events.products import ProductRegistered as ProductRegistered
 from jobs.events.products import ProductRegistrationProposed as ProductRegistrationProposed
 from jobs.events.products import ProductVersionAdded as ProductVersionAdded
-from jobs.events.programs import CellsProbed as CellsProbed
 from jobs.events.programs import ProgramApproved as ProgramApproved
 from jobs.events.programs import ProgramInvalidated as ProgramInvalidated
 from jobs.events.programs import ProgramReviewed as ProgramReviewed
@@ -111,6 +110,7 @@ from jobs.events.reviews import StandingConfirmed as StandingConfirmed
 from jobs.events.reviews import StandingEnded as StandingEnded
 from jobs.events.reviews import StandingProposed as StandingProposed
 from jobs.events.reviews import VoteCast as VoteCast
+from jobs.events.reviews import vote_content as vote_content
 from jobs.events.work import JobAdmitted as JobAdmitted
 from jobs.events.work import JobAttached as JobAttached
 from jobs.events.work import JobCancelled as JobCancelled

@@ -6,8 +6,9 @@ its sealed bytes, a vote is two commitments until all votes that decide are in.
 
 from __future__ import annotations
 
+import json
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
@@ -61,15 +62,14 @@ class ConflictLifted(Event):
 
 
 class ReleaseHeld(Event):
-    """An exact table, sealed, waits for people. `shape` is the digest of its plan without the data's versions; `sealed_sha256` that of the
-    encrypted bytes; `evidence` commits to what the rules of `pack` found."""
+    """An exact table, sealed, waits for people. `shape` is the digest of its plan without the data's versions, `pack` names the rules that it
+    is to be checked by, `sealed_sha256` is of the encrypted bytes."""
 
     kind = "release_held"
     job: Identifier
     shape: Digest
     pack: Digest
     sealed_sha256: Digest
-    evidence: Commitment
 
 
 class ReviewRequested(Event):
@@ -111,6 +111,12 @@ class OpenedVote(Model):
     salt: Digest
 
 
+def vote_content(review: str, vote: OpenedVote) -> bytes:
+    """What the commitment of a vote is over: RFC 8785 of review, reviewer, verdict and codes."""
+    told = {"review": review, "reviewer": vote.reviewer, "verdict": vote.verdict, "codes": list(vote.codes)}
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 class ReviewDecided(Event):
     """All votes that decide are in, and open from here on. The outcome follows from them (`policies.review.outcome`)."""
 
@@ -128,12 +134,12 @@ class ReviewWithdrawn(Event):
 
 
 class OutputViewed(Event):
-    """Somebody was shown a sealed table or its evidence: before the first byte was sent."""
+    """Somebody was shown a sealed table: before the first byte was sent. `evidence` commits to what the rules said of it at that time."""
 
     kind = "output_viewed"
     job: Identifier
     review: Identifier | None = None
-    what: Literal["workbench", "evidence"] = "workbench"
+    evidence: Commitment
 
 
 class ReleaseApproved(Event):

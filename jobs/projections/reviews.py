@@ -3,8 +3,6 @@ which it was not so cannot be replayed."""
 
 from __future__ import annotations
 
-import json
-
 from sqlalchemy import String, and_, bindparam, delete, exists, literal_column, or_, select, update
 
 from infra.prepared import Prepared, Writer
@@ -144,7 +142,7 @@ def _conflict_lifted(writer: Writer, recorded: ev.Recorded, event: ev.ConflictLi
 @projects(ev.ReleaseHeld)
 def _held(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseHeld) -> None:
     step(writer, event.job, State.HELD, recorded.at)
-    row = {"job": event.job, "shape": event.shape, "pack": event.pack, "sealed_sha256": event.sealed_sha256, "evidence": event.evidence}
+    row = {"job": event.job, "shape": event.shape, "pack": event.pack, "sealed_sha256": event.sealed_sha256}
     add(writer, holds, **row, entry=recorded.index, held_at=recorded.at)
 
 
@@ -194,7 +192,7 @@ def _referred(writer: Writer, recorded: ev.Recorded, event: ev.ReviewReferred) -
 def _decided(writer: Writer, recorded: ev.Recorded, event: ev.ReviewDecided) -> None:
     """The votes that were cast, opened: each as its commitment says, and the outcome as they say."""
     cast = {int(entry): (reviewer, verdict) for reviewer, entry, verdict in writer.rows(_VOTES, {"key_": event.review})}
-    told = {vote.entry: (vote.reviewer, ev.commitment(bytes.fromhex(vote.salt), vote_content(event.review, vote))) for vote in event.votes}
+    told = {vote.entry: (vote.reviewer, ev.commitment(bytes.fromhex(vote.salt), ev.vote_content(event.review, vote))) for vote in event.votes}
     _misfit("review_votes", event.review, cast == told and list(told) == sorted(told))
     _misfit("reviews", event.review, outcome([vote.verdict for vote in event.votes]) == event.outcome)
     move(writer, reviews, event.review, ["open" if len(told) == VOTES_NEEDED else "referred"], event.outcome, recorded.at)
@@ -206,12 +204,6 @@ def _decided(writer: Writer, recorded: ev.Recorded, event: ev.ReviewDecided) -> 
         codes = sorted({code for vote in event.votes for code in vote.codes})
         for (job,) in writer.rows(_JOBS, {"key_": event.review}):
             step(writer, job, to, recorded.at, problem=",".join(codes) or None)
-
-
-def vote_content(review: str, vote: ev.OpenedVote) -> bytes:
-    """What the commitment of a vote is over: RFC 8785 of review, reviewer, verdict and codes."""
-    told = {"review": review, "reviewer": vote.reviewer, "verdict": vote.verdict, "codes": list(vote.codes)}
-    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @projects(ev.ReviewWithdrawn)
@@ -226,7 +218,8 @@ def _withdrawn(writer: Writer, recorded: ev.Recorded, event: ev.ReviewWithdrawn)
 def _viewed(writer: Writer, recorded: ev.Recorded, event: ev.OutputViewed) -> None:
     _in_role(writer, event.by, "reviewer", "supervisor")
     _misfit("holds", event.job, writer.row(_HELD, {"key_": event.job}))
-    add(writer, output_views, entry=recorded.index, job=event.job, review=event.review, reader=event.by, what=event.what, at=recorded.at)
+    row = {"entry": recorded.index, "job": event.job, "review": event.review, "reader": event.by, "evidence": event.evidence}
+    add(writer, output_views, **row, at=recorded.at)
 
 
 # ── out, or back ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -107,9 +107,16 @@ class ExactPlan:
     relation: str  # canonical name of what rows come from, conditions aside
     population: str  # the conditions, as canonical JSON
     licence: str = ""  # answers are of one licence: what people let out for one they did not for another
+    mends: str = "[]"  # what is done to the table before it leaves, as canonical JSON (`policies.disclosure.mend`)
 
-    delta = "0"
-    epsilon = None
+    @property
+    def delta(self) -> str:
+        """At which the loss, there being none, is stated."""
+        return "0.000001"
+
+    @property
+    def epsilon(self) -> Decimal | None:
+        return None
 
     @property
     def loss(self) -> Loss:
@@ -120,8 +127,8 @@ class ExactPlan:
     def cells(self) -> int:
         return sum(math.prod(len(self.keys[place].domain) for place in places) for places in self.sets)
 
-    def for_licence(self, licence: str) -> ExactPlan:
-        return replace(self, licence=licence)
+    def under(self, licence: str, mends: str = "[]") -> ExactPlan:
+        return replace(self, licence=licence, mends=mends)
 
     @property
     def digest(self) -> str:

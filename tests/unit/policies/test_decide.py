@@ -25,6 +25,8 @@ EXCLUSIVE = (
     {"licence_important_grade", "licence_price"},
     {"licence_important_grade", "licence_important_price"},
     {"licence_dataset", "licence_important_price"},
+    *({"licence_exact_grade", other} for other in ("licence_dataset", "licence_job_kind", "licence_price", "licence_important_grade")),
+    *({"licence_exact_grade", other} for other in ("licence_important_price", "licence_column_use", "licence_core_grade")),
 )
 SILENCING = {"licence_not_held", "licence_data_unregistered"}
 

@@ -184,6 +184,14 @@ def _important_at_a_low_price(world: World) -> None:
     world.price = Loss(5_000_000_000, 10_000_000_000)
 
 
+def _exact_of_important(world: World) -> None:
+    """Everything that a noised job on important data would need."""
+    _important_at_a_low_price(world)
+    world.grant(second_approval="晋数决〔2026〕8号")
+    _licence(job_kinds=("sql", "exact"))(world)
+    world.job_kind = "exact"
+
+
 # rule → how to break it and nothing else
 SPOIL: dict[str, Callable[[World], None]] = {
     "licence_role": _person(role="builder"),
@@ -198,6 +206,7 @@ SPOIL: dict[str, Callable[[World], None]] = {
     "licence_job_kind": _set(job_kind="program"),
     "licence_price": _set(price=Loss(20_000_000_001, 0)),
     "licence_important_price": _important_at_full_price,
+    "licence_exact_grade": _exact_of_important,
     "licence_data_unregistered": _set(version=2),
     "licence_dataset": lambda world: world.grant(dataset="other"),
     "licence_column_use": _only({"CITY": ("filter",), "fee": ("aggregate",)}),

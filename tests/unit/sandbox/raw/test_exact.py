@@ -160,4 +160,4 @@ def test_the_plan_without_versions_is_one_shape_and_costs_no_loss() -> None:
     assert first.digest != second.digest
     assert first.shape == second.shape
     assert first.loss.pico_rho == first.loss.atto_delta == 0
-    assert first.for_licence("L-1").digest != first.for_licence("L-2").digest
+    assert first.under("L-1").digest != first.under("L-2").digest
