@@ -176,15 +176,18 @@ class Looks:
 
     def measure(self, columns: Clique, pico_rho: int) -> tuple[list[int], float]:
         """A marginal with noise for that price, and the noise's standard deviation."""
-        scale = _gaussian_scale(self._plan, pico_rho)
-        return list(self._ask(lambda: marginal(self._plan, columns, scale), pico_rho)), scale
+        counts = list(self._ask(lambda: marginal(self._plan, columns, _gaussian_scale(self._plan, pico_rho)), pico_rho))
+        return counts, _gaussian_scale(self._plan, pico_rho)
 
     def choose(
         self, candidates: Sequence[Clique], weights: Sequence[int], guesses: Sequence[Guess], levels: Sequence[float], pico_rho: int
     ) -> int:
         """The place of a candidate whose weight times (distance in L1 from the guess, less the level) is nearly the largest."""
-        scale = _gumbel_scale(self._plan, weights, pico_rho)
-        return int(self._ask(lambda: selection(self._plan, candidates, weights, guesses, levels, scale), pico_rho))
+
+        def build() -> Any:
+            return selection(self._plan, candidates, weights, guesses, levels, _gumbel_scale(self._plan, weights, pico_rho))
+
+        return int(self._ask(build, pico_rho))
 
     def _ask(self, build: Callable[[], Any], pico_rho: int) -> Any:
         def answered() -> Any:

@@ -20,6 +20,7 @@ from sandbox.synthetic.graph import Clique, cells, size_of
 from sandbox.synthetic.infer import Floats, Measured, Model, fitted, total_of
 
 ROUNDS_PER_COLUMN = 16  # of the finest sort: what a round may cost at first is the whole over that many (AIM, section 4)
+MOST_ROUNDS = 256  # of the finest sort; OpenDP's odometer adds up all earlier losses for each new one
 TO_CHOOSE = 0.1  # of a round's loss: for the choice, the rest for the measurement
 STEPS, LAST_STEPS = 60, 600  # of mirror descent
 _MEAN_ABSOLUTE = math.sqrt(2 / math.pi)  # of a standard normal
@@ -73,7 +74,7 @@ def adapted(plan: SyntheticPlan, instrument: Instrument) -> Fit:
     """Measure every column by itself, then what the model gets most wrong, until the loss reserved is used up."""
     sizes = plan.sizes
     whole = plan.loss.pico_rho
-    share = whole // (ROUNDS_PER_COLUMN * len(sizes))
+    share = whole // min(ROUNDS_PER_COLUMN * len(sizes), MOST_ROUNDS)
     pace = _Pace(int(share * TO_CHOOSE), share - int(share * TO_CHOOSE))
     measured = [_measured(instrument, (column,), pace.measuring) for column in range(len(sizes))]
     total = total_of(measured)

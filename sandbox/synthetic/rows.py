@@ -24,7 +24,7 @@ _MICROSECONDS = 86_400_000_000
 
 
 def synthetic_rows(plan: SyntheticPlan, model: Model, chance: np.random.Generator) -> tuple[pa.Table, Ints]:
-    """The table, its columns in their stored types, and the rows' levels. As many rows as asked, or as the model has, at most 1,000,000."""
+    """The table, its columns in their declared types, and the rows' levels. As many rows as asked, or as the model has, at most 1,000,000."""
     rows = plan.rows or min(MOST_ROWS, max(1, round(model.total)))
     levels = drawn_levels(model, rows, chance)
     arrays = {one.column: values_of(one, levels[:, place], chance) for place, one in enumerate(plan.attributes)}
@@ -78,7 +78,7 @@ def shared_out(table: Floats, group: Ints, chance: np.random.Generator) -> Ints:
 
 
 def values_of(attribute: Attribute, levels: Ints, chance: np.random.Generator) -> pa.Array:
-    """Levels as values of the column's stored type: a domain's own, or one anywhere in the bin with equal chance."""
+    """Levels as values of the column's type, decimals in 128 bits: a domain's own, or one anywhere in the bin with equal chance."""
     empty = levels == attribute.filled
     kind = arrow_type(attribute.type, attribute.decimals)
     if attribute.values:
@@ -99,8 +99,9 @@ def in_type(attribute: Attribute, kind: pa.DataType, steps: Ints, empty: npt.NDA
         seconds = chance.integers(0, 86_400, len(steps))
         return pa.array(steps * _MICROSECONDS + seconds * 1_000_000, pa.int64(), mask=empty).cast(kind)
     if attribute.type == "decimal":
+        words = np.stack([steps, steps >> 63], axis=1)  # 128 bits, little end first, sign extended: readers know these better than 64
         masked = pa.array(steps, pa.int64(), mask=empty)
-        return pa.Array.from_buffers(kind, len(steps), [masked.buffers()[0], pa.py_buffer(np.ascontiguousarray(steps))])
+        return pa.Array.from_buffers(pa.decimal128(18, attribute.decimals), len(steps), [masked.buffers()[0], pa.py_buffer(words.tobytes())])
     return pa.array(steps, kind, mask=empty)
 
 
