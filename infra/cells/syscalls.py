@@ -62,17 +62,21 @@ def _one_of(index: int, *values: int) -> tuple[Rule, ...]:
 
 
 _O_WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_ACCMODE, O_CREAT, O_TRUNC, __O_TMPFILE: the same on both machines
-_FUTEX_PRIVATE = 128
+_FUTEX_WAKE_PRIVATE = 1 | 128
+_PROT_WRITE, _PROT_EXEC = 2, 4
 _FCNTL = (1, 2, 3, 1030)  # F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: no locks, leases, seals or notifications
 _IOCTL = (0x5401, 0x5451, 0x5450)  # TCGETS (isatty, refused by what is not a terminal), FIOCLEX, FIONCLEX
 _MADVISE = (0, 4, 8, 14, 15)  # NORMAL, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE: nothing that moves pages of shared files
 
 _TABLE = (
     # computing: memory, own signals, leaving
-    *_calls("block", "brk exit exit_group getrandom mmap mprotect mremap munmap restart_syscall rseq rt_sigaction rt_sigprocmask"),
+    *_calls("block", "brk exit exit_group getrandom mremap munmap restart_syscall rt_sigaction rt_sigprocmask"),
     *_calls("block", "rt_sigreturn sched_yield set_robust_list sigaltstack"),
     Call("madvise", "block", _one_of(2, *_MADVISE)),
-    Call("futex", "block", (Rule(1, _FUTEX_PRIVATE, _FUTEX_PRIVATE),)),  # a shared one tells a neighbour through any common file
+    Call("futex", "block", _one_of(1, _FUTEX_WAKE_PRIVATE)),  # a shared one tells a neighbour through any common file; to wait is a clock
+    # No machine code but the libraries': there is a way to count the machine's interrupts that no call and no setting closes (docs/cells.md)
+    Call("mmap", "block", (Rule(2, _PROT_EXEC, 0), Rule(2, _PROT_EXEC | _PROT_WRITE, _PROT_EXEC))),
+    Call("mprotect", "block", (Rule(2, _PROT_EXEC, 0),)),
     Call("getpid", "block", zero=True),  # where processes are not numbered anew for each block, it would tell which one this is
     Call("gettid", "block", zero=True),
     # reading the libraries' files and the block, writing the frame
@@ -88,7 +92,7 @@ _TABLE = (
     *_calls("outer", "access arch_prctl chdir clock_getres clone3 connect dup epoll_create1 epoll_ctl epoll_pwait eventfd2 execve"),
     *_calls("outer", "faccessat faccessat2 fadvise64 fchdir fstatfs getegid geteuid getgid getgroups getpgid getpgrp getpriority"),
     *_calls("outer", "getresgid getresuid getrlimit getrusage getsid getsockname getsockopt gettimeofday getuid lstat membarrier memfd_create"),
-    *_calls("outer", "mount nanosleep open pipe ptrace pselect6 readahead recvfrom sched_getaffinity sched_getparam sched_getscheduler"),
+    *_calls("outer", "mount nanosleep open pipe ptrace pselect6 readahead recvfrom rseq sched_getaffinity sched_getparam sched_getscheduler"),
     *_calls("outer", "sched_setaffinity select set_tid_address setgid setgroups setpgid setresgid setresuid setuid shutdown socket"),
     *_calls("outer", "stat statfs statx sysinfo tgkill time times umask umount2 uname vfork"),
 )

@@ -28,6 +28,7 @@ READABLE = ("/opt/py", "/lib", "/lib64", "/usr")
 ENVIRONMENT: Mapping[str, str] = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "ARROW_IO_THREADS": "1",
+    "GLIBC_TUNABLES": "glibc.pthread.rseq=0",
     "HOME": "/",
     "LC_ALL": "C.UTF-8",
     "MALLOC_ARENA_MAX": "1",
@@ -37,7 +38,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "PYTHONUTF8": "1",
     "TZ": "UTC",
 }
-"""All that a cell's processes find in their environment."""
+"""All that a cell's processes find in their environment. Restartable sequences (rseq(2)) tell a process when it was interrupted and moved
+to another processor: whoever keeps a neighbour's processor busy could be heard by it."""
 
 FLAGS = ("-s", "-P", "-S", "-B")
 """Of the interpreter: nothing from a user's folder, from the current one, from .pth files; no byte code written."""

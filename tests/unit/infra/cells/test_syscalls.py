@@ -105,6 +105,13 @@ def test_other_ways_to_number_calls_kill(stage: Stage, machine: Machine) -> None
         ("futex", (0, 129), True),
         ("futex", (0, 1), False),
         ("futex", (0, 3), False),  # requeue to another word, shared
+        ("futex", (0, 128), False),  # to wait, for a time that one may choose
+        ("mmap", (0, 4096, 3), True),
+        ("mmap", (0, 4096, 5), True),  # the text of a library
+        ("mmap", (0, 4096, 7), False),  # code of one's own
+        ("mmap", (0, 4096, 6), False),
+        ("mprotect", (0, 4096, 1), True),
+        ("mprotect", (0, 4096, 5), False),  # what was written becomes code
         ("fcntl", (0, 1), True),
         ("fcntl", (0, 6), False),  # F_SETLK
         ("fcntl", (0, 1024), False),  # F_SETLEASE
