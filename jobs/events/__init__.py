@@ -85,6 +85,7 @@ from jobs.events.products import ProductRecalled as ProductRecalled
 from jobs.events.products import ProductRegistered as ProductRegistered
 from jobs.events.products import ProductRegistrationProposed as ProductRegistrationProposed
 from jobs.events.products import ProductVersionAdded as ProductVersionAdded
+from jobs.events.programs import CellsProbed as CellsProbed
 from jobs.events.programs import ProgramApproved as ProgramApproved
 from jobs.events.programs import ProgramInvalidated as ProgramInvalidated
 from jobs.events.programs import ProgramReviewed as ProgramReviewed

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.kinds.exact import ExactKind
 from jobs.kinds.model import ModelKind
+from jobs.kinds.program import ProgramKind
 from jobs.kinds.sql import SqlKind
 from jobs.kinds.synthetic import SyntheticKind
 from jobs.order import Asker, Order
@@ -16,8 +17,9 @@ from policies.licence import JobKind
 KINDS: dict[JobKind, Kind[Any, Any, Any]] = {
     "sql": SqlKind(),
     "exact": ExactKind(),
-    "model": ModelKind(),
     "synthetic": SyntheticKind(),
+    "model": ModelKind(),
+    "program": ProgramKind(),
 }
 
 REVIEWED: frozenset[JobKind] = frozenset({"exact"})  # people let out what these give, or do not
