@@ -17,8 +17,9 @@ setup:
 demo: setup  ## the main job on real data, in under a minute · 用真实数据走一遍主流程
 	@$(PY) -m api.demo
 
-outside:  # Go's verifiers of transparency logs, which a test compiles; what cells are made of
+outside: setup  # Go's verifiers of transparency logs, which a test compiles; what cells are made of; the Delta Sharing client, in its own environment
 	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap docker.io iptables
+	@bash infra/setup/delta.sh
 
 test: setup outside  ## all tests · 全部测试
 	@$(PY) -m pytest -q
@@ -60,4 +61,4 @@ lock: setup  ## pin the newest versions that pyproject.toml admits, with hashes,
 	  --no-emit-package yunei-client -o requirements.lock
 
 clean:  ## remove the environment and what was built · 清理
-	rm -rf .venv build demo-data
+	rm -rf .venv .venv-delta build demo-data

@@ -239,6 +239,8 @@ def query(
     base = services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
     url = f"{base}/v1/files/{ticket}/{file_name(product.id, wanted.number, 'parquet')}"
     shared, spelling = _shared(product, wanted), _spelling(delta_sharing_capabilities)
+    if spelling == "delta":
+        url += "?sp=r"  # delta-kernel takes an address for a signed one by this parameter of Azure's, and for a path of its own store else
     file = SharedFile(url, copy.sha256, copy.bytes, int(ends.timestamp() * 1000))
     return _lines([*head_lines(shared, spelling, copy.bytes), file_line(shared, file, spelling)], wanted, spelling)
 

@@ -102,7 +102,7 @@ class Products:
     ) -> Path:
         """The table as a file in `folder`, resumed where an earlier attempt stopped; with `evidence`, its manifest and metadata beside it.
         Returns the path of the table."""
-        number = version or _newest(self.product(id), self.language)
+        number = version or _newest(self.product(id))
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{id}-v{number}.{SUFFIXES[format]}"
@@ -138,12 +138,10 @@ class Products:
         return found
 
 
-def _newest(product: Mapping[str, Any], language: Language) -> int:
-    """The newest version that stands."""
-    standing = [int(each["version"]) for each in product["versions"] if each["state"] == "current"]
-    if not standing:
-        raise problem("verify_manifest", language=language, what=f"{product['id']}: {product['state']}")
-    return max(standing)
+def _newest(product: Mapping[str, Any]) -> int:
+    """The newest version that stands; of none that does, the newest, so that the server says why it is not to be had."""
+    numbers = {state: [int(each["version"]) for each in product["versions"] if each["state"] == state] for state in ("current", "recalled")}
+    return max(numbers["current"] or numbers["recalled"], default=1)
 
 
 def _numbered(version: int | None) -> dict[str, str] | None:
