@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policies.disclosure.solver import INFINITY, Program, Rows, Vector, integers
 from policies.disclosure.system import Linked, System
@@ -203,14 +205,46 @@ def _relation(seen: Seen, place: Mapping[int, int], truth: Sequence[Fraction], c
     return _Relation(tuple(names), tuple(values), -constant, -constant if equal else None)
 
 
+MOST = 2**50  # steps of the last place: sums of thousands of them stay exact in 64 bits
+
+
+class _Steps:
+    """The same relations in whole last places, as integers: what is decided here is exact."""
+
+    def __init__(self, relations: Sequence[_Relation], low: Sequence[Fraction], high: Sequence[Fraction], grid: Fraction) -> None:
+        relations = [each for each in relations if each.columns]
+        self._start = np.concatenate([[0], np.cumsum([len(each.columns) for each in relations])[:-1]]).astype(np.int64)
+        self._index = np.array([at for each in relations for at in each.columns], np.int64)
+        self._value = np.array([value for each in relations for value in each.coefficients], np.int64)
+        self._lower = np.array([_steps(each.lower, grid, -1) for each in relations], np.int64)
+        self._upper = np.array([_steps(each.upper, grid, 1) for each in relations], np.int64)
+        self._low = np.array([_steps(end, grid, -1) for end in low], np.int64)
+        self._high = np.array([_steps(end, grid, 1) for end in high], np.int64)
+
+    def hold(self, moved: NDArray[np.int64]) -> bool:
+        if np.any(moved < self._low) or np.any(moved > self._high):
+            return False
+        sides = np.add.reduceat(moved[self._index] * self._value, self._start) if len(self._start) else np.zeros(0, np.int64)
+        return not (np.any(sides < self._lower) or np.any(sides > self._upper))
+
+
+def _steps(end: Fraction | None, grid: Fraction, side: int) -> int:
+    """An end in last places, inwards; no end is one that nothing reaches."""
+    if end is None:
+        return side * 2**62
+    steps = end / grid
+    return max(-(2**62), min(2**62, int(-(-steps // 1)) if side < 0 else int(steps // 1)))
+
+
 class _View:
     """The programs of one component, in units of `scale`."""
 
     def __init__(self, of: _Component, scale: Fraction) -> None:
         self.of, self.scale = of, scale
         self.low, self.high = zip(*(self._ends(unknown, at) for at, unknown in enumerate(of.columns)), strict=True)
+        self._steps = _Steps(of.relations, self.low, self.high, of.grid)
         self.program = Program(
-            np.array([float(end / scale) for end in self.low]), np.array([float(end / scale) for end in self.high]), self._rows()
+            np.array([float(end / scale) for end in self.low]), np.array([float(end / scale) for end in self.high]), self._rows(scale)
         )
 
     def _ends(self, unknown: int, at: int) -> tuple[Fraction, Fraction]:
@@ -220,18 +254,23 @@ class _View:
             return max(Fraction(known[0]) - of.truth[at], -far), min(Fraction(known[1]) - of.truth[at], far)
         return (-far if of.system.measure.signed else max(-of.truth[at], -far)), far
 
-    def _rows(self) -> Rows:
+    def _rows(self, unit: Fraction) -> Rows:
         return Rows.of(
             [
                 (
                     each.columns,
                     [float(value) for value in each.coefficients],
-                    -INFINITY if each.lower is None else float(each.lower / self.scale),
-                    INFINITY if each.upper is None else float(each.upper / self.scale),
+                    -INFINITY if each.lower is None else float(each.lower / unit),
+                    INFINITY if each.upper is None else float(each.upper / unit),
                 )
                 for each in self.of.relations
             ]
         )
+
+    @cached_property
+    def _fine(self) -> Rows:
+        """In last places: for programs in whole numbers."""
+        return self._rows(self.of.grid)
 
     def intervals(self, wanted: Mapping[int, Need], thorough: bool) -> None:
         """Follow each unknown down and up; every table met on the way counts for all of them."""
@@ -276,20 +315,11 @@ class _View:
         """The table in whole last places, when it is one and satisfies everything exactly; else as the solver gave it."""
         factor = float(self.scale / self.of.grid)
         steps = np.round(point * factor)
-        if float(np.abs(point * factor - steps).max(initial=0.0)) < 1e-2:
-            whole = [int(step) * self.of.grid for step in steps]
-            if self._satisfies(whole):
-                return whole, True
+        if float(np.abs(point * factor - steps).max(initial=0.0)) < 1e-2 and float(np.abs(steps).max(initial=0.0)) < MOST:
+            whole = steps.astype(np.int64)
+            if self._steps.hold(whole):
+                return [int(step) * self.of.grid for step in whole], True
         return [Fraction(float(value)) * self.scale for value in point], False
-
-    def _satisfies(self, moved: Sequence[Fraction]) -> bool:
-        if any(not low <= value <= high for value, low, high in zip(moved, self.low, self.high, strict=True)):
-            return False
-        for each in self.of.relations:
-            side = sum((value * moved[at] for at, value in zip(each.columns, each.coefficients, strict=True)), Fraction(0))
-            if (each.lower is not None and side < each.lower) or (each.upper is not None and side > each.upper):
-                return False
-        return True
 
     def needs(self, needs: Mapping[int, Need]) -> None:
         """Whether each is met; a count that is not yet is tried in whole numbers."""
@@ -318,15 +348,7 @@ class _View:
         unit = float(self.of.grid / self.scale)
         low[at] = high[at] = end
         self.of.result.programs += 1
-        rows = self._rows()
-        made = integers(
-            np.zeros(len(low)),
-            low / unit,
-            high / unit,
-            Rows(rows.start, rows.index, rows.value, rows.lower / unit, rows.upper / unit),
-            np.ones(len(low), np.bool_),
-            NODES,
-        )
+        made = integers(np.zeros(len(low)), low / unit, high / unit, self._fine, np.ones(len(low), np.bool_), NODES)
         if made is not None and made.point is not None:
             self._note(made.point * unit)
 

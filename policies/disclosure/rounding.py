@@ -17,7 +17,7 @@ from policies.disclosure.solver import Rows, integers
 from policies.disclosure.system import System
 from policies.disclosure.table import Exact
 
-NODES = 5_000
+NODES = 500
 
 
 def rounded(value: Exact, how: Rounded) -> Exact:

@@ -122,8 +122,13 @@ class _Search:
             if not known or self.task.full or not self._other_way(number, side, known):
                 self.open.append((number, side))
             return
-        self.found.hidden.update(unknown for unknown in move if unknown not in self._rooms[number].windows)
+        self.found.hidden.update(unknown for unknown, difference in move.items() if not self._shown(number, unknown, difference))
         self.found.take(number, side, known, move)
+
+    def _shown(self, number: int, unknown: int, difference: float) -> bool:
+        """Whether a number that moves so far still rounds to what is shown of it."""
+        down, up = self._rooms[number].of(unknown, hidden=False)
+        return -float(down or 0) * (1 + NOTHING) <= difference <= float(up or 0) * (1 + NOTHING)
 
     def _other_way(self, number: int, side: Side, known: frozenset[int]) -> bool:
         """To keep somebody from the exact value one direction is enough."""
@@ -133,22 +138,24 @@ class _Search:
     def _cheapest(self, number: int, side: Side, known: frozenset[int]) -> Move | None:
         for columns in regions(self.task.linked, side.unknown, self._price):
             usable = [unknown for unknown in columns if unknown not in known]
-            move = self._move(number, side, usable)
-            if move is not None:
-                return move
+            for windows in (True, False) if self._rooms[number].windows else (False,):
+                move = self._move(number, side, usable, self.found.hidden if windows else None)
+                if move is not None:
+                    return move
         return None
 
     def _price(self, unknown: int) -> float:
         return 0.0 if unknown in self.found.hidden else self.task.weights[unknown]
 
-    def _move(self, number: int, side: Side, columns: Sequence[int]) -> Move | None:
-        """The cheapest move among the columns that gives the side what it needs; None when there is none."""
+    def _move(self, number: int, side: Side, columns: Sequence[int], hidden: set[int] | None) -> Move | None:
+        """The cheapest move among the columns that gives the side what it needs; None when there is none. `hidden`: only those may leave what
+        they are rounded to; None: any may, and is then to be hidden."""
         system, room = self.task.linked.systems[number], self._rooms[number]
         columns = [unknown for unknown in columns if system.truth[unknown] is not None]
         if side.unknown not in columns:
             return None
-        places = [unknown for unknown in columns if unknown not in room.windows]
-        down, up = limits(room, columns, set(places), side.amount, REACH)
+        kept = set() if hidden is None else {unknown for unknown in columns if unknown in room.windows and unknown not in hidden}
+        down, up = limits(room, columns, set(columns) - kept, side.amount, REACH)
         at = columns.index(side.unknown)
         if (up if side.sign > 0 else down)[at] < 1 - NOTHING:
             return None
@@ -159,7 +166,7 @@ class _Search:
         high[other] = 0.0
         program = Program(low, high, rows(system, columns, side.amount, split=True))
         price = np.array([self._price(unknown) * (8.0 if unknown in self.task.keep else 1.0) for unknown in columns])
-        free = np.array([unknown in self.found.hidden or unknown in room.windows for unknown in columns])
+        free = np.array([unknown in self.found.hidden or unknown in kept for unknown in columns])
         cost = np.where(free, 1e-4, price + 1e-3)
         program.cost(np.concatenate([cost / np.clip(up, 0.02, 1.0), cost / np.clip(down, 0.02, 1.0)]))
         self.programs += 1
@@ -197,19 +204,22 @@ class _Search:
                     for now in move:
                         used.setdefault(now, set()).add(key)
 
+    def _allowed(self, number: int, move: Move, hidden: set[int]) -> bool:
+        return all(unknown in hidden or self._shown(number, unknown, difference) for unknown, difference in move.items())
+
     def _within(self, key: tuple[int, Side, frozenset[int]], hidden: set[int]) -> Move | None:
         """A move of what is hidden alone."""
         number, side, known = key
         for other, move in self.found.moves.items():
             far = move.get(side.unknown, 0.0) * side.sign >= float(side.amount) * (1 - NOTHING)
-            if far and other[0] == number and known.isdisjoint(move) and hidden.issuperset(move):
+            if far and other[0] == number and known.isdisjoint(move) and self._allowed(number, move, hidden):
                 return move
         windows = self._rooms[number].windows
         for columns in regions(self.task.linked, side.unknown, lambda unknown: 0.0 if unknown in hidden else 1.0):
             usable = [unknown for unknown in columns if (unknown in hidden or unknown in windows) and unknown not in known]
-            if len(usable) > 2_000:
+            if len(usable) > (300 if windows else 2_000):
                 return None
-            found = self._move(number, side, usable)
+            found = self._move(number, side, usable, hidden)
             if found is not None:
                 return found
         return None
