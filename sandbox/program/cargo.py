@@ -39,7 +39,7 @@ def table(rows, name):
 def handed(rows):
     made = {{name: table(rows, name) for name in SAID["tables"]}} if SAID["tables"] else {{"": rows}}
     if SAID["pandas"]:
-        made = {{name: one.to_pandas() for name, one in made.items()}}
+        made = {{name: one.to_pandas(use_threads=False) for name, one in made.items()}}
     return made if SAID["tables"] else made[""]
 
 
