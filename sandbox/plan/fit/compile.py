@@ -40,7 +40,7 @@ from sandbox.plan.scope import Scope, Shared
 from sandbox.plan.source_sql import from_where
 from sandbox.plan.subquery import condition, resolve
 from sandbox.plan.totals import Totals, shown
-from sandbox.sql.expr import Call, Expr, emit
+from sandbox.sql.expr import Call, Expr, columns, emit
 from sandbox.sql.parse import canonical, parse
 from sandbox.sql.types import NAMES, exact
 
@@ -62,18 +62,18 @@ def compile_fit(ask: FitAsk, catalogue: Catalogue) -> FitPlan:
     """The plan of a model job. Raises `plan_model_*` and what the planner of SQL does; equal arguments give equal plans."""
     tree, text = _query(ask)
     scope, source = _source(tree, text, ask, catalogue)
-    columns: list[_Column] = []
+    found: list[_Column] = []
     for value, node in zip(ask.values, tree.expressions, strict=True):
-        columns += _columns(value, node.unalias().unnest(), source, ask)
-    features = len(columns) - (ask.target is not None)
+        found += _columns(value, node.unalias().unnest(), source, ask)
+    features = len(found) - (ask.target is not None)
     if features > MOST_FEATURES:
         raise problems.TOO_MANY(count=features, limit=MOST_FEATURES)
     if ask.target is not None:
-        _check_target(ask, columns[-1].variable)
+        _check_target(ask, found[-1].variable)
     if scope.shared.releases.branches or scope.shared.views:
         raise problems.SOURCE_RELEASED()
     assert scope.owner is not None
-    project = pruned(Project(source.relation(), scope.owner, (), tuple(column.value for column in columns)))
+    project = pruned(Project(source.relation(), scope.owner, (), tuple(column.value for column in found)))
     rows, bound, single = _rows_bound(ask, scope, project)
     errors: Errors = ask.errors or ("classical" if rows == 1 else "robust")
     if errors == "classical" and rows > 1:
@@ -87,9 +87,9 @@ def compile_fit(ask: FitAsk, catalogue: Catalogue) -> FitPlan:
         space=project.owner.space,
         scans=scans(scope, read_columns(project)),
         uses=tuple(scope.uses),
-        rows_sql=_rows_sql(project, columns),
-        features=tuple(column.variable for column in columns[:features]),
-        target=None if ask.target is None else columns[-1].variable,
+        rows_sql=_rows_sql(project, found),
+        features=tuple(column.variable for column in found[:features]),
+        target=None if ask.target is None else found[-1].variable,
         intercept=ask.intercept and ask.regression,
         clusters=ask.clusters or 0,
         rows_per_unit=rows,
@@ -99,9 +99,9 @@ def compile_fit(ask: FitAsk, catalogue: Catalogue) -> FitPlan:
         gradient_cap=cap,
         gradient_shift=shift,
         steps=steps_of(ask, features, parameters, rows, errors, supposed),
-        start=_start(ask, columns, features, parameters),
+        start=_start(ask, found, features, parameters),
         delta=format(ask.privacy.delta.normalize(), "f"),
-        bounds=(bound, *(column.bound for column in columns)),
+        bounds=(bound, *(column.bound for column in found)),
         accuracy=ask.privacy.accuracy or "",
         expected_rows=supposed,
     )
@@ -145,6 +145,9 @@ def _source(tree: exp.Select, text: str, ask: FitAsk, catalogue: Catalogue) -> t
 
 def _columns(value: Value, node: exp.Expr, source: Source, ask: FitAsk) -> list[_Column]:
     expr = Rows(source.scope, "aggregate", narrowed=True).bind(node)
+    for column in columns(expr):
+        if source.scope.is_unit(column):
+            raise refusals.UNIT_AGGREGATE(fragment=value.name, column=column.shown)
     if isinstance(value, Feature) and value.categories is not None:
         return _categories(value, expr, source, ask)
     return [_number(value, expr, ask, value.name)]
@@ -249,20 +252,20 @@ def _rows_bound(ask: FitAsk, scope: Scope, project: Project) -> tuple[int, Bound
     return rows, Bound("rows_per_group", "", "0", str(rows), "catalogue" if ask.rows_per_unit is None else "job"), most == 1
 
 
-def _rows_sql(project: Project, columns: Sequence[_Column]) -> str:
-    inner = [f"{emit(project.owner.unit)} AS u", *(f"{emit(column.value)} AS f{place}" for place, column in enumerate(columns))]
-    fixed = [f"{fixed_point(f'f{place}', column.value.type, column.total)} AS f{place}" for place, column in enumerate(columns)]
+def _rows_sql(project: Project, made: Sequence[_Column]) -> str:
+    inner = [f"{emit(project.owner.unit)} AS u", *(f"{emit(column.value)} AS f{place}" for place, column in enumerate(made))]
+    fixed = [f"{fixed_point(f'f{place}', column.value.type, column.total)} AS f{place}" for place, column in enumerate(made)]
     return f"SELECT u, {', '.join(fixed)} FROM (SELECT {', '.join(inner)} {from_where(project.of)}) AS rows WHERE u IS NOT NULL"
 
 
-def _start(ask: FitAsk, columns: Sequence[_Column], features: int, parameters: int) -> tuple[int, ...]:
+def _start(ask: FitAsk, made: Sequence[_Column], features: int, parameters: int) -> tuple[int, ...]:
     """Parameters of the first step: 0; of Poisson an intercept at a quarter of the target's largest value; of k-means, centres far apart."""
     if ask.model == "kmeans":
-        ranges = [column.variable for column in columns]
+        ranges = [column.variable for column in made]
         return tuple(round(place * ONE) for centre in packed(ask.clusters or 0, _boxes(ranges)) for place in centre)
     start = [0] * parameters
     if ask.model == "poisson" and ask.intercept:
-        _, most = columns[-1].variable.ends
+        _, most = made[-1].variable.ends
         start[0] = round(math.log(most / 4) * 2**PARAMETER_BITS)
     return tuple(start)
 
