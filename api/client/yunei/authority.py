@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from yunei.problem import problem
+from yunei.programs import Trial, tested
 from yunei.said import Said
 from yunei.transport import Http
 from yunei.words import Language
@@ -97,11 +98,14 @@ class Program(Said):
 
 
 def pack(folder: str | Path) -> bytes:
-    """A program's folder as the package the server takes: its .py, .toml, .md and .txt files, hidden ones and caches left out. OSError."""
+    """A program's folder as the package the server takes: its .py, .toml, .md and .txt files; hidden ones, caches and the request in run.toml
+    are left out. OSError."""
     root, buffer = Path(folder), io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(root.rglob("*")):
             inside = path.relative_to(root)
+            if inside == Path("run.toml"):
+                continue  # names the program's digest, so it is no part of it
             if path.suffix in SUFFIXES and path.is_file() and not any(part.startswith((".", "__pycache__")) for part in inside.parts):
                 archive.writestr(zipfile.ZipInfo(inside.as_posix()), path.read_bytes())
     return buffer.getvalue()
@@ -162,10 +166,13 @@ class Authority:
 
     def submit_program(self, package: bytes | str | Path) -> Program:
         """Register a package (bytes of a zip, or the path of a zip or of a folder). Raises `program_invalid`, each fault located."""
-        if not isinstance(package, bytes):
-            package = pack(package) if Path(package).is_dir() else Path(package).read_bytes()
-        body = {"package": base64.b64encode(package).decode()}
+        body = {"package": base64.b64encode(_packed(package)).decode()}
         return Program.read(self._http.json("POST", "/v1/programs", body=body, repeat="unsent"), self.language)
+
+    def test_program(self, package: bytes | str | Path, run: Mapping[str, Any]) -> Trial:
+        """Try a package on rows invented from the catalogue: `run` is a job's request of kind `program`, its `program` left out. Nothing is
+        registered, read or spent, so all that it writes and raises is told. Raises `program_*`."""
+        return tested(self._http, _packed(package), run, self.language)
 
     def review_program(self, digest: str, verdict: Literal["approve", "reject"], *, reason: str) -> Program:
         return self._program(digest, "reviews", {"verdict": verdict, "reason": reason})
@@ -184,6 +191,12 @@ class Authority:
         if not isinstance(found, list):
             raise problem("client_not_yunei", language=self.language, status=200)
         return found
+
+
+def _packed(package: bytes | str | Path) -> bytes:
+    if isinstance(package, bytes):
+        return package
+    return pack(package) if Path(package).is_dir() else Path(package).read_bytes()
 
 
 def _path(text: str) -> str:

@@ -44,7 +44,7 @@ PAGE = 100
 
 
 def request_body(
-    sql: str,
+    sql: str | Mapping[str, Any],
     *,
     licence: str,
     scenario: str,
@@ -58,11 +58,15 @@ def request_body(
     weights: Mapping[str, int] | None = None,
     edges: int | None = None,
 ) -> dict[str, Any]:
-    """The one body that `check`, `dummy` and `submit` share. Amounts travel as decimal strings: `0.1` means a tenth, exactly."""
+    """The one body that `check`, `dummy` and `submit` share. Amounts travel as decimal strings: `0.1` means a tenth, exactly.
+
+    In place of SQL, a request of another kind as it travels: {"kind": "program", "program": …, "tables": …}. What it says itself stands;
+    the loss may be named here or there."""
     privacy = {
         name: str(value) for name, value in (("epsilon", epsilon), ("rho", rho), ("accuracy", accuracy), ("delta", delta)) if value is not None
     }
-    body: dict[str, Any] = {"licence": licence, "scenario": scenario, "sql": sql, "privacy": privacy}
+    body: dict[str, Any] = {"licence": licence, "scenario": scenario}
+    body |= {"sql": sql, "privacy": privacy} if isinstance(sql, str) else {**sql, "privacy": privacy or sql.get("privacy", {})}
     if groups_per_unit is not None:
         body["groups_per_unit"] = groups_per_unit
     if rows_per_group is not None:
@@ -82,7 +86,8 @@ class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Products
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")
     defaults to the locale's; `timeout` is seconds per request, beyond what a long poll asks for; `state` is the file that remembers logs.
     The keyword arguments of a job are those of `request_body`: `licence`, `scenario`, `epsilon` or `rho` or `accuracy` ("50", "2%"),
-    `delta`, `groups_per_unit`, `rows_per_group`, `ranges={"column": (low, high)}`, `weights={"label": 2}`, `edges`.
+    `delta`, `groups_per_unit`, `rows_per_group`, `ranges={"column": (low, high)}`, `weights={"label": 2}`, `edges`. In place of SQL, `check`,
+    `dummy`, `submit` and `ask` take a request of another kind as a mapping, e.g. {"kind": "program", …}.
     """
 
     def __init__(
@@ -138,15 +143,15 @@ class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Products
 
     # --- jobs -----------------------------------------------------------------------------------------------------------------------
 
-    def check(self, sql: str, **job: Any) -> Quote:
+    def check(self, sql: str | Mapping[str, Any], **job: Any) -> Quote:
         """Price, expected error and every refusal, for free: nothing is read, spent or logged."""
         return Quote.read(self._http.json("POST", "/v1/jobs/check", body=request_body(sql, **job)), self.language)
 
-    def dummy(self, sql: str, **job: Any) -> Dummy:
+    def dummy(self, sql: str | Mapping[str, Any], **job: Any) -> Dummy:
         """The job on invented rows: right columns and types, meaningless values, no cost."""
         return Dummy.read(self._http.json("POST", "/v1/jobs/dummy", body=request_body(sql, **job)), self.language)
 
-    def submit(self, sql: str, *, idempotency_key: str | None = None, **job: Any) -> Job:
+    def submit(self, sql: str | Mapping[str, Any], *, idempotency_key: str | None = None, **job: Any) -> Job:
         """Submit for real. A repeated submission with one `idempotency_key` (made up when not given) is one job and one charge."""
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return self._job(self._http.json("POST", "/v1/jobs", body=request_body(sql, **job), headers=headers))
@@ -176,7 +181,7 @@ class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Products
             if until is not None and self._clock() >= until:
                 raise problem("client_still_running", language=self.language, job=id_, state=found.state, seconds=f"{timeout_s:g}")
 
-    def ask(self, sql: str, *, timeout_s: float | None = None, progress: Watch | None = None, **job: Any) -> Answer:
+    def ask(self, sql: str | Mapping[str, Any], *, timeout_s: float | None = None, progress: Watch | None = None, **job: Any) -> Answer:
         """Submit, wait and fetch. Raises the job's own problem when it published nothing."""
         submitted = self.submit(sql, **job)
         if progress is not None:

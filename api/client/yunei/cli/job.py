@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +26,15 @@ def _shared(
         str | None, typer.Argument(metavar="SQL", help=say("查询语句；- 表示从标准输入读取", "the query; - reads standard input"))
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help=say("查询语句所在文件", "file that holds the query"))] = None,
+    request: Annotated[
+        Path | None,
+        typer.Option(
+            "--request",
+            "-r",
+            metavar="FILE",
+            help=say("其他种类的请求（TOML 或 JSON，含 kind）", "a request of another kind: TOML or JSON, with kind"),
+        ),
+    ] = None,
     licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("协议编号", "licence"))] = ...,
     scenario: Annotated[str, typer.Option("--scenario", envvar="YUNEI_SCENARIO", metavar="ID", help=say("应用场景", "scenario"))] = ...,
     epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy loss to spend, as ε"))] = None,
@@ -58,12 +69,39 @@ def _order(action: Callable[..., None]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         session.shape = given.pop("shape")
         own = {name: given.pop(name) for name in extra}
-        sql = query(given.pop("sql"), given.pop("file"))
+        sql = asked(given.pop("sql"), given.pop("file"), given.pop("request"))
         given["ranges"] = parsed_ranges(given["ranges"] or [])
         action(sql, given, **own)
 
     command.__signature__ = inspect.Signature([*shared.values(), *extra.values()])  # type: ignore[attr-defined]  # what inspect reads
     return command
+
+
+def asked(argument: str | None, file: Path | None, request: Path | None) -> str | Mapping[str, Any]:
+    """The SQL, or a request of another kind out of a file. Raises `client_bad_request`."""
+    if request is None:
+        return query(argument, file)
+    if argument is not None or file is not None:
+        raise problem(
+            "client_bad_request",
+            what=say("--request 与查询语句二者取一。", "Give --request or a query, one of them."),
+            verb="job submit",
+        )
+    return read_request(request)
+
+
+def read_request(path: Path) -> Mapping[str, Any]:
+    """A table of TOML or an object of JSON, by the file's name. Raises `client_bad_request`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise problem("client_bad_request", what=f"{path}: {error.strerror}", verb="job submit") from error
+    except ValueError as error:  # neither UTF-8, nor TOML, nor JSON
+        raise problem("client_bad_request", what=f"{path}: {error}", verb="job submit") from error
+    if not isinstance(found, dict):
+        raise problem("client_bad_request", what=f"{path}: " + say("不是一组键值。", "is no table."), verb="job submit")
+    return found
 
 
 def query(argument: str | None, file: Path | None) -> str:
@@ -100,7 +138,7 @@ def parsed_ranges(texts: list[str]) -> dict[str, tuple[str, str]]:
 
 
 @_order
-def check(sql: str, job: dict[str, Any]) -> None:
+def check(sql: str | Mapping[str, Any], job: dict[str, Any]) -> None:
     with session.client() as client:
         quote = client.check(sql, **job)
     if session.shape == "json":
@@ -139,7 +177,7 @@ def explained(words: object) -> list[str]:
 
 
 @_order
-def dummy(sql: str, job: dict[str, Any]) -> None:
+def dummy(sql: str | Mapping[str, Any], job: dict[str, Any]) -> None:
     from yunei.render import grid
 
     with session.client() as client:
@@ -158,7 +196,7 @@ def dummy(sql: str, job: dict[str, Any]) -> None:
 
 @_order
 def submit(
-    sql: str,
+    sql: str | Mapping[str, Any],
     job: dict[str, Any],
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help=say("等待结果，或提交后立即返回", "wait for the answer, or return at once"))

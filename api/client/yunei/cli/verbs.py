@@ -169,6 +169,8 @@ NOUNS: tuple[Noun, ...] = (
         "算法登记与审查",
         "the algorithm registry",
         (
+            Verb("new", "新建一个程序的文件夹", "a folder to begin a program with", "program:new"),
+            Verb("test", "在虚构数据上试运行，附全部报错", "try it on invented rows, with every traceback", "program:trial"),
             Verb("submit", "提交算法（文件夹或 zip）", "submit a program: a folder or a zip", "authority:program_submit"),
             Verb("list", "已登记的算法", "registered programs", "authority:program_list"),
             Verb("show", "清单、静态报告与源代码", "manifest, static report, sources", "authority:program_show"),
