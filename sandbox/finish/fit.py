@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sandbox.plan.fit.plan import FEATURE_BITS, ONE, PARAMETER_BITS, DrawName, FitPlan
+from sandbox.plan.fit.plan import FEATURE_BITS, MAGNIFIED, MOST_MAGNIFIED, ONE, PARAMETER_BITS, DrawName, FitPlan
 from sandbox.plan.fit.price import count_weight, standard_unit
 
 Drawn = dict[DrawName, list[int]]
 Floats = npt.NDArray[np.float64]
 LONGEST_STEP = 2.0  # of a Newton step, in standardised parameters
 LARGEST = 60.0  # of a parameter: exactness behind the wall rests on less than 64
+WIDEST = 6.0  # standard deviations of residuals that the spread of gradients looks at; farther ones count as that far
 FEWEST = 3.0  # a cluster whose noisy count is within so many standard deviations of 0 keeps its centre
 
 
@@ -84,6 +85,14 @@ def solved(plan: FitPlan, moments: Moments) -> tuple[Floats, Floats]:
     return theta, matrix
 
 
+def residual_variance(plan: FitPlan, moments: Moments, theta: Floats) -> float:
+    """Of a linear regression, standardised; what noise left below 0 is taken for as much as noise could be."""
+    used = slice(0 if plan.intercept else 1, None)
+    squares = float(moments.square - 2 * theta @ moments.cross[used] + theta @ moments.matrix[used, used] @ theta)
+    count = max(float(moments.matrix[0, 0]), len(theta) + 1.0)
+    return max(squares, moments.noise) / (count - len(theta))
+
+
 def stepped(plan: FitPlan, place: int, at: Floats, drawn: Drawn) -> Floats:
     """A Newton step from `at`, no longer than `LONGEST_STEP`."""
     gradient, _ = values_of(plan, place, "gradient", drawn)
@@ -131,7 +140,11 @@ def after(plan: FitPlan, place: int, parameters: Sequence[int], drawn: Drawn) ->
         at = np.array(parameters, dtype=np.float64).reshape(plan.clusters, -1) / ONE
         return whole(moved_centres(plan, place, at, drawn).reshape(-1), FEATURE_BITS)
     if "moments" in drawn:
-        return whole(np.clip(solved(plan, moments_of(plan, drawn))[0], -LARGEST, LARGEST), PARAMETER_BITS)
+        moments = moments_of(plan, drawn)
+        theta, _ = solved(plan, moments)
+        spread = max(np.sqrt(residual_variance(plan, moments, theta)), 1e-9)
+        magnified = int(np.clip(MAGNIFIED * 2 / (WIDEST * spread), MAGNIFIED, MOST_MAGNIFIED))
+        return (*whole(np.clip(theta, -LARGEST, LARGEST), PARAMETER_BITS), magnified)
     if "gradient" in drawn:
         return whole(stepped(plan, place, standardised(parameters), drawn), PARAMETER_BITS)
     return tuple(parameters)

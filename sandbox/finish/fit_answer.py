@@ -26,13 +26,14 @@ from sandbox.finish.fit import (
     moments_of,
     penalty,
     ranges,
+    residual_variance,
     solved,
     standardised,
     symmetric,
     values_of,
 )
 from sandbox.plan.fit.explain import card
-from sandbox.plan.fit.plan import ONE, FitPlan
+from sandbox.plan.fit.plan import MAGNIFIED, ONE, FitPlan
 from sandbox.plan.fit.price import count_weight
 from sandbox.raw.failure import JOB_FAILED
 
@@ -77,12 +78,9 @@ def _linear(plan: FitPlan, parameters: Sequence[Sequence[int]], drawn: Sequence[
     inverse = np.linalg.inv(matrix)
     used = slice(0 if plan.intercept else 1, None)
     if plan.errors == "robust":
-        meat = _meat(plan, drawn)
+        meat = _meat(plan, drawn) * (MAGNIFIED / parameters[1][-1]) ** 2
     else:
-        plain = moments.matrix[used, used]
-        squares = float(moments.square - 2 * theta @ moments.cross[used] + theta @ plain @ theta)
-        count = max(float(moments.matrix[0, 0]), len(theta) + 1.0)
-        meat = max(squares, moments.noise) / (count - len(theta)) * lifted(plain, moments.noise)
+        meat = residual_variance(plan, moments, theta) * lifted(moments.matrix[used, used], moments.noise)
     # the equation solved is off by e - E·theta, E symmetric with independent entries (Vu & Slavkovic 2009 have the case of one feature)
     noise = moments.noise**2 * (np.eye(len(theta)) * (1 + theta @ theta - theta**2) + np.outer(theta, theta))
     return theta, inverse @ meat @ inverse, inverse @ noise @ inverse + UNKNOWN**2 * hidden(moments.matrix[used, used], moments.noise)

@@ -16,7 +16,19 @@ import numpy.typing as npt
 
 from sandbox.plan.fit.ask import ModelName
 from sandbox.plan.fit.curves import POINTS, curve_table
-from sandbox.plan.fit.plan import CURVED_BITS, FEATURE_BITS, ONE, PARAMETER_BITS, RESIDUAL_BITS, SIZE_BITS, FitPlan, Step, VectorDraw
+from sandbox.plan.fit.plan import (
+    CURVED_BITS,
+    FEATURE_BITS,
+    MAGNIFIED,
+    MOST_MAGNIFIED,
+    ONE,
+    PARAMETER_BITS,
+    RESIDUAL_BITS,
+    SIZE_BITS,
+    FitPlan,
+    Step,
+    VectorDraw,
+)
 from sandbox.plan.fit.price import count_weight
 from sandbox.raw.fit_rows import Prepared
 
@@ -95,7 +107,7 @@ class Block:
 
     def eta(self) -> Ints:
         """The linear predictor, in 2**-36: below 2**49 in absolute value, as parameters are below 2**26."""
-        made: Ints = (self.design.astype(np.float64) @ np.array(self.parameters, dtype=np.float64)).astype(np.int64)
+        made: Ints = (self.design.astype(np.float64) @ np.array(self.parameters[: self.design.shape[1]], dtype=np.float64)).astype(np.int64)
         return made
 
     def means(self) -> Ints:
@@ -110,7 +122,10 @@ class Block:
         means = self.means()
         if self.plan.model != "linear":
             return means - self.target
-        return np.clip(means - (self.target << (RESIDUAL_BITS - FEATURE_BITS)), -(2 ** (RESIDUAL_BITS + 1)), 2 ** (RESIDUAL_BITS + 1))
+        most = 2 ** (RESIDUAL_BITS + 1)
+        residuals = np.clip(means - (self.target << (RESIDUAL_BITS - FEATURE_BITS)), -16 * most, 16 * most)
+        magnified = min(max(self.parameters[-1], MAGNIFIED), MOST_MAGNIFIED)
+        return np.clip(_cut(residuals * magnified, MAGNIFIED.bit_length() - 1), -most, most)
 
     def gradients(self) -> Ints:
         return self.residuals()[:, None] * self.design

@@ -41,7 +41,8 @@ def parameters_of(plan: FitPlan, draw: random.Random) -> tuple[int, ...]:
     if plan.model == "kmeans":
         return tuple(draw.choice((draw.randint(-ONE, ONE), ONE, -ONE)) for _ in plan.start)
     most = 60 * 2**PARAMETER_BITS
-    return tuple(draw.choice((0, most, -most, draw.randint(-(2**21), 2**21))) for _ in plan.start)
+    made = tuple(draw.choice((0, most, -most, draw.randint(-(2**21), 2**21))) for _ in plan.start)
+    return (*made[:-1], draw.choice((16, 100, 1024))) if plan.model == "linear" else made
 
 
 def farthest(plan: FitPlan, seed: int, persons: int = 8, without: int = 3) -> float:

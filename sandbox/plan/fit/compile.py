@@ -27,7 +27,7 @@ from sandbox.plan.emit import constant, fixed_point
 from sandbox.plan.fanout import TooMany, limits, rows_of
 from sandbox.plan.fit import problems
 from sandbox.plan.fit.ask import MOST_FEATURES, Errors, Feature, FitAsk, Value
-from sandbox.plan.fit.plan import ONE, PARAMETER_BITS, FitPlan, Variable
+from sandbox.plan.fit.plan import MAGNIFIED, ONE, PARAMETER_BITS, FitPlan, Variable
 from sandbox.plan.fit.price import cut_of, gradient_cap, steps_of
 from sandbox.plan.fit.spread import packed
 from sandbox.plan.ir import Project
@@ -267,7 +267,7 @@ def _start(ask: FitAsk, made: Sequence[_Column], features: int, parameters: int)
     if ask.model == "poisson" and ask.intercept:
         _, most = made[-1].variable.ends
         start[0] = round(math.log(most / 4) * 2**PARAMETER_BITS)
-    return tuple(start)
+    return (*start, MAGNIFIED) if ask.model == "linear" else tuple(start)
 
 
 def _boxes(variables: Sequence[Variable]) -> list[tuple[float, float]]:

@@ -28,6 +28,8 @@ FEATURE_BITS, PARAMETER_BITS, RESIDUAL_BITS = 16, 20, 20
 ONE = 2**FEATURE_BITS  # a standardised value of 1
 CURVED_BITS = 11, 12  # of features and weights in a matrix of second derivatives: it only steers
 SIZE_BITS = 16  # a row's weight in the sizes of clusters
+MAGNIFIED = 16  # a linear regression's residuals are looked at so many times larger over 16 when their spread is known: 16 is as they are
+MOST_MAGNIFIED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Step:
 class FitPlan:
     """A model job, compiled. `rows_sql` yields the unit `u` and f0, f1, … (target last), clamped, in units of 10**-decimals.
 
-    `start`: the parameters of the first step; those of k-means are centres one after another, in features' units. `single`: public facts
+    `start`: the parameters of the first step; those of k-means are centres one after another, in features' units; those of a linear
+    regression end with how much its residuals are magnified, in sixteenths. `single`: public facts
     say that no unit has two rows."""
 
     model: ModelName

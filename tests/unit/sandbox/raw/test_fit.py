@@ -88,7 +88,7 @@ def test_products_of_a_block_are_exact_in_doubles() -> None:
     coarse, weight = block.curvature()
     assert ((coarse * weight[:, None]).T @ coarse)[np.triu_indices(51)].tolist() == fit_units._hessian_at_once(block).tolist()
     moments = Block(plan_of("linear", features=[{"name": "x"}] + [{"name": f"f{n}", "expression": "x"} for n in range(49)]), ends,
-                    np.full(rows, -(2**16)), np.arange(rows), [0])  # fmt: skip
+                    np.full(rows, -(2**16)), np.arange(rows), [0, 16])  # fmt: skip
     assert (moments.moment.T @ moments.moment)[np.triu_indices(52)].tolist() == fit_units._moments_at_once(moments).tolist()
 
 
