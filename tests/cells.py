@@ -22,6 +22,11 @@ from infra.cells.dockerd import private_dockerd
 from infra.cells.rootfs import Rootfs, rootfs
 
 
+CAMPAIGN = "CAMPAIGN" in os.environ
+TRIALS = int(os.environ.get("CAMPAIGN", "60"))
+"""Of what is drawn by lot; `make attack` sets many, and has strict cells try everything."""
+
+
 def needed_here(what: str) -> NoReturn:
     """For what a developer's machine may lack and CI's may not: a backend that is missing there would go untested."""
     if os.environ.get("CI"):

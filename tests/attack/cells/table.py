@@ -20,8 +20,8 @@ class Probe:
     name    `module:function` below `probes`
     must    `contained`: it gets nothing (refused, or no frame); `default`: it gives no frame at all
     alone   a block of its own: it may end its process, or spoil it for others
-    weaker  safeguards without which it succeeds, blank-separated; `unsafe` for a plain process; "" where there is no such cell to be
-            had, which `why` then explains
+    weaker  safeguards without which it succeeds, blank-separated; `unsafe` for the cell that is none, `plain` for an interpreter with nothing
+            around it; "" where nowhere here, which `why` then explains
     """
 
     name: str
