@@ -31,6 +31,7 @@ from infra.settings import Settings
 from infra.tracing import Tracing
 from infra.workers import Workers
 from jobs.cells import CellRoom
+from jobs.lane.keeper import Keeper
 from jobs.office import Office
 from jobs.order import Order
 from jobs.products import Copies, Store
@@ -125,6 +126,7 @@ class Services:
         self.copies = Copies(Store(settings.products_dir, random))
         self.gate = Gate(register, self.copies, clock)
         self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)
+        self.keeper = Keeper(lambda: self.office, interval_s=settings.review_sweep_s)
         self.sweep = Sweep(register, self.ended, interval_s=settings.licence_sweep_s)
         tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
         limits = Limits(register.engine, clock, settings)
@@ -168,6 +170,7 @@ class Services:
         office = self.office
         self.crew.start(lambda job: resume(office, job))
         self.sweep.start()
+        self.keeper.start()
         self.ready.set()
 
     def ended(self, jobs: Iterable[str]) -> None:
@@ -216,6 +219,7 @@ class Services:
     def close(self) -> None:
         """Graceful: no new jobs, those under way stop at their next step and stay resumable."""
         self.stopping()
+        self.keeper.stop()
         self.sweep.stop()
         if self._workers is not None:
             self._workers.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -120,8 +121,8 @@ def drawn(office: Office, job: Admitted[Any], ready: Any) -> Released:
     return kind_of(job.order).drawn(office, job, ready)
 
 
-def stage(office: Office, job: Admitted[Any], answer: Released) -> Staged:
-    """Fix the answer in every format, with the record of what it is."""
+def stage(office: Office, job: Admitted[Any], answer: Released, beside: Mapping[str, Any] | None = None) -> Staged:
+    """Fix the answer in every format, with the record of what it is; `beside`: what the record says besides."""
     release = f"rel-{job.id.removeprefix('job-')}"
     about = {"yunei.release": release, "yunei.query": job.plan.query, "yunei.delta": job.plan.delta}
     files = {f"table.{form}": encode(answer.table, form, metadata=about) for form in FORMATS}
@@ -143,6 +144,7 @@ def stage(office: Office, job: Admitted[Any], answer: Released) -> Staged:
         "columns": columns,
         "rows": answer.table.num_rows,
         **kind_of(job.order).about(job.plan),
+        **(beside or {}),
         "pico_rho": str(job.plan.loss.pico_rho),
         "atto_delta": str(job.plan.loss.atto_delta),
         "delta": job.plan.delta,
@@ -182,6 +184,11 @@ def publish(office: Office, job: Admitted[Any], staged: Staged) -> None:
 
 def _publish(office: Office, act: Act, job: Admitted[Any], staged: Staged, policy: str) -> None:
     act.append(ev.JobStaged(by=SYSTEM, job=job.id, table_sha256=staged.digests["table.arrow"]))
+    released(act, job, staged, policy, job.slots.visible_at(max(parse_time(act.at), office.clock())))
+
+
+def released(act: Act, job: Admitted[Any], staged: Staged, policy: str, visible_at: datetime) -> None:
+    """The publication of what is staged, and its fee, in the caller's transaction."""
     record = act.seal(json.dumps({**staged.record, "digests": dict(staged.digests)}, sort_keys=True, ensure_ascii=False).encode())
     act.append(
         ev.ReleasePublished(
@@ -199,7 +206,7 @@ def _publish(office: Office, act: Act, job: Admitted[Any], staged: Staged, polic
             bytes=staged.record["files"]["table.arrow"],
             cost=ev.Cost.of(job.plan.loss),
             policy_digest=policy,
-            visible_at=ev.rfc3339(job.slots.visible_at(max(parse_time(act.at), office.clock()))),
+            visible_at=ev.rfc3339(visible_at),
         )
     )
     fees.post(act, staged.record["release"])

@@ -1,0 +1,88 @@
+"""A held table before the rules: mended as its author asked, examined by the pack in force, compared with everything released before.
+
+Run each time anew: when a reviewer looks, and once more before the table leaves. What is found is evidence, for reviewers; it decides nothing
+by itself but one thing: what the rules refuse outright does not leave, whatever was voted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jobs.lane import sealed
+from jobs.lane.case import Case
+from jobs.lane.index import Earlier, earlier_releases
+from jobs.lane.packs import pack_in_force
+from jobs.office import Office
+from policies.disclosure.apply import Outcome, outcome
+from policies.disclosure.pack import RulePack
+from policies.disclosure.rules import findings
+from policies.disclosure.table import Evidence, ExactTable, ReleasedTable
+
+Known = list[list[Any]]  # findings by rule, severity, measure and levels of cells: comparable from snapshot to snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """`table`: as counted, with what its author says of it; `released`: as it would leave; `lost`: rows with a value that is no number."""
+
+    table: ExactTable = field(repr=False)
+    mended: ExactTable = field(repr=False)
+    released: ReleasedTable = field(repr=False)
+    hidden: frozenset[int]
+    evidence: Evidence
+    pack: RulePack
+    earlier: Earlier
+    lost: int = field(repr=False)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Ids of rules that must not be broken, and are."""
+        return tuple(dict.fromkeys(finding.rule for finding in self.evidence.findings if finding.severity == "refuse"))
+
+    @property
+    def known(self) -> Known:
+        """Every finding by names that outlive the snapshot."""
+        found = []
+        for finding in self.evidence.findings:
+            codes = sorted("/".join(self.mended.codes(cell)) for cell in finding.cells if cell < len(self.mended.cells))
+            found.append([finding.rule, finding.severity, finding.measure, codes])
+        return sorted(found, key=lambda one: json.dumps(one, ensure_ascii=False))
+
+    def sealed_evidence(self) -> bytes:
+        """What the log commits to: evidence, and findings by lasting names."""
+        return json.dumps({"evidence": dict(self.evidence.data), "known": self.known}, sort_keys=True, ensure_ascii=False).encode()
+
+
+def examined(office: Office, case: Case) -> Examined:
+    """Deterministic, but for what was released meanwhile. Raises StagingDamaged; `data_mend_*` for mends that do not fit the table."""
+    counted = sealed.opened(office, case.job)
+    table = replace(counted.table, facts=dict(case.request.facts))
+    pack = pack_in_force(office.settings)
+    earlier = earlier_releases(office, case)
+    made = outcome(table, case.request.mends, pack)
+    return Examined(table, made.table, made.released(), made.hidden, _evidence(made), pack, earlier, counted.lost)
+
+
+def _evidence(made: Outcome) -> Evidence:
+    found = [finding.as_data() for finding in findings(made.subject)]
+    worst = {finding["severity"] for finding in found}
+    verdict = "refuse" if "refuse" in worst else "look" if "look" in worst else "pass"
+    return Evidence({"pack": made.pack.digest, "findings": found, "requests": [], "verdict": verdict})
+
+
+def new_findings(now: Known, before: Known) -> Known:
+    """What was found and had not been: by rule, measure and cell. Cells of which less is found are no news."""
+    seen = {(rule, severity, measure, code) for rule, severity, measure, codes in before for code in codes or [""]}
+    fresh = []
+    for rule, severity, measure, codes in now:
+        new = [code for code in codes or [""] if (rule, severity, measure, code) not in seen]
+        if new:
+            fresh.append([rule, severity, measure, [code for code in new if code]])
+    return fresh
+
+
+def mends_digest(case: Case) -> str:
+    return hashlib.sha256(case.plan.mends.encode()).hexdigest()

@@ -1,0 +1,195 @@
+"""The human lane in one process: held under seal, voted on blind, let out by two or not at all, and the log says so to whoever replays it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+
+from jobs import acts, lookup, reviews
+from jobs import events as ev
+from jobs.acts import duty
+from jobs.acts.reviews import cancel_held, cast_vote, withdraw_review
+from jobs.audit import audit
+from jobs.lane import sealed
+from policies.problem import Problem
+from tests import lane
+from tests.bureau import Bureau, Home, opened
+from tests.unit.jobs.test_release import wait
+from yunei.replay import Book
+
+
+@pytest.fixture(scope="module")
+def bureau(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
+    """One bureau for all tests here: nothing they do stands in another's way."""
+    home = tmp_path_factory.mktemp("lane") / "home"
+    keys = dict(bureau_home.copy_to(home))
+    services = opened(home, review_sweep_s=3600)  # tests look themselves
+    made = Bureau(services, keys)
+    lane.prepare(made)
+    yield made
+    report = audit(services.settings.log_dir, [services.register.vkey], services.register.engine)
+    assert report.findings == []
+    book = Book()
+    for index in range(services.register.size):
+        book.apply(index, services.register.entry(index))
+    book.finish()
+    services.close()
+
+
+def held(bureau: Bureau, sql: str = lane.SQL, **more: object) -> str:
+    job = bureau.services.submit(lane.exact_order(sql, **more)).result(20)  # type: ignore[arg-type]  # of exact_order
+    assert wait(bureau, job).state == "held"
+    return job
+
+
+def refusal(code: str) -> AbstractContextManager[object]:
+    return pytest.raises(Problem, match=f"^{code}")
+
+
+def test_an_exact_table_is_held_under_seal_and_charged_nothing(bureau: Bureau) -> None:
+    job = held(bureau, "SELECT urgent, COUNT(*) AS n FROM visits GROUP BY urgent")
+    seen = lane.seen(bureau, job)
+    assert (seen.price, seen.release) == (seen.price.__class__(0), None)
+    staged = sealed.find(bureau.services.office, job)
+    assert staged is not None
+    data = staged.read(sealed.FILE)
+    assert len(data) in range(sealed.LEAST, sealed.LEAST + 100)
+    assert b"cells" not in data
+    counted = sealed.opened(bureau.services.office, job)
+    assert sum(int(cell.amounts[0].total) for cell in counted.table.cells) == 2000
+
+
+def test_two_who_agree_let_it_out_and_the_table_is_what_was_counted(bureau: Bureau) -> None:
+    job = held(bureau)
+    review = lane.requested(bureau, job)
+    assert lane.vote(bureau, review, "reviewer") == "open"
+    assert lane.seen(bureau, job).state == "held"
+    assert lane.vote(bureau, review, "reviewer-2") == "release"
+    assert bureau.services.keeper.once() == [job]
+    seen = lane.seen(bureau, job)
+    assert seen.state == "published"
+    release = lookup.release(bureau.services.register, seen.release or "", bureau.services.clock())
+    assert release is not None
+    staged = bureau.services.staging.load(job)
+    assert staged is not None
+    rows = json.loads(staged.read("table.json"))["rows"]
+    counted = sealed.opened(bureau.services.office, job).table
+    assert [row["n"] for row in rows] == [cell.amounts[0].total for cell in counted.cells]
+    assert release.record["review"] == review
+    assert release.record["pico_rho"] == "0"
+    (total,) = [one for one in reviews.exact_counts(bureau.services.register) if one.account == "population:person"]
+    assert total.releases >= 1
+
+
+def test_a_vote_is_a_commitment_until_both_are_in(bureau: Bureau) -> None:
+    job = held(bureau, "SELECT city, SUM(days) AS days FROM visits GROUP BY city")
+    review = lane.requested(bureau, job)
+    lane.vote(bureau, review, "reviewer", "reject", ("differencing",), "第三行可由去年的表相减得到")
+    register = bureau.services.register
+    (vote,) = [event.event for event in register.events(limit=10_000, kinds=("vote_cast",)) if event.event.review == review]
+    body = ev.canonical(vote, "2026-11-22T08:00:00.000000Z").decode()
+    assert "reject" not in body
+    assert "differencing" not in body
+    found = reviews.review(register, review)
+    assert found is not None
+    assert [(one.verdict, one.codes) for one in found.votes] == [(None, ())]
+    assert lane.vote(bureau, review, "reviewer-2", "reject", ("dominance",)) == "reject"
+    found = reviews.review(register, review)
+    assert found is not None
+    assert [one.verdict for one in found.votes] == ["reject", "reject"]
+    assert found.codes == ("differencing", "dominance")
+    assert lane.seen(bureau, job).state == "rejected"
+    assert lane.seen(bureau, job).problem == ("job_rejected",)
+
+
+def test_who_disagree_are_followed_by_a_third_who_sees_neither(bureau: Bureau) -> None:
+    job = held(bureau, "SELECT city, AVG(days) AS days, COUNT(*) AS n FROM visits GROUP BY city")
+    review = lane.requested(bureau, job)
+    lane.vote(bureau, review, "reviewer", "return", ("context_missing",))
+    assert lane.vote(bureau, review, "reviewer-2") == "referred"
+    found = reviews.review(bureau.services.register, review)
+    assert found is not None
+    assert {vote.verdict for vote in found.votes} == {None}
+    with refusal("review_voted"):
+        lane.vote(bureau, review, "reviewer")
+    assert lane.vote(bureau, review, "reviewer-3", "return", ("context_missing",)) == "return"
+    assert lane.seen(bureau, job).state == "returned"
+    again = lane.requested(bureau, job)
+    assert lane.seen(bureau, job).state == "held"
+    for reviewer in ("reviewer-3", "reviewer-2"):
+        lane.vote(bureau, again, reviewer)
+    assert bureau.services.keeper.once() == [job]
+
+
+def test_nobody_votes_twice_off_duty_in_conflict_or_on_their_own(bureau: Bureau) -> None:
+    register = bureau.services.register
+    job = held(bureau, "SELECT city, SUM(fee) AS fee FROM visits GROUP BY city")
+    review = lane.requested(bureau, job)
+    lane.vote(bureau, review, "reviewer")
+    with refusal("review_voted"):
+        lane.vote(bureau, review, "reviewer")
+    with refusal("auth_principal_role"):
+        lane.vote(bureau, review, "operator-1")
+    with refusal("auth_principal_role"):
+        lane.vote(bureau, review, "supervisor")
+    bureau.keys["reviewer-off"] = acts.issue_key(register, "reviewer-off", "reviewer")
+    with refusal("review_not_on_duty"):
+        lane.vote(bureau, review, "reviewer-off")
+    ended = duty.set_duty(register, "reviewer-off", lane.day(bureau, 0), lane.day(bureau, 0), by="system")
+    duty.end_duty(register, ended, reason="请假", by="supervisor")
+    with refusal("review_not_on_duty"):
+        lane.vote(bureau, review, "reviewer-off")
+    duty.declare_conflict(register, "reviewer-2", "operator-1", reason="曾任职", by="reviewer-2")
+    with refusal("review_conflict"):
+        lane.vote(bureau, review, "reviewer-2")
+    duty.lift_conflict(register, "reviewer-2", "operator-1", reason="已满两年", by="supervisor")
+    with refusal("review_reason_missing"):
+        cast_vote(bureau.services.register, review, "reject", codes=(), words="x", by="reviewer-3")
+    with refusal("review_jobs_unfit"):
+        lane.requested(bureau, job)
+    with refusal("review_jobs_unfit"):
+        lane.requested(bureau, job, by="operator-2")
+
+
+def test_what_the_rules_refuse_does_not_leave_whatever_was_voted(bureau: Bureau) -> None:
+    job = held(bureau, lane.RISKY)
+    review = lane.requested(bureau, job)
+    for reviewer in ("reviewer", "reviewer-2"):
+        lane.vote(bureau, review, reviewer)
+    assert bureau.services.keeper.once() == [job]
+    assert lane.seen(bureau, job).state == "returned"
+    assert bureau.services.staging.load(job) is None
+
+
+def test_mends_are_applied_to_what_leaves(bureau: Bureau) -> None:
+    job = held(
+        bureau, "SELECT city, urgent, COUNT(*) AS n FROM visits WHERE days < 60 GROUP BY city, urgent", mends=[{"kind": "round", "base": 5}]
+    )
+    review = lane.requested(bureau, job)
+    for reviewer in ("reviewer", "reviewer-2"):
+        lane.vote(bureau, review, reviewer)
+    assert bureau.services.keeper.once() == [job]
+    assert lane.seen(bureau, job).state == "published"
+    staged = bureau.services.staging.load(job)
+    assert staged is not None
+    rows = json.loads(staged.read("table.json"))["rows"]
+    assert {row["n"] % 5 for row in rows} == {0}
+    assert {row["n__status"] for row in rows} == {"rounded to 5"}
+
+
+def test_the_author_takes_a_request_back_and_cancels(bureau: Bureau) -> None:
+    job = held(bureau, "SELECT urgent, COUNT(*) AS n FROM visits WHERE days > 50 GROUP BY urgent")
+    review = lane.requested(bureau, job)
+    lane.vote(bureau, review, "reviewer")
+    withdraw_review(bureau.services.register, review, by="operator-1")
+    with refusal("review_state_conflict"):
+        lane.vote(bureau, review, "reviewer-2")
+    second = lane.requested(bureau, job)
+    cancel_held(bureau.services.register, job, by="operator-1")
+    assert lane.seen(bureau, job).state == "cancelled"
+    found = reviews.review(bureau.services.register, second)
+    assert found is not None
+    assert found.state == "withdrawn"
