@@ -58,7 +58,7 @@ def answer(block: int, package: bytes, entry: str, parameters: bytes, shape: str
     size = os.fstat(block).st_size
     rows = arrow.ipc.open_stream(arrow.py_buffer(mmap.mmap(block, size, mmap.MAP_SHARED, mmap.PROT_READ))).read_all()
     if shape == "pandas":
-        rows = rows.to_pandas(use_threads=False)
+        rows = rows.to_pandas()
     return getattr(importlib.import_module(module), function)(rows, json.loads(parameters))
 
 

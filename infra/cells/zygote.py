@@ -240,7 +240,10 @@ class Nursery:
     def __init__(self, cargo: Cargo) -> None:
         self.cargo = cargo
         sys.path += [os.path.join(os.path.dirname(os.__file__), "site-packages"), os.path.dirname(__file__)]
-        importlib.import_module("warm").load(cargo.libraries, cargo.shape)
+        warm = importlib.import_module("warm")
+        if cargo.has("clocks"):
+            warm.stop_clocks()
+        warm.load(cargo.libraries, cargo.shape)
         self._inside: Any = importlib.import_module("inside")
         sys.path.pop()
         with open("/proc/self/statm", encoding="ascii") as sizes:
