@@ -198,7 +198,7 @@ def version(
     "/shares/{share}/schemas/{schema}/tables/{table}/metadata",
     response_class=Response,
     summary="Delta Sharing：列与说明 · Delta Sharing: columns and description",
-    responses={**_ANSWER, **problems(401, 403, 404, 410)},
+    responses={**_ANSWER, **problems(401, 403, 404, 410, 422)},
     openapi_extra=roles("product_fetch"),
 )
 def metadata(

@@ -49,6 +49,8 @@ from infra.tables.products import entitlements as entitlements
 from infra.tables.products import product_releases as product_releases
 from infra.tables.products import product_versions as product_versions
 from infra.tables.products import products as products
+from infra.tables.products import schedule_runs as schedule_runs
+from infra.tables.products import schedules as schedules
 from infra.tables.programs import program_reviews as program_reviews
 from infra.tables.programs import programs as programs
 from infra.tables.releases import answers as answers
@@ -64,6 +66,10 @@ from infra.tables.reviews import review_jobs as review_jobs
 from infra.tables.reviews import review_votes as review_votes
 from infra.tables.reviews import reviews as reviews
 from infra.tables.reviews import standings as standings
+from infra.tables.webhooks import webhook_attempts as webhook_attempts
+from infra.tables.webhooks import webhook_cursor as webhook_cursor
+from infra.tables.webhooks import webhook_messages as webhook_messages
+from infra.tables.webhooks import webhooks as webhooks
 from infra.tables.work import jobs as jobs
 from infra.tables.work import leases as leases
 
@@ -88,6 +94,8 @@ PROJECTIONS: tuple[Table, ...] = (
     product_versions,
     product_releases,
     entitlements,
+    schedules,
+    schedule_runs,
     deliveries,
     fees,
     fee_lines,

@@ -69,3 +69,29 @@ entitlements = Table(
     Column("entitled_by", Id, nullable=False),
     Column("changed_at", Time, nullable=False),
 )
+
+schedules = Table(  # a release on each new snapshot, until the plan is used up
+    "schedules",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("product", Id, ForeignKey("products.id"), nullable=False, index=True),
+    Column("operator", Id, nullable=False),
+    Column("licence", Id, ForeignKey("licences.id"), nullable=False),
+    Column("state", String(16), nullable=False, index=True),  # active, stopped
+    Column("reason", String(64), nullable=True),
+    Column("request", Digest, nullable=False),  # commitment to the order
+    Column("releases_at_most", Integer, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("set_at", Time, nullable=False),
+    Column("changed_at", Time, nullable=False),
+)
+
+schedule_runs = Table(  # one job for a schedule and what it reads: never two
+    "schedule_runs",
+    metadata,
+    Column("schedule", Id, ForeignKey("schedules.id"), primary_key=True),
+    Column("snapshots", Digest, primary_key=True),
+    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    UniqueConstraint("job"),
+)
