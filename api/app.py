@@ -42,6 +42,7 @@ from api.routes import (
     programs,
     register,
     releases,
+    reviews,
     sharing,
     sign_in,
 )
@@ -64,6 +65,7 @@ DESCRIPTION = (
 TAGS = [
     {"name": "jobs", "description": "作业 · Jobs"},
     {"name": "releases", "description": "发布结果 · Releases"},
+    {"name": "reviews", "description": "精确汇总的人工审核 · Exact tables, reviewed by people"},
     {"name": "fees", "description": "计费、对账与收益分配 · Fees, statements and revenue"},
     {"name": "register", "description": "数据目录与账户 · Catalogue and accounts"},
     {
@@ -103,6 +105,7 @@ def create_app(services: Services | None) -> FastAPI:
     )
     app.state.services = services
     for router in (
+        reviews.router,
         jobs.router,
         releases.router,
         fees.router,

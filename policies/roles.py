@@ -91,6 +91,18 @@ Act = Literal[
     "product_entitle",
     "product_fetch",
     "delivery_list",
+    "review_request",
+    "review_withdraw",
+    "review_list",
+    "review_look",
+    "review_vote",
+    "duty_list",
+    "duty_set",
+    "conflict_declare",
+    "conflict_lift",
+    "standing_list",
+    "standing_give",
+    "standing_end",
     "events_read",
     "log_read",
     "audit_run",
@@ -176,6 +188,18 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "product_entitle": {"operator": "own", "supervisor": "all"},
     "product_fetch": {"builder": "own"},  # what it is entitled to
     "delivery_list": {"operator": "own", "builder": "own", "supervisor": "all", "auditor": "all"},
+    "review_request": {"operator": "own"},
+    "review_withdraw": {"operator": "own"},
+    "review_list": {"operator": "own", "reviewer": "all", "supervisor": "all", "auditor": "all"},
+    "review_look": {"reviewer": "all", "supervisor": "all"},  # each look is in the log
+    "review_vote": {"reviewer": "all"},  # two of them, on duty, blind to each other
+    "duty_list": {"reviewer": "all", "supervisor": "all", "auditor": "all"},
+    "duty_set": {"supervisor": "all"},  # who reviews does not say who is on duty
+    "conflict_declare": {"reviewer": "own", "supervisor": "all"},
+    "conflict_lift": {"supervisor": "all"},
+    "standing_list": {"operator": "own", "reviewer": "all", "supervisor": "all", "auditor": "all"},
+    "standing_give": {"reviewer": "all"},  # two of them
+    "standing_end": {"reviewer": "all", "supervisor": "all"},  # stopping takes one person
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},
@@ -246,6 +270,12 @@ KEPT_APART: tuple[Apart, ...] = (
         ("product_make", "product_publish", "product_fetch", "dataset_register"),
         "登记产品者不制作、不上架、也不取用产品",
         "whoever registers products makes, publishes and fetches none",
+    ),
+    *_apart(
+        "review_vote",
+        ("review_request", "job_submit", "duty_set", "conflict_lift", "policy_change", "licence_grant", "version_ingest", "key_issue"),
+        "审核结果者不提交作业、不安排值班、不改规则、不授权、不登记数据、不发密钥",
+        "whoever reviews results submits none, sets no duty, changes no rule, grants nothing, registers no data and hands out no keys",
     ),
     *_apart(
         "policy_change",

@@ -18,7 +18,9 @@ from api.schemas.jobs import AnyJob
 from api.services import Services
 from api.views import batch_view, columns_view, job_view, quote_view
 from jobs import batch, hops, lookup, quote
+from jobs.acts.reviews import cancel_held
 from jobs.kinds.sql import SqlRequest
+from jobs.lane import sealed
 from jobs.lookup import JobSeen
 from jobs.order import Order, idempotency_digest
 from jobs.projections import DoesNotFit
@@ -193,6 +195,10 @@ async def job(
     openapi_extra=roles("job_cancel"),
 )
 def cancel(id: str, services: Serving, visit: Annotated[Visit, door("job_cancel")], language: Speaking) -> JobView:
-    if _visible(services, id, visit).state == "running":
+    state = _visible(services, id, visit).state
+    if state == "running":
         hops.cancel(services.office, id, visit.principal.id)
+    elif state in ("held", "returned"):
+        cancel_held(services.register, id, by=visit.principal.id)
+        sealed.discard(services.office, id)
     return job_view(_visible(services, id, visit), language)

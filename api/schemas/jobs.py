@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, example
+from api.schemas.exact import ExactJob
 from api.schemas.fees import FeeQuoteView
 from api.schemas.model import ModelJob
 from api.schemas.register import AccountView
@@ -69,7 +70,8 @@ AnyJob = Annotated[
     Annotated[JobRequest, Tag("sql")]
     | Annotated[SyntheticJob, Tag("synthetic")]
     | Annotated[ProgramJob, Tag("program")]
-    | Annotated[ModelJob, Tag("model")],
+    | Annotated[ModelJob, Tag("model")]
+    | Annotated[ExactJob, Tag("exact")],
     Discriminator(_kind),
 ]
 
@@ -145,7 +147,7 @@ class JobView(Closed):
     model_config = ConfigDict(json_schema_extra=example(**JOB_VIEW))
 
     id: str
-    state: Literal["running", "published", "cancelled", "failed", "refused"]
+    state: Literal["running", "held", "returned", "published", "cancelled", "failed", "refused", "rejected"]
     licence: str
     scenario: str
     kind: JobKind
