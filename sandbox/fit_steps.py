@@ -22,12 +22,12 @@ ComputeStep = Callable[[int, Sequence[int]], ExactTotals]  # of a step, at its p
 DrawStep = Callable[[FitPlan, int, ExactTotals], Drawn]
 
 
-def fitted(plan: FitPlan, first: ExactTotals, compute: ComputeStep, draw: DrawStep = draw_step) -> Released:
+def fitted(plan: FitPlan, first: ExactTotals, compute: ComputeStep, draw: DrawStep | None = None) -> Released:
     """All steps and the answer. `first`: the exact vector of the first one, at `plan.start`. Called once per charge."""
     parameters: list[tuple[int, ...]] = [plan.start]
     drawn: list[Drawn] = []
     for place in range(len(plan.steps)):
-        drawn.append(draw(plan, place, compute(place, parameters[-1]) if place else first))
+        drawn.append((draw or draw_step)(plan, place, compute(place, parameters[-1]) if place else first))
         parameters.append(after(plan, place, parameters[-1], drawn[-1]))
     return answered(plan, parameters, drawn)
 

@@ -23,6 +23,7 @@ from yunei.catalogues import Catalogues
 from yunei.config import Config
 from yunei.download import download
 from yunei.evidence import Evidence, Head, RemoteLog, Watcher, speaking
+from yunei.fits import Fits
 from yunei.models import Account, Dummy, Format, Job, Licence, Quote, Release
 from yunei.people import People
 from yunei.problem import YuneiProblem, problem
@@ -80,7 +81,7 @@ def request_body(
     return body
 
 
-class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Products):
+class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Products):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")

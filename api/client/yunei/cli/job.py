@@ -15,7 +15,7 @@ import typer
 from yunei.cli import output
 from yunei.cli.billing import quoted
 from yunei.cli.session import Shape, session
-from yunei.models import Job
+from yunei.models import Dummy, Job, Quote
 from yunei.problem import problem
 from yunei.render import printable
 from yunei.words import say
@@ -140,7 +140,11 @@ def parsed_ranges(texts: list[str]) -> dict[str, tuple[str, str]]:
 @_order
 def check(sql: str | Mapping[str, Any], job: dict[str, Any]) -> None:
     with session.client() as client:
-        quote = client.check(sql, **job)
+        show_quote(client.check(sql, **job))
+
+
+def show_quote(quote: Quote) -> None:
+    """A price and what goes with it, in the session's shape."""
     if session.shape == "json":
         output.as_json(quote.data)
         return
@@ -178,10 +182,14 @@ def explained(words: object) -> list[str]:
 
 @_order
 def dummy(sql: str | Mapping[str, Any], job: dict[str, Any]) -> None:
+    with session.client() as client:
+        show_dummy(client.dummy(sql, **job))
+
+
+def show_dummy(found: Dummy) -> None:
+    """An answer on invented rows, in the session's shape."""
     from yunei.render import grid
 
-    with session.client() as client:
-        found = client.dummy(sql, **job)
     if session.shape == "json":
         output.as_json(found.data)
     elif session.shape == "csv":
@@ -208,11 +216,15 @@ def submit(
     ] = None,
 ) -> None:
     with session.client() as client:
-        submitted = client.submit(sql, idempotency_key=idempotency_key, **job)
-        if wait:
-            _wait(client, submitted, timeout)
-        else:
-            _brief(submitted)
+        show_job(client, client.submit(sql, idempotency_key=idempotency_key, **job), wait=wait, timeout=timeout)
+
+
+def show_job(client: Any, submitted: Job, *, wait: bool, timeout: float | None) -> None:
+    """A job just submitted: its answer, or its id when nobody waits."""
+    if wait:
+        _wait(client, submitted, timeout)
+    else:
+        _brief(submitted)
 
 
 def wait(

@@ -46,6 +46,17 @@ NOUNS: tuple[Noun, ...] = (
         ),
     ),
     Noun(
+        "model",
+        "回归与聚类模型",
+        "regressions and k-means",
+        (
+            Verb("check", "价格、模型说明与全部拒绝理由；不花预算", "price, model card and every refusal; free", "model:check"),
+            Verb("dummy", "在虚构数据上试跑；不花预算", "try it on invented rows; free", "model:dummy"),
+            Verb("submit", "提交模型作业，等待并显示结果", "submit, wait and show coefficients or clusters", "model:submit"),
+            Verb("card", "已发布模型的说明：机制、界限、步骤、价格", "a released model's card: mechanism, bounds, steps, price", "model:card"),
+        ),
+    ),
+    Noun(
         "release",
         "查看、下载、验证发布结果",
         "look at, fetch and verify what left the sandbox",
