@@ -12,10 +12,13 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 
 from policies.disclosure import reshape
-from policies.disclosure.attack import Audit, Seen, audit
+from policies.disclosure.attack import Audit, audit
+from policies.disclosure.bound import least
+from policies.disclosure.index import ReleaseIndex
 from policies.disclosure.mend import Drop, Mend, Merge, Midpoint, Recount, Round, Suppress
 from policies.disclosure.moves import Need
 from policies.disclosure.pack import RulePack
+from policies.disclosure.relations import Seen
 from policies.disclosure.rounding import controlled, rounded, window
 from policies.disclosure.rules import Rounded, Sensitive, Subject, sensitive
 from policies.disclosure.suppress import Pattern, Task, pattern
@@ -43,6 +46,7 @@ class Outcome:
     cost: float = 0.0
     bound: float = 0.0
     additive: frozenset[str] = frozenset()
+    known: frozenset[int] = frozenset()  # cells whose exact numbers an earlier release shows: hiding them hides nothing
 
     @property
     def subject(self) -> Subject:
@@ -90,9 +94,11 @@ def apply(table: ExactTable, mends: Sequence[Mend], pack: RulePack) -> ReleasedT
     return outcome(table, mends, pack).released()
 
 
-def outcome(table: ExactTable, mends: Sequence[Mend], pack: RulePack, beside: Sequence[ExactTable] = ()) -> Outcome:
-    """The table after its mends, audited. `beside`: other tables of the same bundle, released as they are: cells they show are known.
-    Raises `data_mend_invalid`, `data_mend_recount`."""
+def outcome(
+    table: ExactTable, mends: Sequence[Mend], pack: RulePack, beside: Sequence[ExactTable] = (), earlier: ReleaseIndex | None = None
+) -> Outcome:
+    """The table after its mends, audited. `beside`: other tables of the same bundle, released as they are: cells they show are known; so are
+    those that `earlier` has shown exactly. Raises `data_mend_invalid`, `data_mend_recount`."""
     absent: frozenset[int] = frozenset()
     for mend in mends:
         if isinstance(mend, Recount):
@@ -109,7 +115,8 @@ def outcome(table: ExactTable, mends: Sequence[Mend], pack: RulePack, beside: Se
     rounding = _rounding(table, mends)
     linked = link((table, *beside))
     values, how_rounded, additive = _rounded(table, linked, rounding)
-    made = Outcome(table, pack, absent, absent, how_rounded, values, linked, additive=additive)
+    known = frozenset() if earlier is None else earlier.shown(table)
+    made = Outcome(table, pack, absent, absent, how_rounded, values, linked, additive=additive, known=known)
     wanted = [mend for mend in mends if isinstance(mend, Suppress)]
     refused = {rule.id for rule in pack.rules if rule.severity == "refuse"}
     found = [one for one in sensitive(table, pack) if one.rule in refused and not _rounded_away(one, pack, table, how_rounded)]
@@ -166,10 +173,11 @@ def _suppressed(made: Outcome, found: Sequence[Sensitive], wanted: Sequence[Supp
         _needs(made, found, frozenset(slots[0, number] for number in primary | forced)),
         _weights(made, weight),
         frozenset(slots[0, number] for number in forced | primary),
-        frozenset(slots[0, number] for number in keep) | _others(made),
+        frozenset(slots[0, number] for number in keep),
         _windows(made),
         _alone(made),
         made.pack.suppression.own == "protection",
+        _others(made) | frozenset(slots[0, number] for number in made.known),
     )
     best: tuple[Outcome, Pattern] | None = None
     for _ in range(REPAIRS):
@@ -185,7 +193,7 @@ def _suppressed(made: Outcome, found: Sequence[Sensitive], wanted: Sequence[Supp
             break
         task = replace(task, forced=task.forced | more)
     assert best is not None
-    return best[0]
+    return replace(best[0], bound=least(task))
 
 
 def _line(linked: Linked, system: int, unknown: int, hidden: frozenset[int]) -> tuple[int, ...]:
@@ -264,15 +272,19 @@ def _alone(made: Outcome) -> list[frozenset[int]]:
 def _audited(made: Outcome, found: Sequence[Sensitive]) -> Audit:
     linked = made.linked
     hidden = frozenset(linked.slot[0, number] for number in made.hidden)
+    shown_before = frozenset(linked.slot[0, number] for number in made.known)
     windows = _windows(made)
     seen = []
     for number, system in enumerate(linked.systems):
         shown: dict[int, tuple[Exact, Exact]] = {}
         for unknown, value in enumerate(system.truth):
-            if value is not None and unknown not in hidden:
+            if value is not None and unknown in shown_before:
+                shown[unknown] = (value, value)
+            elif value is not None and unknown not in hidden:
                 shown[unknown] = windows[number].get(unknown, (value, value))
         seen.append(Seen(shown))
     needs = [{unknown: (need.below, need.above) for unknown, need in each.items()} for each in _needs(made, found, hidden)]
+    assert all(each.keys() <= hidden for each in needs)
     alone = [group & hidden for group in _alone(made) if group & hidden]
     return audit(linked, seen, needs, alone, made.pack.suppression.own == "protection")
 

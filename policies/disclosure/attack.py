@@ -19,23 +19,16 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from policies.disclosure.relations import MOST, Seen, Steps, relations
 from policies.disclosure.solver import INFINITY, Program, Rows, Vector, integers
 from policies.disclosure.system import Linked, System
 from policies.disclosure.table import Exact, text
 
 CAP = 64  # how many times the largest need around a number may stray: programs stay well scaled, intervals are "at least"
 SPREAD = 100  # the largest and the smallest need of one program
-NODES = 2_000  # of branch and bound, for a whole table that attains a need
+NODES = 100  # of branch and bound, for a whole table that attains a need
 Need = tuple[Exact, Exact]  # (below, above)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is shown of one measure: `values` by unknown, each as the least and the most it can be (the same where it is exact)."""
-
-    values: Mapping[int, tuple[Exact, Exact]]
 
 
 @dataclass(slots=True)
@@ -116,6 +109,9 @@ def audit(
     only until its need is met."""
     result = Audit([{} for _ in linked.systems])
     for number, system in enumerate(linked.systems):
+        for unknown, need in sorted(needs[number].items()):
+            if unknown in seen[number].values:  # hidden here, and shown elsewhere
+                result.breaches.append(Breach(number, unknown, "exact", max(need), 0))
         for columns in _components(system, seen[number]):
             _Component(number, system, seen[number], columns, result).run(needs[number], alone, full, thorough)
     return result
@@ -136,13 +132,15 @@ class _Component:
         self.grid = Fraction(1, 10**system.measure.decimals)
         self.whole = system.measure.kind == "count"
         self.truth = [Fraction(system.truth[unknown] or 0) for unknown in columns]
-        self.relations = list(_relations(system, seen, columns, self.place, self.truth))
+        self.relations = list(relations(system, seen, columns, self.place, self.truth))
         for unknown in self.hidden:
             at = self.truth[self.place[unknown]]
             result.intervals[number][unknown] = Interval(at, at)
 
     def run(self, needs: Mapping[int, Need], alone: Sequence[frozenset[int]], full: bool, thorough: bool) -> None:
         mine = {unknown: needs[unknown] for unknown in self.hidden if unknown in needs}
+        # where rounding leaves everything open, an interval is followed to its need only: it is wide by itself
+        thorough = thorough and (len(self.columns) <= 400 or len(self.columns) == len(self.hidden))
         for scale, members in _buckets(mine, self.hidden, self.grid):
             view = _View(self, scale)
             wanted = {unknown: mine.get(unknown, (0, 0)) for unknown in members}
@@ -169,80 +167,13 @@ def _buckets(needs: Mapping[int, Need], hidden: Sequence[int], grid: Fraction) -
         yield max(grid, Fraction(1)), free
 
 
-@dataclass(frozen=True, slots=True)
-class _Relation:
-    """lower <= sum of coefficient * difference <= upper, in the measure's own numbers, exactly. None: without end."""
-
-    columns: tuple[int, ...]
-    coefficients: tuple[int, ...]
-    lower: Fraction | None
-    upper: Fraction | None
-
-
-def _relations(system: System, seen: Seen, columns: Sequence[int], place: Mapping[int, int], truth: Sequence[Fraction]) -> Iterator[_Relation]:
-    """What the numbers shown say about those that are not, as differences from the truth: worked out from what is shown."""
-    for number in sorted({number for unknown in columns for number in system.touching.get(unknown, ())}):
-        each = system.sums[number]
-        if not each.cover:
-            yield _relation(seen, place, truth, {each.whole: -1, **dict.fromkeys(each.parts, 1)}, equal=True)
-            continue
-        yield _relation(seen, place, truth, {each.whole: -1, **dict.fromkeys(each.parts, 1)}, equal=False)
-        for part in each.parts:
-            if part in place or each.whole in place:
-                yield _relation(seen, place, truth, {each.whole: 1, part: -1}, equal=False)
-
-
-def _relation(seen: Seen, place: Mapping[int, int], truth: Sequence[Fraction], coefficients: Mapping[int, int], equal: bool) -> _Relation:
-    constant, names, values = Fraction(0), [], []
-    for unknown, coefficient in coefficients.items():
-        at = place.get(unknown)
-        if at is None:
-            constant += coefficient * Fraction(seen.values[unknown][0])
-        else:
-            constant += coefficient * truth[at]
-            names.append(at)
-            values.append(coefficient)
-    return _Relation(tuple(names), tuple(values), -constant, -constant if equal else None)
-
-
-MOST = 2**50  # steps of the last place: sums of thousands of them stay exact in 64 bits
-
-
-class _Steps:
-    """The same relations in whole last places, as integers: what is decided here is exact."""
-
-    def __init__(self, relations: Sequence[_Relation], low: Sequence[Fraction], high: Sequence[Fraction], grid: Fraction) -> None:
-        relations = [each for each in relations if each.columns]
-        self._start = np.concatenate([[0], np.cumsum([len(each.columns) for each in relations])[:-1]]).astype(np.int64)
-        self._index = np.array([at for each in relations for at in each.columns], np.int64)
-        self._value = np.array([value for each in relations for value in each.coefficients], np.int64)
-        self._lower = np.array([_steps(each.lower, grid, -1) for each in relations], np.int64)
-        self._upper = np.array([_steps(each.upper, grid, 1) for each in relations], np.int64)
-        self._low = np.array([_steps(end, grid, -1) for end in low], np.int64)
-        self._high = np.array([_steps(end, grid, 1) for end in high], np.int64)
-
-    def hold(self, moved: NDArray[np.int64]) -> bool:
-        if np.any(moved < self._low) or np.any(moved > self._high):
-            return False
-        sides = np.add.reduceat(moved[self._index] * self._value, self._start) if len(self._start) else np.zeros(0, np.int64)
-        return not (np.any(sides < self._lower) or np.any(sides > self._upper))
-
-
-def _steps(end: Fraction | None, grid: Fraction, side: int) -> int:
-    """An end in last places, inwards; no end is one that nothing reaches."""
-    if end is None:
-        return side * 2**62
-    steps = end / grid
-    return max(-(2**62), min(2**62, int(-(-steps // 1)) if side < 0 else int(steps // 1)))
-
-
 class _View:
     """The programs of one component, in units of `scale`."""
 
     def __init__(self, of: _Component, scale: Fraction) -> None:
         self.of, self.scale = of, scale
         self.low, self.high = zip(*(self._ends(unknown, at) for at, unknown in enumerate(of.columns)), strict=True)
-        self._steps = _Steps(of.relations, self.low, self.high, of.grid)
+        self._steps = Steps(of.relations, self.low, self.high, of.grid)
         self.program = Program(
             np.array([float(end / scale) for end in self.low]), np.array([float(end / scale) for end in self.high]), self._rows(scale)
         )
@@ -339,18 +270,51 @@ class _View:
         return truth - interval.low if sign < 0 else interval.high - truth
 
     def _whole(self, unknown: int, sign: int, need: Exact) -> None:
-        """A table of whole numbers that is so far: first by a program with that end, else by branch and bound."""
-        at = self.of.place[unknown]
-        low, high = self.program.lower.copy(), self.program.upper.copy()
-        end = sign * float(Fraction(need) / self.scale)
-        if not low[at] - 1e-9 <= end <= high[at] + 1e-9:
-            return
+        """A table of whole numbers that is so far: the one that differs least from the truth is one nearly always; else by branch and bound."""
+        at, steps = self.of.place[unknown], sign * float(Fraction(need) / self.of.grid)
         unit = float(self.of.grid / self.scale)
-        low[at] = high[at] = end
+        low, high = self.program.lower / unit, self.program.upper / unit
+        if not low[at] - 1e-9 <= steps <= high[at] + 1e-9:
+            return
+        half = len(low)
+        chosen, other = (at, at + half) if sign > 0 else (at + half, at)
+        ends = self._least.upper[[chosen, other]].copy()
+        self._least.bound([chosen, other], [abs(steps), 0.0], [abs(steps), 0.0])
         self.of.result.programs += 1
-        made = integers(np.zeros(len(low)), low / unit, high / unit, self._fine, np.ones(len(low), np.bool_), NODES)
+        best = self._least.solve("min")
+        self._least.bound([chosen, other], [0.0, 0.0], ends)
+        if best is None:
+            return
+        point = (best.point[:half] - best.point[half:]) * unit
+        if self._exact(point)[1]:
+            self._note(point)
+            return
+        low[at] = high[at] = steps
+        self.of.result.programs += 1
+        made = integers(np.zeros(half), low, high, self._fine, np.ones(half, np.bool_), NODES)
         if made is not None and made.point is not None:
             self._note(made.point * unit)
+
+    @cached_property
+    def _least(self) -> Program:
+        """How little a table can differ, in last places: each difference as an increase less a decrease."""
+        unit, half, fine = float(self.of.grid / self.scale), len(self.of.columns), self._fine
+        sizes = np.diff(fine.start)
+        rows = Rows.of(
+            [
+                (
+                    [*fine.index[start : start + size], *(fine.index[start : start + size] + half)],
+                    [*fine.value[start : start + size], *(-fine.value[start : start + size])],
+                    low,
+                    high,
+                )
+                for start, size, low, high in zip(fine.start, sizes, fine.lower, fine.upper, strict=False)
+            ]
+        )
+        ends = np.concatenate([np.maximum(self.program.upper, 0), np.maximum(-self.program.lower, 0)]) / unit
+        program = Program(np.zeros(2 * half), ends, rows)
+        program.cost(np.ones(2 * half))
+        return program
 
     def knowing(self, known: frozenset[int], needs: Mapping[int, Need], full: bool) -> None:
         """The same for an attacker who knows some of the hidden numbers: not even one of the others exactly, or (`full`) within its need."""

@@ -37,6 +37,7 @@ class Task:
     windows: Sequence[Mapping[int, tuple[Exact, Exact]]] = ()
     alone: Sequence[frozenset[int]] = ()
     full: bool = False  # whether such an attacker is kept from the whole need, or only from the exact value
+    fixed: frozenset[int] = frozenset()  # known to everybody, hidden or not: nothing can be hidden behind them
 
     @property
     def sensitive(self) -> frozenset[int]:
@@ -151,7 +152,7 @@ class _Search:
         """The cheapest move among the columns that gives the side what it needs; None when there is none. `hidden`: only those may leave what
         they are rounded to; None: any may, and is then to be hidden."""
         system, room = self.task.linked.systems[number], self._rooms[number]
-        columns = [unknown for unknown in columns if system.truth[unknown] is not None]
+        columns = [unknown for unknown in columns if system.truth[unknown] is not None and unknown not in self.task.fixed]
         if side.unknown not in columns:
             return None
         kept = set() if hidden is None else {unknown for unknown in columns if unknown in room.windows and unknown not in hidden}
