@@ -26,7 +26,7 @@ from sandbox.plan.fit.ask import FitAsk
 from sandbox.plan.fit.plan import FitPlan
 from sandbox.raw.totals import ExactTotals
 from tests.bureau import SCENARIO, Bureau, licence
-from tests.unit.jobs.test_release import ACCOUNTS, clean, ended, eventually, kinds, submitted, used
+from tests.unit.jobs.test_release import ACCOUNTS, clean, ended, eventually, kinds, submitted, used, wait
 
 LICENCE = "L-models"
 MODEL = {
