@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, charges, decisions, engine, hops, latency, log, noise
+from tests.bench import audit, cells, charges, decisions, engine, hops, latency, log, noise
 
 FOLDER = Path("build/bench")
 
@@ -24,7 +24,7 @@ FOLDER = Path("build/bench")
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "decisions", "audit", "log", "large"))
+    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "large"))
     parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
     parser.add_argument("--entries", type=int, default=100_000, help="length of the log that proofs are made from")
     chosen = parser.parse_args()
@@ -68,6 +68,12 @@ def main() -> None:
         result["noise"] = noise.bench()
         for name, found in result["noise"].items():
             console.print(f"noise       {name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
+    if chosen.only in (None, "cells"):
+        result["cells"] = cells.bench()
+        for name in cells.PROGRAMS:
+            found = result["cells"][name]
+            console.print(f"cells       {name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
+        console.print("            {blocks} pandas blocks in {cells} cells: {pandas_s} s".format(**result["cells"]["job"]))
     if chosen.only == "large":
         result["large"] = engine.large(FOLDER, chosen.large)
         console.print("large       " + ", ".join(f"{key} {value:,}" for key, value in result["large"].items()))
