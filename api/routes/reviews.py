@@ -43,7 +43,7 @@ from jobs.lane.preflight import preflight
 from jobs.lane.publish import approval_evidence
 from jobs.lane.workbench import workbench
 from jobs.order import Order
-from jobs.reviews import Duty, Review, Standing
+from jobs.reviews import Duty, Review, Standing, Vote
 from policies.disclosure.pack import Rule, words
 from policies.review import REASONS
 
@@ -173,11 +173,8 @@ def _one(services: Services, id: str, visit: Visit) -> ReviewView:
 def _view(services: Services, row: Review, visit: Visit) -> ReviewView:
     """What this caller may know of it: of an open review, no vote; of a decided one, an operator is told the reasons and no name."""
     role = visit.principal.role
-    votes = [
-        VoteView(reviewer=one.reviewer, entry=one.entry, cast_at=one.cast_at, verdict=one.verdict, codes=list(one.codes))  # type: ignore[arg-type]  # as stored
-        for one in row.votes
-        if role in ("supervisor", "auditor") or (role == "reviewer" and (not row.open or one.reviewer == visit.principal.id))
-    ]
+    mine = (one for one in row.votes if role in ("supervisor", "auditor") or (role == "reviewer" and _known(row, one, visit)))
+    votes = [VoteView.model_validate({name: getattr(one, name) for name in VoteView.model_fields}) for one in mine]
     told = [] if row.open else row.codes
     return ReviewView(
         id=row.id,
@@ -196,9 +193,15 @@ def _view(services: Services, row: Review, visit: Visit) -> ReviewView:
     )
 
 
+def _known(row: Review, vote: Vote, visit: Visit) -> bool:
+    """Reviewers do not see each other before the review is decided."""
+    return not row.open or vote.reviewer == visit.principal.id
+
+
 def _reason(code: str) -> ReasonSaid:
-    why = REASONS[code]
-    return ReasonSaid(code=code, zh=why.title.zh, en=why.title.en, remedy_zh=why.remedy.zh, remedy_en=why.remedy.en)
+    why = next(why for reason, why in REASONS.items() if reason == code)
+    told = {"code": code, "zh": why.title.zh, "en": why.title.en, "remedy_zh": why.remedy.zh, "remedy_en": why.remedy.en}
+    return ReasonSaid.model_validate(told)
 
 
 # ── duty ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -51,7 +51,7 @@ class VoteView(Closed):
     entry: int
     cast_at: str
     verdict: Verdict | None
-    codes: list[Reason]
+    codes: tuple[Reason, ...]
 
 
 REVIEW = {

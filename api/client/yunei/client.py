@@ -28,6 +28,7 @@ from yunei.models import Account, Dummy, Format, Job, Licence, Quote, Release
 from yunei.people import People
 from yunei.problem import YuneiProblem, problem
 from yunei.products import Products
+from yunei.reviews import Reviews
 from yunei.tiles import Progress, Source, Verified, verify_log
 from yunei.transparency import Checkpoint, Key
 from yunei.transport import Http, checked_url
@@ -135,6 +136,11 @@ class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Pr
     def people(self) -> People:
         """Principals, keys, appointments, sessions."""
         return People(self._http)
+
+    @property
+    def reviews(self) -> Reviews:
+        """Exact tables and the people who let them out."""
+        return Reviews(self._http)
 
     def sign_in(self, show: Callable[[str], object], *, patience_s: float = 300.0) -> Mapping[str, Any]:
         """Sign in through a browser: `show` is handed the address to open. The answer's `secret` is used as a key from then on."""

@@ -16,7 +16,7 @@ from yunei.problem import YuneiProblem, from_response
 from yunei.said import Said as Said
 from yunei.words import Language, pick
 
-JobState = Literal["running", "published", "refused", "cancelled", "failed"]
+JobState = Literal["running", "held", "returned", "published", "refused", "cancelled", "failed", "rejected"]
 Format = Literal["arrow", "parquet", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("arrow", "parquet", "csv", "json")
 

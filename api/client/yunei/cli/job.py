@@ -243,10 +243,15 @@ def _wait(client: Any, job: Job, timeout: float | None) -> None:
     try:
         with output.waiting(say("等待结果", "waiting for the answer")) as watch:
             done = job if job.done else client.wait(job, timeout, watch)
-            answer = client.answer(done)
+            answer = None if done.state in ("held", "returned") else client.answer(done)
     except KeyboardInterrupt:
         output.note(say(f"作业继续运行；稍后执行 yunei job wait {job.id}", f"the job goes on; later run: yunei job wait {job.id}"))
         raise
+    if answer is None:
+        output.note(say("精确结果已封存，待人工审核；提请审核：", "the exact table is sealed and waits for people; ask for a review:"))
+        output.note(f"yunei review request {done.id} --title … --purpose …")
+        _brief(done)
+        return
     if done.reused and session.shape == "table":
         output.note(say("同一问题此前已有答案：本次不支出预算。", "The same question was answered before: nothing was charged."))
     show_answer(answer)
@@ -298,6 +303,7 @@ def _rows(jobs: list[Job]) -> None:
 
 def state(job: Job) -> str:
     names = {"running": "运行中", "published": "已发布", "refused": "已拒绝", "cancelled": "已取消", "failed": "未能完成"}
+    names |= {"held": "已封存，待审核", "returned": "审核退回", "rejected": "审核不予发布"}
     return say(names.get(job.state, job.state), job.state)
 
 
