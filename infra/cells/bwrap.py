@@ -202,6 +202,14 @@ def _last_line(file: int) -> str:
 
 
 @cache
+def _groups() -> Cgroups:
+    """This machine's, after what processes that were killed have left in them is ended."""
+    found = cgroups()
+    found.sweep()
+    return found
+
+
+@cache
 def _root(folder: Path) -> Rootfs:
     return rootfs(folder)
 
@@ -216,4 +224,4 @@ def from_settings(settings: Settings) -> Bwrap:
     except (RootfsBroken, OSError) as error:
         raise CellsError("cells_unavailable", f"root of cells: {error}") from error
     user = USER if os.geteuid() == 0 else None
-    return Bwrap(root.path, program, cgroups(), user, strict=settings.cells_strict, accept=frozenset(settings.cells_accept))
+    return Bwrap(root.path, program, _groups(), user, strict=settings.cells_strict, accept=frozenset(settings.cells_accept))

@@ -26,6 +26,7 @@ CONTROLLERS = ("memory", "pids", "cpu")
 PREFIX = "yunei-cell-"
 PERIOD_US = 100_000
 _POLL_S = 0.002
+_NUMBERS = itertools.count()  # one for the process: names hold the process, not who in it asks
 _PID_MAX = 2**22  # more than a group can hold: what pids.max says for "no limit"
 
 
@@ -212,7 +213,7 @@ class Cgroups:
 
 def cgroups(process: Path = Path("/proc/self"), root: Path = Path("/")) -> Cgroups:
     """What there is for this process. `process`: its folder in /proc; `root`: what paths of mounts are below (tests give a tree of files)."""
-    return Cgroups(_driver(process, root), itertools.count(), owner(os.getpid()))
+    return Cgroups(_driver(process, root), _NUMBERS, owner(os.getpid()))
 
 
 def _driver(process: Path, root: Path) -> Driver:

@@ -19,6 +19,7 @@ import pytest
 from infra.cells import wire
 from infra.cells.base import Backend, Cargo, Cell, CellsError, Limits, choose
 from infra.cells.bwrap import Bwrap
+from infra.cells.cgroups import cgroups
 from infra.settings import Settings
 from tests.cells import a_backend
 
@@ -257,3 +258,12 @@ def test_cargo_names_libraries_of_the_locked_set() -> None:
         Cargo(b"", "main:run", libraries=("torch",))
     with pytest.raises(ValueError, match="module:function"):
         Cargo(b"", "main:run:run")
+
+
+def test_two_cells_at_once_of_two_backends(tmp_path: Path, backend: Bwrap) -> None:
+    """Names of control groups are the process's, whoever asks: settings are read again for every job."""
+    settings = Settings(home=tmp_path, cells_backend="bwrap", cells_dir=backend.root.parents[1])
+    with choose(settings).open(CARGO, QUICK) as one, choose(settings).open(CARGO, QUICK) as other:
+        assert numbers(one.run(block("adds"))) == numbers(other.run(block("adds"))) == (7.0, 4.0)
+    with backend.open(CARGO, QUICK) as one, replace(backend, groups=cgroups()).open(CARGO, QUICK) as other:
+        assert numbers(one.run(block("adds"))) == numbers(other.run(block("adds"))) == (7.0, 4.0)
