@@ -10,10 +10,12 @@ from fastapi import APIRouter
 from api.auth import Guarded, Visit, door
 from api.routes.common import Serving, found, problems, roles
 from api.schemas import ProgramDetail, ProgramList, ProgramPackage, ProgramVerdict, ProgramView, ReasonGiven, ReportView
+from api.schemas.programs import LibrariesView, LibraryView
 from api.schemas.runs import CallView, ProgramTest, ProgramTested
 from api.services import Services
 from infra.database import reading
 from jobs import acts, programs, trials
+from jobs.cells import libraries, libraries_digest
 from jobs.programs import Program
 from sandbox.program.explain import explain
 
@@ -67,7 +69,15 @@ def show(id: str, services: Serving, visit: Annotated[Visit, door("program_list"
         package = found(programs.package(connection, id), "program")
     report = ReportView.model_validate(asdict(programs.report_of(package)))
     return ProgramDetail(
-        program=_view(program), manifest=package.manifest, manifest_text=package.manifest_text, files=dict(package.files), report=report
+        program=_view(program),
+        parameters_schema=package.manifest.parameters_schema,
+        libraries=LibrariesView(
+            digest=libraries_digest(), libraries=[LibraryView(name=each.name, version=each.version) for each in libraries()]
+        ),
+        manifest=package.manifest,
+        manifest_text=package.manifest_text,
+        files=dict(package.files),
+        report=report,
     )
 
 

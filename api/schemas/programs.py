@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Base64Bytes, ConfigDict, Field
 
@@ -13,7 +13,7 @@ from sandbox.program.package import PACKAGE_LIMIT
 
 
 class ProgramPackage(Closed):
-    """A zip file with `program.toml` and Python sources, in base64."""
+    """A zip file with `program.toml` and Python sources, or one Python source with its manifest in a comment (`# /// program`), in base64."""
 
     model_config = ConfigDict(json_schema_extra=example(package="UEsDBBQAAAAIAA=="))
 
@@ -86,11 +86,25 @@ class ReportView(Closed):
     files: list[FileReportView]
 
 
+class LibraryView(Closed):
+    name: str
+    version: str
+
+
+class LibrariesView(Closed):
+    """The locked library set that programs find here, and its digest: with an approval, the one that reviewers were shown."""
+
+    digest: str
+    libraries: list[LibraryView]
+
+
 class ProgramDetail(Closed):
-    """A program with all that its reviewers read."""
+    """A program with all that its reviewers read. `parameters_schema` is JSON Schema: what a job's parameters must be."""
 
     program: ProgramView
     manifest: Manifest
+    parameters_schema: dict[str, Any]
+    libraries: LibrariesView
     manifest_text: str
     files: dict[str, str]
     report: ReportView

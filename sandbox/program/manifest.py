@@ -121,6 +121,13 @@ class Manifest(Model):
         return self
 
     @property
+    def parameters_schema(self) -> dict[str, object]:
+        """What a job's parameters must be, as JSON Schema (2020-12)."""
+        properties = {parameter.name: _schema(parameter) for parameter in self.parameters}
+        head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": False}
+        return head | {"properties": properties, "required": list(properties)}
+
+    @property
     def entry_file(self) -> str:
         return self.entry.partition(":")[0]
 
@@ -130,6 +137,16 @@ class Manifest(Model):
 
 
 PATTERNS[r"^[0-9]{1,6}(\.[0-9]{1,6}){0,3}$"] = ("形如 1.0.2", "looks like 1.0.2")
+
+
+def _schema(parameter: Parameter) -> dict[str, object]:
+    said: dict[str, object] = {"title": parameter.title.en, "description": parameter.title.zh}
+    kinds = {"integer": "integer", "decimal": "number", "text": "string", "boolean": "boolean"}
+    said["type"] = kinds[parameter.type]
+    if parameter.low is not None and parameter.high is not None:
+        exact = int if parameter.type == "integer" else float
+        said |= {"minimum": exact(parameter.low), "maximum": exact(parameter.high)}
+    return said if parameter.choices is None else said | {"enum": list(parameter.choices)}
 
 
 def manifest_from_toml(text: str) -> Manifest:

@@ -1,5 +1,8 @@
-"""A package as it is handed in: a zip file with `program.toml` and Python sources. It is read in memory, by its bytes and not by what its
-directory claims, within limits; nothing is unpacked to disk and nothing is run.
+"""A package as it is handed in: a zip file with `program.toml` and Python sources, or one Python source that holds its manifest in a comment.
+It is read in memory, by its bytes and not by what its directory claims, within limits; nothing is unpacked to disk and nothing is run.
+
+A single source begins its manifest with the line `# /// program` and ends it with `# ///`, every line between being a comment: the form of
+PEP 723 (inline script metadata). It is `main.py` of a package that has nothing else.
 
 What is registered is the content, not the zip: the same files packed otherwise are the same program.
 """
@@ -30,6 +33,8 @@ TOTAL_LIMIT = 1024 * 1024  # bytes of all files
 MANIFEST = "program.toml"
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,60}(/[A-Za-z_][A-Za-z0-9_-]{0,60}){0,4}\.(py|toml|md|txt)")
 _ENCRYPTED = 0x1
+SINGLE = "main.py"
+_INLINE = re.compile(r"(?m)^# /// program$\s(?P<content>(^#(| .*)$\s)+)^# ///$")  # PEP 723's own expression, for this type
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def read_package(data: bytes) -> Package:
     """PROGRAM_INVALID, located, for anything but a package within the limits."""
     if len(data) > PACKAGE_LIMIT:
         _refuse(Reason("package", f"至多 {PACKAGE_LIMIT} 字节", f"at most {PACKAGE_LIMIT} bytes"))
-    files = _unzipped(data)
+    files = _unzipped(data) if data.startswith(b"PK") else _single(data)
     text = files.pop(MANIFEST, None)
     if text is None:
         _refuse(Reason(MANIFEST, "缺少此文件", "is missing"))
@@ -82,6 +87,24 @@ def _whole(text: str, files: Mapping[str, str]) -> Package:
 
 def _refuse(*reasons: Reason) -> None:
     raise explained(PROGRAM_INVALID, reasons)
+
+
+def _single(data: bytes) -> dict[str, str]:
+    """One source and the manifest in it, as the files of a package."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    if not text or len(data) > FILE_LIMIT:
+        _refuse(
+            Reason("package", "不是可读的 zip 文件，也不是单个 Python 文件", "it is neither a zip file that can be read nor one Python file")
+        )
+    found = list(_INLINE.finditer(text))
+    if len(found) != 1:
+        reason = "须有一段以 # /// program 开头、以 # /// 结尾的注释清单", "it needs one manifest in comments, from # /// program to # ///"
+        _refuse(Reason(SINGLE, *reason))
+    lines = found[0].group("content").splitlines()
+    return {MANIFEST: "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines) + "\n", SINGLE: text}
 
 
 def _unzipped(data: bytes) -> dict[str, str]:

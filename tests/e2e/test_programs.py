@@ -77,7 +77,14 @@ def town(bureau_home: Home, workers: Workers, tmp_path_factory: pytest.TempPathF
     home: Path = tmp_path_factory.mktemp("programs") / "home"
     keys = bureau_home.copy_to(home)
     root = a_root().path.parent.parent
-    services = opened(home, workers=cast(ClosablePool, Borrowed(workers)), cells_backend="bwrap", cells_dir=root, refusals_window_s=3600)
+    services = opened(
+        home,
+        workers=cast(ClosablePool, Borrowed(workers)),
+        cells_backend="bwrap",
+        cells_dir=root,
+        refusals_window_s=3600,
+        slots_ms=(50, 250, 1_000, 3_000, 6_000, 9_000),
+    )
     furnish(services, home)
     keys["reviewer-2"] = acts.issue_key(services.register, "reviewer-2", "reviewer")
     with listening(services) as url, httpx2.Client(base_url=url, timeout=60) as http:

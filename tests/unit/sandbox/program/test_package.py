@@ -54,12 +54,36 @@ def test_the_same_files_packed_otherwise_are_the_same_program() -> None:
 
 
 HUGE = "x = 1\n" * 60_000
+KEY = '[key]\nname = "kind"\ntitle = {zh = "类", en = "kind"}\ntype = "text"\ndomain = ["a", "b"]\n'
+OUTPUT = '[[outputs]]\nname = "o{}"\ntitle = {{zh = "o", en = "o"}}\nlow = 0\nhigh = 1\n'
+
+
+def single(manifest: str) -> bytes:
+    """A program in one file, its manifest in a comment."""
+    lines = "".join(f"# {line}".rstrip() + "\n" for line in manifest.strip().splitlines())
+    return f"# /// program\n{lines}# ///\ndef run(rows, parameters):\n    return 0.5\n".encode()
 
 
 @pytest.mark.parametrize(
     ("data", "path", "said"),
     [
         (b"", "package", "zip"),
+        (b"def run(rows, parameters):\n    return 1\n", "main.py", "# /// program"),
+        (single(MANIFEST) * 2, "main.py", "one manifest"),
+        (single(MANIFEST.replace("high = 1\n", "high = -1\n")), "outputs[0](rate)", "low must be below high"),
+        (single(MANIFEST) + b"import os\n", "main.py:", "os is not among"),
+        (bytes(300_000), "package", "neither a zip"),
+        (b"\xff\xfe# /// program", "package", "neither a zip"),
+        (changed("program.toml", MANIFEST + "default = 2\n"), "outputs[0](rate)", "default lies within"),
+        (changed("program.toml", MANIFEST.replace("high = 1\n", "high = 2e12\n")), "outputs[0](rate)", "at least"),
+        (changed("program.toml", MANIFEST.replace("high = 1\n", "high = 1e-10\n")), "outputs[0](rate)", "at least"),
+        (changed("program.toml", MANIFEST.replace('"rate"', '"rate__half_width"')), "outputs[0](rate__half_width)", "does not end in"),
+        (changed("program.toml", MANIFEST + KEY), ".", "mode units"),
+        (changed("program.toml", "mode = 'units'\n" + MANIFEST + KEY.replace('"a", "b"', '"a", "a"')), "key", "each once"),
+        (changed("program.toml", "mode = 'units'\n" + MANIFEST + KEY.replace('"a", "b"', '"a", 2')), "key", "of type text"),
+        (changed("program.toml", "mode = 'all'\n" + MANIFEST), "mode", "'blocks' or 'units'"),
+        (changed("program.toml", "\n".join([MANIFEST, *(OUTPUT.format(number) for number in range(101))])), "outputs", "at most 100"),
+        (changed("yunei_adapter.py", "x = 1"), "yunei_adapter.py", "name of a module"),
         (b"PK\x03\x04" + bytes(100), "package", "zip"),
         (packed()[:-30], "package", "zip"),
         (bytes(PACKAGE_LIMIT + 1), "package", "bytes"),
@@ -113,12 +137,27 @@ HUGE = "x = 1\n" * 60_000
         (changed("main.py", MAIN + "x = [" + "1," * 110_000 + "]"), "main.py", "too many nodes"),
         (changed("main.py", MAIN + "\0"), "main.py", ""),
     ],
-    ids=[f"fault {number}" for number in range(53)],
+    ids=[f"fault {number}" for number in range(69)],
 )  # fmt: skip
 def test_a_package_that_is_not_in_order_is_refused_and_its_faults_located(data: bytes, path: str, said: str) -> None:
     places = refusal(data)
     assert any(found.startswith(path) or (not said and found == "package") for found, _ in places), places
     assert any(said in reason for _, reason in places), places
+
+
+def test_one_file_is_a_package_of_one_file() -> None:
+    package, report = taken(single(MANIFEST))
+    assert (package.manifest.name, list(package.files), [each.path for each in report.files]) == ("churn", ["main.py"], ["main.py"])
+    assert read_document(package.document).digest == package.digest
+
+
+def test_parameters_are_a_json_schema() -> None:
+    schema = read_package(packed()).manifest.parameters_schema
+    assert schema["required"] == ["months", "kind"]
+    assert schema["properties"] == {
+        "months": {"title": "months", "description": "月数", "type": "integer", "minimum": 1, "maximum": 24},
+        "kind": {"title": "kind", "description": "口径", "type": "string", "enum": ["all", "new"]},
+    }
 
 
 def test_what_a_directory_claims_of_sizes_is_not_believed() -> None:
