@@ -45,6 +45,7 @@ from api.routes import (
     reviews,
     sharing,
     sign_in,
+    webhooks,
 )
 from api.services import Services, services_of
 from api.signin.tally import Refused
@@ -119,7 +120,7 @@ def create_app(services: Services | None) -> FastAPI:
         app.include_router(router)
     app.include_router(authority.router)
     app.include_router(programs.router)
-    for router in (products.router, deliveries.router, deliveries.public, sharing.router):
+    for router in (products.router, deliveries.router, deliveries.public, sharing.router, webhooks.router):
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)

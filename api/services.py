@@ -43,6 +43,7 @@ from jobs.register import Register
 from jobs.release import carry, resume
 from jobs.staging import Staging
 from jobs.sweep import Sweep
+from jobs.webhooks import Dispatcher
 from policies.problem import declare
 from sandbox.raw.open import open_vault
 from sandbox.raw.run import Pool, warm
@@ -124,6 +125,7 @@ class Services:
         self.staging = Staging(settings.staging_dir, random)
         self.cells = CellRoom(settings, register, clock)
         self.copies = Copies(Store(settings.products_dir, random))
+        self.webhooks = Dispatcher(register)
         self.gate = Gate(register, self.copies, clock)
         self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)
         self.keeper = Keeper(lambda: self.office, interval_s=settings.review_sweep_s)
@@ -170,6 +172,7 @@ class Services:
         office = self.office
         self.crew.start(lambda job: resume(office, job))
         self.sweep.start()
+        self.webhooks.start()
         self.keeper.start()
         self.ready.set()
 
@@ -221,6 +224,7 @@ class Services:
         self.stopping()
         self.keeper.stop()
         self.sweep.stop()
+        self.webhooks.stop()
         if self._workers is not None:
             self._workers.close()
         self.crew.close()

@@ -22,7 +22,7 @@ PREFIX = "YUNEI_"
 CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenario", "allow_http"})  # variables of the client, not ours
 
 LISTS = frozenset({  # comma-separated in the environment
-    "slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "cells_accept", "cells_launcher_users",
+    "slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "webhook_networks", "cells_accept", "cells_launcher_users",
 })  # fmt: skip
 
 
@@ -91,6 +91,13 @@ class Settings(BaseModel):
         default=900, ge=30, le=86_400,
         description="Seconds a link to a delivered product lasts. Who has the link can fetch that delivery, without a key, until then.",
     )  # fmt: skip
+    webhook_networks: tuple[str, ...] = Field(
+        default=(),
+        description="Networks (CIDR) that webhooks may be sent to although they are not public, plain http included. Whoever may subscribe can "
+        "make this server send requests there: name hosts, not whole networks.",
+    )
+    webhook_interval_s: float = Field(default=5, gt=0, le=3600, description="Seconds between looks for webhooks to send.")
+    webhook_timeout_s: float = Field(default=10, gt=0, le=60, description="Seconds that the receiver of a webhook has to answer.")
     delivery_again_s: int = Field(
         default=3600,
         ge=0,
@@ -264,6 +271,13 @@ class Settings(BaseModel):
         for proxy in proxies:
             ipaddress.ip_network(proxy)
         return proxies
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _webhook_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            ipaddress.ip_network(text)
+        return texts
 
     @field_validator("oidc_algorithms")
     @classmethod

@@ -91,6 +91,7 @@ Act = Literal[
     "product_entitle",
     "product_fetch",
     "delivery_list",
+    "webhook_manage",
     "review_request",
     "review_withdraw",
     "review_list",
@@ -187,6 +188,7 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "product_recall": {"operator": "own", "supervisor": "all"},  # stopping takes one person
     "product_entitle": {"operator": "own", "supervisor": "all"},
     "product_fetch": {"builder": "own"},  # what it is entitled to
+    "webhook_manage": {"operator": "own", "builder": "own", "supervisor": "own", "auditor": "own"},  # each its own
     "delivery_list": {"operator": "own", "builder": "own", "supervisor": "all", "auditor": "all"},
     "review_request": {"operator": "own"},
     "review_withdraw": {"operator": "own"},

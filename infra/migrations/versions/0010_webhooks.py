@@ -16,6 +16,7 @@ def upgrade() -> None:
         "webhook_cursor",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_webhook_cursor_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_cursor")),
     )
     op.create_table(

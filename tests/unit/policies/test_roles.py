@@ -94,5 +94,5 @@ def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
         "job_list", "release_show", "dataset_list", "licence_list", "account_list", "events_read", "log_read", "audit_run", "me_show",
         "principal_list", "key_list", "key_rotate", "key_revoke", "token_issue", "session_list", "session_close", "refusals_read",
         "metrics_read", "freeze_list", "policy_show", "program_list",
-        "fee_list", "statement_show", "revenue_show", "product_list", "delivery_list",
+        "fee_list", "statement_show", "revenue_show", "product_list", "delivery_list", "webhook_manage",
     }  # fmt: skip
