@@ -17,8 +17,10 @@ from jobs.lane.index import Earlier, earlier_releases
 from jobs.lane.packs import pack_in_force
 from jobs.office import Office
 from policies.disclosure.apply import Outcome, outcome
+from policies.disclosure.differencing import entries
+from policies.disclosure.examine import evidence
+from policies.disclosure.index import entry_data
 from policies.disclosure.pack import RulePack
-from policies.disclosure.rules import findings
 from policies.disclosure.table import Evidence, ExactTable, ReleasedTable
 
 Known = list[list[Any]]  # findings by rule, severity, measure and levels of cells: comparable from snapshot to snapshot
@@ -29,13 +31,21 @@ class Examined:
     """`table`: as counted, with what its author says of it; `released`: as it would leave; `lost`: rows with a value that is no number."""
 
     table: ExactTable = field(repr=False)
-    mended: ExactTable = field(repr=False)
+    made: Outcome = field(repr=False)
     released: ReleasedTable = field(repr=False)
-    hidden: frozenset[int]
     evidence: Evidence
     pack: RulePack
     earlier: Earlier
     lost: int = field(repr=False)
+
+    @property
+    def mended(self) -> ExactTable:
+        return self.made.table
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Cells that do not leave."""
+        return self.made.hidden
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -52,8 +62,9 @@ class Examined:
         return sorted(found, key=lambda one: json.dumps(one, ensure_ascii=False))
 
     def sealed_evidence(self) -> bytes:
-        """What the log commits to: evidence, and findings by lasting names."""
-        return json.dumps({"evidence": dict(self.evidence.data), "known": self.known}, sort_keys=True, ensure_ascii=False).encode()
+        """What the log commits to: evidence, findings by lasting names, and what the index is to know once it has left."""
+        told = {"evidence": dict(self.evidence.data), "known": self.known, "entries": [entry_data(*one) for one in entries(self.made)]}
+        return json.dumps(told, sort_keys=True, ensure_ascii=False).encode()
 
 
 def examined(office: Office, case: Case) -> Examined:
@@ -62,15 +73,9 @@ def examined(office: Office, case: Case) -> Examined:
     table = replace(counted.table, facts=dict(case.request.facts))
     pack = pack_in_force(office.settings)
     earlier = earlier_releases(office, case)
-    made = outcome(table, case.request.mends, pack)
-    return Examined(table, made.table, made.released(), made.hidden, _evidence(made), pack, earlier, counted.lost)
-
-
-def _evidence(made: Outcome) -> Evidence:
-    found = [finding.as_data() for finding in findings(made.subject)]
-    worst = {finding["severity"] for finding in found}
-    verdict = "refuse" if "refuse" in worst else "look" if "look" in worst else "pass"
-    return Evidence({"pack": made.pack.digest, "findings": found, "requests": [], "verdict": verdict})
+    made = outcome(table, case.request.mends, pack, earlier=earlier.index)
+    found = evidence(made, earlier.index, case.request.mends)
+    return Examined(table, made, made.released(), found, pack, earlier, counted.lost)
 
 
 def new_findings(now: Known, before: Known) -> Known:

@@ -7,7 +7,8 @@ release, and kept in memory: what left never changes.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -17,6 +18,8 @@ from infra.tables import approvals, charge_accounts, charges, jobs, openings, re
 from jobs.lane.case import Case
 from jobs.ledger import population_account
 from jobs.office import Office
+from policies.disclosure.index import Entry, ReleaseIndex, entry_from
+from policies.disclosure.predicate import ALL, population
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Earlier:
 
     newest: int
     left: tuple[Left, ...]
+    index: ReleaseIndex = field(repr=False)
 
     def under(self, licence: str) -> tuple[Left, ...]:
         return tuple(one for one in self.left if one.licence == licence)
@@ -76,4 +80,29 @@ def earlier_releases(office: Office, case: Case) -> Earlier:
     left = tuple(
         Left(row.id, row.job, row.licence, row.operator, row.entry, json.loads(bytes(row.content)), told.get(row.evidence)) for row in rows
     )
-    return Earlier(last, left)
+    return Earlier(last, left, _index(office, case.plan.space, left))
+
+
+_KNOWN: dict[tuple[str, str], tuple[int, ReleaseIndex]] = {}  # by register and population: what left never changes
+_LOCK = threading.Lock()
+
+
+def _index(office: Office, space: str, left: tuple[Left, ...]) -> ReleaseIndex:
+    """The index over these releases, with those added that came since it was asked for last."""
+    where = str(office.register.engine.url), space
+    with _LOCK:
+        before, index = _KNOWN.get(where, (-1, ReleaseIndex()))
+        for one in reversed(left):  # the oldest first
+            if one.entry > before:
+                for entry in entries_of(one, space):
+                    index.add(entry)
+                before = one.entry
+        _KNOWN[where] = before, index
+        return index
+
+
+def entries_of(one: Left, space: str) -> list[Entry]:
+    """What the index knows of a release: of the human lane every cell, as it was sealed when it left; of the noised lane that it left."""
+    if one.approval is None:
+        return [Entry(one.job, (), space, "", "", ALL, noised=True)]
+    return [entry_from(data, population(data["where"])) for data in one.approval["entries"]]

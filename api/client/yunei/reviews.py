@@ -37,7 +37,7 @@ class Reviews:
 
     # --- for both -------------------------------------------------------------------------------------------------------------------
 
-    def list(self, *, state: str | None = None) -> list[Data]:
+    def find(self, *, state: str | None = None) -> list[Data]:
         return self._list("/v1/reviews" + (f"?state={_part(state)}" if state else ""), "reviews")
 
     def overdue(self) -> list[Data]:

@@ -100,7 +100,7 @@ def list_(
     shape: Output = "table",
 ) -> None:
     with _client(shape) as client:
-        found = client.reviews.overdue() if late else client.reviews.list(state=state)
+        found = client.reviews.overdue() if late else client.reviews.find(state=state)
     if shape == "json":
         output.as_json(list(found))
         return
