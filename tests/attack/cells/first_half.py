@@ -190,4 +190,17 @@ FAMILIES: tuple[Family, ...] = (
     Family(26, "The length of what comes out", tests=(ENDED,)),
     Family(27, "Exit status and signal", tests=(ENDED,)),
     Family(28, "Messages of errors", tests=("attack/cells/test_first_half.py::test_what_a_program_says_is_heard_by_nobody",)),
+    Family(
+        29,
+        "How long it takes, told to whoever waits",
+        tests=("unit/jobs/test_program_jobs.py::test_the_quote_advises_on_blocks_and_reserves_the_schedule_for_the_worst",),
+    ),
+    Family(
+        30,
+        "How many blocks fail",
+        tests=(
+            "unit/jobs/test_program_jobs.py::test_however_a_program_fails_the_outcome_has_one_form",
+            "properties/test_blocks.py::test_a_block_that_gives_nothing_still_counts",
+        ),
+    ),
 )
