@@ -192,7 +192,8 @@ def _several(made: Outcome, mine: Sequence[tuple[int, Entry]], index: ReleaseInd
     jobs = list(dict.fromkeys(entry.job for entry in reversed(earlier)))[: rule.tables]
     near = [entry for entry in earlier if entry.job in jobs]
     chosen = _coarse([entry for _, entry in fresh], MOST_ROWS // 2)
-    others = _coarse([entry for entry in near if entry.where not in {one.where for one in chosen}], MOST_ROWS - len(chosen))
+    taken = {entry.where for entry in chosen}
+    others = _coarse([entry for entry in near if entry.where not in taken], MOST_ROWS - len(chosen))
     rows = chosen + others
     searched = {"cells": len(fresh) + len(earlier), "rows": len(rows), "left_out": len(fresh) + len(earlier) - len(rows)}
     table = membership([entry.where for entry in rows])

@@ -98,6 +98,7 @@ class _Group:
         self.many: list[int] = []  # entries of several boxes: looked at one by one
         self._matrix: NDArray[np.int32] | None = None
         self._units: NDArray[np.int64] | None = None
+        self._wheres = np.zeros(0, np.int64)
 
     def add(self, entry: Entry) -> None:
         place = len(self.entries)
@@ -116,8 +117,9 @@ class _Group:
             self._matrix = np.array([[row.get(name, 0) for name in names] for row in self._rows], np.int32).reshape(len(self._rows), len(names))
             units = (self.entries[place].units for place in self._places)
             self._units = np.fromiter((-1 if each is None else each for each in units), np.int64, len(self._places))
+            self._wheres = np.array(self._places, np.int64)
         assert self._units is not None
-        return self._matrix, self._units, np.array(self._places, np.int64)
+        return self._matrix, self._units, self._wheres
 
     def near(self, where: Population, units: int, threshold: int) -> list[tuple[int, bool]]:
         """(place, whether it holds this population): entries that hold this population or lie within it, with fewer than `threshold` units

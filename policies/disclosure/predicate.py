@@ -137,11 +137,18 @@ def inside(one: Box, other: Box) -> bool:
     return all(mine.get(column, EVERYTHING).within(values) for column, values in other)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Population:
     """Everybody in any of the boxes."""
 
     boxes: tuple[Box, ...]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.boxes)
 
     @property
     def nobody(self) -> bool:
