@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api import console
 from api.auth import challenge
 from api.metrics import Metrics
 from api.problems import (
@@ -37,6 +38,7 @@ from api.routes import (
     licences,
     log,
     meta,
+    outlook,
     people,
     products,
     programs,
@@ -111,6 +113,7 @@ def create_app(services: Services | None) -> FastAPI:
         releases.router,
         fees.router,
         register.router,
+        outlook.router,
         licences.router,
         log.bureau,
         log.router,
@@ -124,6 +127,7 @@ def create_app(services: Services | None) -> FastAPI:
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)
+    console.install(app)
     _fail_in_one_way(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way of replacing it
     settings = services.settings if services is not None else Settings()

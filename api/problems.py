@@ -242,6 +242,8 @@ _THINGS = {
     "paper": "随附材料",
     "dataset": "数据集",
     "licence": "协议",
+    "account": "账户",
+    "event": "登记事件",
     "tile": "日志文件",
     "address": "地址",
 }

@@ -309,9 +309,13 @@ class Register:
     def event(self, index: int) -> Recorded:
         return read_entry(index, self.entry(index))
 
-    def events(self, after: int = -1, limit: int = 100, kinds: tuple[str, ...] = ()) -> list[Recorded]:
-        """Events with an index above `after`, oldest first, at most `limit`."""
-        query = select(entries.c.position, entries.c.body).where(entries.c.position > after).order_by(entries.c.position).limit(limit)
+    def events(self, after: int = -1, limit: int = 100, kinds: tuple[str, ...] = (), *, before: int | None = None) -> list[Recorded]:
+        """Events with an index above `after`, oldest first, at most `limit`; with `before`, those with an index below it, newest first."""
+        query = select(entries.c.position, entries.c.body).limit(limit)
+        if before is None:
+            query = query.where(entries.c.position > after).order_by(entries.c.position)
+        else:
+            query = query.where(entries.c.position < before, entries.c.position > after).order_by(entries.c.position.desc())
         if kinds:
             query = query.where(entries.c.kind.in_(kinds))
         with reading(self.engine) as connection:

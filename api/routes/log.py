@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from typing import Annotated
 
@@ -10,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.auth import Guarded, Visit, door
 from api.problems import not_found
 from api.routes.common import Serving, problems, roles
-from api.schemas import EventList, LogKey
+from api.schemas import EventEntry, EventList, LogKey
 from api.services import Services
 from api.views import event_view
 
@@ -105,7 +107,7 @@ def _tile(services: Services, level: str, number: str) -> Response:
 
 @bureau.get(
     "/events",
-    summary="登记事件，由旧到新 · Events, oldest first",
+    summary="登记事件，由旧到新；给出 before 则由新到旧 · Events, oldest first; newest first with before",
     responses=problems(401, 403, 422),
     openapi_extra=roles("events_read"),
 )
@@ -120,6 +122,25 @@ def events(
     ] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     kind: Annotated[list[str] | None, Query(max_length=64, description="只要这些种类 · only these kinds")] = None,
+    before: Annotated[
+        int | None, Query(ge=0, le=2**53, description="由新到旧，从这一条之前开始 · newest first, from before this index on")
+    ] = None,
 ) -> EventList:
-    recorded = services.register.events(after, limit, tuple(kind or ()))
+    recorded = services.register.events(after, limit, tuple(kind or ()), before=before)
     return EventList(events=[event_view(event) for event in recorded], next=recorded[-1].index if len(recorded) == limit else None)
+
+
+@bureau.get(
+    "/events/{index}",
+    summary="一条登记事件及其存证回执，可离线核验 · One event and its receipt, which verifies offline",
+    responses=problems(401, 403, 404, 422),
+    openapi_extra=roles("events_read"),
+)
+def event(index: Annotated[int, Path(ge=0, le=2**53)], services: Serving, visit: Annotated[Visit, door("events_read")]) -> EventEntry:
+    found = services.register.events(index - 1, 1)
+    if not found or found[0].index != index:
+        raise not_found("event")
+    entry = services.register.entry(index)
+    view = event_view(found[0])
+    leaf = hashlib.sha256(b"\x00" + entry).hexdigest()
+    return EventEntry(event=view, entry=base64.b64encode(entry).decode(), leaf_hash=leaf, receipt=services.register.receipt(index))

@@ -89,6 +89,7 @@ from api.schemas.register import AccountList as AccountList
 from api.schemas.register import AccountView as AccountView
 from api.schemas.register import DatasetList as DatasetList
 from api.schemas.register import DatasetView as DatasetView
+from api.schemas.register import EventEntry as EventEntry
 from api.schemas.register import EventList as EventList
 from api.schemas.register import EventView as EventView
 from api.schemas.register import Health as Health

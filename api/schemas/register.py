@@ -92,6 +92,16 @@ class EventView(Closed):
     event: dict[str, Any]
 
 
+class EventEntry(Closed):
+    """An entry of the log as it was hashed. `receipt` is a c2sp.org/tlog-proof: with the log's public key it verifies offline that the entry,
+    whose leaf hash is SHA-256 of a zero byte and its bytes, is in the log."""
+
+    event: EventView
+    entry: str = Field(description="the entry's bytes, base64")
+    leaf_hash: str
+    receipt: str
+
+
 class EventList(Closed):
     events: list[EventView]
     next: int | None

@@ -34,8 +34,8 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 }
 # acts that a suspended principal is let through to, because something further in says no in words of its own
 SPOKEN_FURTHER_IN = {"job_check", "job_dummy", "job_submit", "me_show", "token_issue"}
-ANY_KEY = {"me_show", "token_issue", "key_rotate"}
-KEY_ITSELF = {"token_issue", "key_rotate"}
+ANY_KEY = {"me_show", "token_issue", "key_rotate", "session_open"}
+KEY_ITSELF = {"token_issue", "key_rotate", "session_open"}
 GOOD_FOR_SOMETHING = ("session", "token", "narrow key", "suspended principal")
 AT_THE_DOOR = {"auth_missing", "auth_unknown", "auth_forbidden", "auth_suspended", "auth_scope", "auth_key_needed", "auth_certificate"}
 
@@ -65,7 +65,7 @@ class Town:
         method, path = name.split(" ")
         for parameter in ("id", "name", "prefix", "digest", "period", "ticket", "share", "schema", "table"):
             path = path.replace(f"{{{parameter}}}", filled.get(parameter, "nothing"))
-        for parameter in ("number", "proposal", "level"):
+        for parameter in ("number", "proposal", "level", "index"):
             path = path.replace(f"{{{parameter}}}", "0")
         assert "{" not in path, f"say in this test what to put into {path}"
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}

@@ -1,0 +1,35 @@
+"""The console: pages for people, rendered on the server over the HTTP interface and nothing else.
+
+A page asks the interface in this process, with the visitor's own session, and shows what it answers: what a visitor may not ask for, no page
+can show. No script anywhere; the one style sheet and every picture come from here.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from api.console import frame, sign_in, static
+from api.console.pages import (
+    asking,
+    budgets,
+    datasets,
+    fees,
+    freezes,
+    jobs,
+    licences,
+    overview,
+    people,
+    policy,
+    programs,
+    register,
+    releases,
+)
+
+PAGES = (overview, asking, jobs, releases, programs, licences, budgets, datasets, fees, register, freezes, policy, people)
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages to the application, and how they fail."""
+    for router in (static.router, sign_in.router, *(page.router for page in PAGES)):
+        app.include_router(router, include_in_schema=False)
+    frame.handle(app)

@@ -1,0 +1,82 @@
+"""Privacy budgets: every account, its burn-down and where it is heading, and raising a cap by two people."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.console.ask import Refused
+from api.console.charts import burn
+from api.console.frame import Looking, Page, form_of, go
+
+router = APIRouter(prefix="/console/budgets")
+DAYS = 90
+
+
+@router.get("")
+async def budgets(page: Looking) -> Response:
+    found = await page.api.get("/v1/accounts")
+    order = ("population", "dataset", "licence", "operator")
+    kinds = [(kind, [account for account in found["accounts"] if account["kind"] == kind]) for kind in order]
+    return page.show("budgets.html.j2", kinds=[(kind, held) for kind, held in kinds if held])
+
+
+def _picture(page: Page, seen: dict[str, Any]) -> Any:
+    points = [(day["day"], float(day["used"])) for day in seen["days"]]
+    rate, cap = float(seen["rate_rho_a_day"]), float(seen["asked_cap_rho"] or seen["cap_rho"])
+    ahead: list[tuple[int, float]] = []
+    ends = seen["asked_exhausted_on"] if seen["asked_cap_rho"] else seen["exhausted_on"]
+    last = date.fromisoformat(points[-1][0])
+    days = min((date.fromisoformat(ends) - last).days, 3 * DAYS) if ends else DAYS
+    if rate > 0 and days > 0 and seen["rate_days"] >= 7:
+        ahead = [(days, points[-1][1] + rate * days)]
+    later = date.fromordinal(last.toordinal() + days).isoformat() if ahead else ""
+    return burn(points, cap, page.words("预算消耗", "budget used"), ahead, later)
+
+
+async def _one(page: Page, id: str, *, cap_rho: str = "", status: int = 200, problem: Any = None) -> Response:
+    found = await page.api.get("/v1/accounts")
+    account = next((each for each in found["accounts"] if each["id"] == id), None)
+    try:
+        seen = await page.api.get(f"/v1/accounts/{id}/outlook", days=DAYS, cap_rho=cap_rho)
+    except Refused as refused:
+        if refused.status != 422:
+            raise
+        problem, status = refused.document, 422
+        seen = await page.api.get(f"/v1/accounts/{id}/outlook", days=DAYS)
+    proposals = await page.api.maybe(f"/v1/accounts/{id}/proposals") if page.visitor.may("cap_raise") else None
+    return page.show(
+        "budget.html.j2",
+        status=status,
+        account=account,
+        seen=seen,
+        picture=_picture(page, seen),
+        proposals=(proposals or {}).get("proposals", []),
+        cap_rho=cap_rho,
+        problem=problem,
+    )
+
+
+@router.get("/{id:path}")
+async def budget(page: Looking, id: str, cap_rho: str = "") -> Response:
+    return await _one(page, id, cap_rho=cap_rho)
+
+
+@router.post("/{id:path}")
+async def propose(page: Looking, id: str) -> Response:
+    """Propose a higher cap, or confirm somebody else's proposal."""
+    form = await form_of(page.request)
+    try:
+        if form.get("confirm"):
+            await page.api.post(f"/v1/accounts/{id}/proposals/{form['confirm']}/confirm")
+        else:
+            cap = {"rho": form.get("rho", ""), "delta": form.get("delta", "") or "0"}
+            await page.api.post(f"/v1/accounts/{id}/proposals", {"cap": cap, "reason": form.get("reason", "")})
+    except Refused as refused:
+        if refused.status == 401 or refused.code == "auth_csrf":
+            raise
+        return await _one(page, id, status=refused.status, problem=refused.document)
+    return go(f"/console/budgets/{id}")

@@ -1,0 +1,24 @@
+"""The catalogue: what data there is, of which grade, and where each version came from."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.console.frame import Looking
+
+router = APIRouter(prefix="/console/datasets")
+
+
+@router.get("")
+async def datasets(page: Looking, text: str = "") -> Response:
+    found = await page.api.get("/v1/datasets", q=text)
+    return page.show("datasets.html.j2", datasets=found["datasets"], text=text)
+
+
+@router.get("/{name}")
+async def dataset(page: Looking, name: str) -> Response:
+    found, versions = await asyncio.gather(page.api.get(f"/v1/datasets/{name}"), page.api.get(f"/v1/datasets/{name}/versions"))
+    return page.show("dataset.html.j2", dataset=found["dataset"], versions=versions["versions"])

@@ -1,0 +1,43 @@
+"""The registry of programs, and reviewing one: its sources and the static report beside each other."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.console.ask import Refused
+from api.console.frame import Looking, Page, form_of, go
+
+router = APIRouter(prefix="/console/programs")
+
+
+@router.get("")
+async def programs(page: Looking) -> Response:
+    found = await page.api.get("/v1/programs")
+    return page.show("programs.html.j2", programs=found["programs"])
+
+
+async def _one(page: Page, id: str, *, status: int = 200, problem: object = None) -> Response:
+    found = await page.api.get(f"/v1/programs/{id}")
+    return page.show("program.html.j2", status=status, found=found, program=found["program"], problem=problem)
+
+
+@router.get("/{id}")
+async def program(page: Looking, id: str) -> Response:
+    return await _one(page, id)
+
+
+@router.post("/{id}")
+async def act(page: Looking, id: str) -> Response:
+    form = await form_of(page.request)
+    step, reason = form.get("act", ""), form.get("reason", "")
+    try:
+        if step in ("approve", "reject"):
+            await page.api.post(f"/v1/programs/{id}/reviews", {"verdict": step, "reason": reason})
+        elif step in ("withdraw", "invalidate"):
+            await page.api.post(f"/v1/programs/{id}/{step}", {"reason": reason})
+    except Refused as refused:
+        if refused.status == 401 or refused.code == "auth_csrf":
+            raise
+        return await _one(page, id, status=refused.status, problem=refused.document)
+    return go(f"/console/programs/{id}")
