@@ -65,6 +65,10 @@ class Bwrap:
         finally:
             cell.close()
 
+    def sweep(self) -> int:
+        """Ends what processes that are gone have left; how many cells that were."""
+        return self.groups.sweep() if self.groups is not None else 0
+
     def probe(self) -> tuple[Finding, ...]:
         groups = cgroups().driver.findings() if self.groups is None else self.groups.findings()
         user = self.user is not None or os.geteuid() != 0

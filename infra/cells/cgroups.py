@@ -186,12 +186,11 @@ class Cgroups:
 
     driver: Driver
     _numbers: Iterator[int]
-    _owner: str
 
     @contextmanager
     def group(self, ceiling: Ceiling) -> Iterator[Group]:
         """A group for as long as the block lasts; whatever is in it then is killed."""
-        made = self.driver.make(f"{PREFIX}{self._owner}-{next(self._numbers)}", ceiling)
+        made = self.driver.make(f"{PREFIX}{owner(os.getpid())}-{next(self._numbers)}", ceiling)  # the process may be a fork
         try:
             yield made
         finally:
@@ -213,7 +212,7 @@ class Cgroups:
 
 def cgroups(process: Path = Path("/proc/self"), root: Path = Path("/")) -> Cgroups:
     """What there is for this process. `process`: its folder in /proc; `root`: what paths of mounts are below (tests give a tree of files)."""
-    return Cgroups(_driver(process, root), _NUMBERS, owner(os.getpid()))
+    return Cgroups(_driver(process, root), _NUMBERS)
 
 
 def _driver(process: Path, root: Path) -> Driver:
@@ -316,11 +315,13 @@ def owner(pid: int) -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in ticks since boot: field 22 of proc_pid_stat(5); a number used again is another process."""
+    """When a process began, in ticks since boot: field 22 of proc_pid_stat(5); a number used again is another process. One that has ended is
+    gone, though nobody has asked for its status yet."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return "gone"
+    return "gone" if fields[0] in "ZX" else fields[19]
 
 
 def alive(owner: str) -> bool:

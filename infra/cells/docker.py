@@ -17,7 +17,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from infra.cells import bpf, image, wire
 from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
 from infra.cells.cgroups import alive, owner
+from infra.cells.dockerd import listens
 from infra.cells.elf import NoLoader
 from infra.cells.libraries import LibrarySetBroken
 from infra.cells.probe import FEATURES, probe
@@ -43,6 +44,7 @@ USER = 64001  # of cells, here and in the container
 LIBRARIES_MB = 1024  # that all libraries may take beside a block's own memory
 PIDS = 32
 START_S = 60.0
+LOAD_S = 600.0
 LABEL = "cn.yunei.cell"
 WEAKER = frozenset({"network", "files", "proc", "seccomp", "landlock", "capabilities", "descriptors", "namespaces", "clocks", "limits"})
 """Safeguards that `without` can leave out. `files`: the machine's own files below /out."""
@@ -261,6 +263,8 @@ def _remove(client: DockerClient, made: str) -> None:
 
 @contextmanager
 def _client(url: str) -> Iterator[DockerClient]:
+    if not listens(Path(url.removeprefix("unix://"))):
+        raise CellsError("cells_unavailable", "Docker's daemon does not answer")
     try:
         client = DockerClient(base_url=url, timeout=60)
     except DockerException as problem:
@@ -287,10 +291,11 @@ def load(url: str, root: Rootfs) -> str:
             try:
                 client.api.inspect_image(wanted)
             except ImageNotFound:
-                for _ in client.api.load_image(image.archive(root), quiet=True):
-                    pass
+                # `load_image` of the package leaves its connection open
+                where = f"{client.api.base_url}/v{client.api.api_version}/images/load"
+                client.api.post(where, data=image.archive(root), params={"quiet": "1"}, timeout=LOAD_S).raise_for_status()
                 client.api.inspect_image(wanted)  # by its id: whatever else the daemon made of the archive is not ours
-    except (DockerException, OSError) as problem:
+    except (DockerException, OSError) as problem:  # the package's HTTP errors are OSErrors
         raise CellsError("cells_unavailable", f"docker image: {_words(problem)}") from None
     return wanted
 
@@ -307,6 +312,7 @@ def from_settings(settings: Settings) -> Docker:
         jobs.mkdir(mode=0o711, exist_ok=True)
     except (RootfsBroken, NoLoader, LibrarySetBroken, OSError) as problem:
         raise CellsError("cells_unavailable", f"root of cells: {problem}") from problem
-    loaded = load(settings.cells_docker, root)
+    with closing(root):
+        loaded = load(settings.cells_docker, root)
     accept = frozenset(settings.cells_accept)
     return Docker(settings.cells_docker, loaded, jobs, settings.cells_docker_runtime, strict=settings.cells_strict, accept=accept)

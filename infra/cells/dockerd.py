@@ -7,6 +7,7 @@ Tests and `make bench` start one for the time they run. In an installation it is
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -67,24 +68,36 @@ def private_dockerd(folder: Path) -> Iterator[str]:
     raise CellsError("cells_unavailable", f"dockerd: {problem}")
 
 
-def _answers(socket: Path, running: subprocess.Popen[bytes]) -> bool:
+def _answers(path: Path, running: subprocess.Popen[bytes]) -> bool:
     until = time.monotonic() + READY_S
     while time.monotonic() < until and running.poll() is None:
-        if socket.exists() and _ping(socket):
+        if _ping(path):
             return True
         time.sleep(0.05)
     return False
 
 
-def _ping(socket: Path) -> bool:
+def _ping(path: Path) -> bool:
     from docker import DockerClient
     from docker.errors import DockerException
 
+    if not listens(path):
+        return False
     try:
-        client = DockerClient(base_url=f"unix://{socket}", timeout=5)
+        client = DockerClient(base_url=f"unix://{path}", timeout=30)
         try:
             return bool(client.ping())
         finally:
             client.close()
     except (DockerException, OSError):
         return False
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody listens there. To be asked first: the docker package leaves a socket open that did not connect."""
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            trial.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -69,7 +69,7 @@ class RootfsBroken(RuntimeError):
 @dataclass(frozen=True)
 class Rootfs:
     """A finished tree at `path`, read-only by convention. `digest`: SHA-256 in hex of `tar()`, which is `size` bytes long. Holds a shared
-    lock while it lives, so that a later build does not clear it away."""
+    lock until it is closed, so that a later build does not clear it away."""
 
     path: Path
     digest: str
@@ -81,6 +81,10 @@ class Rootfs:
     def tar(self, sink: Sink) -> None:
         """Writes the canonical tar: what `digest` is of, and the one layer of the Docker image."""
         _tar(self.path, sink)
+
+    def close(self) -> None:
+        """The tree may be cleared away from now on."""
+        self._lock.close()
 
     def verify(self) -> None:
         """Reads the whole tree again (a second or two). Raises `RootfsBroken` if a single byte, name or mode is not as built."""

@@ -42,3 +42,8 @@ def yaml_text(world: dict[str, Any]) -> None:
     text = f"!!python/object/apply:builtins.open [{world['trap']}, w]".encode()
     os.write(FRAME, text.ljust(world["frame_bytes"]))
     os._exit(0)
+
+
+def say(world: dict[str, Any]) -> str:
+    """No attack: what the cell says back."""
+    return str(world["text"])
