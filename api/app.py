@@ -47,6 +47,7 @@ from api.routes import (
     reviews,
     sharing,
     sign_in,
+    tracing,
     webhooks,
 )
 from api.services import Services, services_of
@@ -123,7 +124,7 @@ def create_app(services: Services | None) -> FastAPI:
         app.include_router(router)
     app.include_router(authority.router)
     app.include_router(programs.router)
-    for router in (products.router, deliveries.router, deliveries.public, sharing.router, webhooks.router):
+    for router in (products.router, deliveries.router, deliveries.public, sharing.router, webhooks.router, tracing.router):
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)
@@ -134,8 +135,19 @@ def create_app(services: Services | None) -> FastAPI:
     random: Callable[[int], bytes] = services.random if services is not None else lambda size: bytes(size)
     app.state.metrics = Metrics(services) if services is not None else None
     saw = app.state.metrics and app.state.metrics.saw
-    app.add_middleware(Shell, limit=settings.body_limit_bytes, default_language=settings.language, random=random, saw=saw)
+    wider = _wider(settings)
+    app.add_middleware(Shell, limit=settings.body_limit_bytes, default_language=settings.language, random=random, saw=saw, wider=wider)
     return app
+
+
+def _wider(settings: Settings) -> dict[str, int]:
+    """Paths that take larger bodies than others, and how large."""
+    return {tracing.PATH: settings.trace_limit_bytes}
+
+
+def _limit(request: Request) -> int:
+    settings = services_of(request).settings
+    return _wider(settings).get(request.url.path, settings.body_limit_bytes)
 
 
 def _fail_in_one_way(app: FastAPI) -> None:
@@ -165,7 +177,7 @@ def _fail_in_one_way(app: FastAPI) -> None:
             400: REQUEST_MALFORMED,
             404: lambda: not_found("address"),
             405: lambda: REQUEST_METHOD(method=request.method),
-            413: lambda: REQUEST_TOO_LARGE(limit=services_of(request).settings.body_limit_bytes),
+            413: lambda: REQUEST_TOO_LARGE(limit=_limit(request)),
         }
         problem = kinds.get(error.status_code, lambda: INTERNAL(id=request.state.instance))()
         await _logged(request, problem)

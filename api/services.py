@@ -43,6 +43,7 @@ from jobs.register import Register
 from jobs.release import carry, resume
 from jobs.staging import Staging
 from jobs.sweep import Sweep
+from jobs.watermark.marks import Marks
 from jobs.webhooks import Dispatcher
 from policies.problem import declare
 from sandbox.raw.open import open_vault
@@ -125,6 +126,7 @@ class Services:
         self.staging = Staging(settings.staging_dir, random)
         self.cells = CellRoom(settings, register, clock)
         self.copies = Copies(Store(settings.products_dir, random))
+        self.marks = self.copies.mark = Marks(key_ring, self.copies)
         self.webhooks = Dispatcher(register)
         self.gate = Gate(register, self.copies, clock)
         self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -49,9 +49,20 @@ class BodyTooLarge(HTTPException):
 class Shell:
     """The outermost layer. `random` makes request ids; `limit` is the body limit in bytes; `saw` is told of each answer."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, default_language: Language, random: Callable[[int], bytes], saw: Saw | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limit: int,
+        default_language: Language,
+        random: Callable[[int], bytes],
+        saw: Saw | None = None,
+        wider: Mapping[str, int] | None = None,
+    ) -> None:
+        """`wider`: paths that take larger bodies."""
         self._app = app
         self._limit = limit
+        self._wider = dict(wider or {})
         self._language = default_language
         self._random = random
         self._saw = saw
@@ -79,8 +90,9 @@ class Shell:
                 response.add_vary_header("Accept-Language")
             await send(message)
 
-        if _declared(headers) > self._limit:
-            await self._refuse(scope, receive, dressed, language, instance)
+        limit = self._wider.get(scope["path"], self._limit)
+        if _declared(headers) > limit:
+            await self._refuse(scope, receive, dressed, language, instance, limit)
             return
         taken = 0
 
@@ -89,7 +101,7 @@ class Shell:
             message = await receive()
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
-                if taken > self._limit:
+                if taken > limit:
                     raise BodyTooLarge
             return message
 
@@ -97,7 +109,7 @@ class Shell:
             await self._app(scope, bounded, dressed)
         except BodyTooLarge:
             if not started:
-                await self._refuse(scope, receive, dressed, language, instance)
+                await self._refuse(scope, receive, dressed, language, instance, limit)
         except Exception as error:  # the last resort: whatever it was, its words stay here
             log.error("unexpected", request=instance, error=type(error).__name__, at=_where(error))
             if not started:
@@ -108,9 +120,9 @@ class Shell:
             if self._saw is not None:
                 self._saw(scope["method"], route, status, time.monotonic() - began)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, language: Language, instance: str) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, language: Language, instance: str, limit: int) -> None:
         """Answer 413 at once, then throw away a bounded rest: a client that is still sending would otherwise see a reset, not the answer."""
-        problem: Problem = REQUEST_TOO_LARGE(limit=self._limit)
+        problem: Problem = REQUEST_TOO_LARGE(limit=limit)
         response = answer(problem, language, instance=instance, headers=[("Connection", "close")])
         await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
         await send({"type": "http.response.body", "body": response.body, "more_body": True})

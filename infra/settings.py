@@ -65,6 +65,7 @@ class Settings(BaseModel):
     object_store_bytes: int = Field(default=128 * 2**20, ge=75 * 2**20, description="Bytes of shared memory for Ray's object store.")
     shard_rows: int = Field(default=600_000, ge=1, le=100_000_000, description="Rows a shard aims at when a dataset is ingested.")
     body_limit_bytes: int = Field(default=2**20, ge=1024, description="Largest HTTP request body in bytes; a larger one is refused unread.")
+    trace_limit_bytes: int = Field(default=64 * 2**20, ge=1024, description="Largest file in bytes that can be traced to its recipient.")
     language: Language = Field(default="zh", description="Language when a caller asks for none.")
     slots_ms: tuple[int, ...] = Field(
         default=(50, 250, 1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000),

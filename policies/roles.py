@@ -90,6 +90,7 @@ Act = Literal[
     "product_recall",
     "product_entitle",
     "product_fetch",
+    "product_trace",
     "delivery_list",
     "webhook_manage",
     "review_request",
@@ -188,6 +189,7 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "product_recall": {"operator": "own", "supervisor": "all"},  # stopping takes one person
     "product_entitle": {"operator": "own", "supervisor": "all"},
     "product_fetch": {"builder": "own"},  # what it is entitled to
+    "product_trace": {"supervisor": "all"},
     "webhook_manage": {"operator": "own", "builder": "own", "supervisor": "own", "auditor": "own"},  # each its own
     "delivery_list": {"operator": "own", "builder": "own", "supervisor": "all", "auditor": "all"},
     "review_request": {"operator": "own"},

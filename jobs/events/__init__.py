@@ -84,6 +84,7 @@ from jobs.events.products import ProductPublished as ProductPublished
 from jobs.events.products import ProductRecalled as ProductRecalled
 from jobs.events.products import ProductRegistered as ProductRegistered
 from jobs.events.products import ProductRegistrationProposed as ProductRegistrationProposed
+from jobs.events.products import ProductTraced as ProductTraced
 from jobs.events.products import ProductVersionAdded as ProductVersionAdded
 from jobs.events.programs import CellsProbed as CellsProbed
 from jobs.events.programs import ProgramApproved as ProgramApproved

@@ -97,3 +97,19 @@ class ProductRecalled(Event):
     product: ProductId
     version: int | None = Field(default=None, ge=1, le=2**31 - 1)
     reason: Text
+
+
+class ProductTraced(Event):
+    """A file was held against a version: so many of its rows were found again, marks seen in so many `cells`, and of `asked` recipients these
+    are accused; the bound on the chance that one who had no part would be is 10 to minus its exponent."""
+
+    kind = "product_traced"
+    product: ProductId
+    version: int = Field(ge=1, le=2**31 - 1)
+    file_sha256: Digest
+    rows: int = Field(ge=0, le=2**53)
+    found: int = Field(ge=0, le=2**53)
+    cells: int = Field(ge=0, le=2**53)
+    asked: int = Field(ge=0, le=10**9)
+    accused: tuple[Identifier, ...] = Field(default=(), max_length=500)
+    exponents: tuple[Annotated[int, Field(ge=0, le=10_000)], ...] = Field(default=(), max_length=500)

@@ -15,6 +15,7 @@ from policies.product import SERVED, before
 from policies.product.life import GROWING
 
 projects(ev.ProductRegistrationProposed)(nothing)
+projects(ev.ProductTraced)(nothing)
 
 _key = bindparam("key_", type_=String)
 _STANDS = Prepared(

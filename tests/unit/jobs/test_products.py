@@ -45,7 +45,7 @@ def test_the_table_of_life_is_whole() -> None:
     reached = {step.after for step in PRODUCT_LIFE if step.after}
     assert reached == set(PRODUCT_STATES)
     kinds = {kind for kind in events.EVENT_KINDS if kind.startswith("product_")}
-    assert {step.kind for step in PRODUCT_LIFE} == kinds - {"product_registration_proposed"}
+    assert {step.kind for step in PRODUCT_LIFE} == kinds - {"product_registration_proposed", "product_traced"}
     assert "recalled --> [*]" in diagram()
 
 

@@ -118,6 +118,15 @@ def handed_out(book: Book, event: Event) -> tuple[str, ...]:
     return parts or ()
 
 
+def _traced(book: Book, event: Event, _index: int) -> None:
+    """A supervisor's act over a version there was, recalled since or not; who is accused was delivered it or might have been."""
+    acts_as(book, event, "supervisor")
+    product = book.products_made.get(event["product"])
+    require(product is not None and 1 <= event["version"] <= product.added, f"product {event['product']} has no version {event['version']}")
+    require(len(event["accused"]) == len(event["exponents"]) <= event["asked"], "a trace accuses others than it asked about")
+    require(event["found"] <= event["rows"], "a trace finds more rows than the file has")
+
+
 RULES: dict[str, Rule] = {
     "product_deprecated": _deprecated,
     "product_drafted": _drafted,
@@ -127,5 +136,6 @@ RULES: dict[str, Rule] = {
     "product_recalled": _recalled,
     "product_registered": _registered,
     "product_registration_proposed": proposed,
+    "product_traced": _traced,
     "product_version_added": _version_added,
 }
