@@ -18,6 +18,7 @@ from policies.reasons import reasons_in, request_entry_invalid
 
 MEDIA_TYPE = "application/problem+json"
 MOST_PARTS = 20
+KIND_TAG = "kind="  # before the name of a kind of job, where pydantic tells bodies apart by it
 
 REQUEST_MALFORMED = declare(
     "request_malformed",
@@ -295,10 +296,18 @@ def invalid(errors: Sequence[ErrorDetails]) -> Problem:
     a query, and queries stay out of logs and pages."""
     if any(error["type"] == "json_invalid" for error in errors):
         return REQUEST_MALFORMED()
-    inside = [ErrorDetails(**{**error, "loc": error["loc"][1:] or ("body",)}) for error in errors]
-    reasons = reasons_in(inside)
+    reasons = reasons_in([_inside(error) for error in errors])
     parts = tuple(request_entry_invalid(path=reason.path, reason_zh=reason.zh, reason_en=reason.en) for reason in reasons[:MOST_PARTS])
     return REQUEST_INVALID().with_parts(parts)
+
+
+def _inside(error: ErrorDetails) -> ErrorDetails:
+    """The error as its sender sees the request: without `body`, and without the tag of the kind of job, which is no place in it."""
+    place = tuple(step for step in error["loc"][1:] if not str(step).startswith(KIND_TAG))
+    if error["type"] == "union_tag_invalid":
+        words = {"zh": "没有这种作业类型", "en": "there is no such kind of job"}
+        return ErrorDetails(type="wrong", loc=(*place, "kind"), msg=words["en"], input=None, ctx=words)
+    return ErrorDetails(**{**error, "loc": place or ("body",)})
 
 
 def language_of(accept_language: str, default: Language) -> Language:

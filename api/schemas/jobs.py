@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
+from api.problems import KIND_TAG
 from api.schemas.base import LOSS, SQL_LIMIT, Closed, LossView, ProblemView, example
 from api.schemas.exact import ExactJob
 from api.schemas.fees import FeeQuoteView
@@ -62,16 +63,16 @@ class JobRequest(Closed):
 
 def _kind(body: Any) -> str:
     """The tag of a body that is checked, or of one that is made: `sql` where it says none."""
-    return str(body.get("kind", "sql") if isinstance(body, dict) else getattr(body, "kind", "sql"))
+    return KIND_TAG + str(body.get("kind", "sql") if isinstance(body, dict) else getattr(body, "kind", "sql"))
 
 
 # One body for each kind of job: a schema with the literal `kind`, licence, scenario, privacy, and `request()`; here with its tag.
 AnyJob = Annotated[
-    Annotated[JobRequest, Tag("sql")]
-    | Annotated[SyntheticJob, Tag("synthetic")]
-    | Annotated[ProgramJob, Tag("program")]
-    | Annotated[ModelJob, Tag("model")]
-    | Annotated[ExactJob, Tag("exact")],
+    Annotated[JobRequest, Tag(KIND_TAG + "sql")]
+    | Annotated[SyntheticJob, Tag(KIND_TAG + "synthetic")]
+    | Annotated[ProgramJob, Tag(KIND_TAG + "program")]
+    | Annotated[ModelJob, Tag(KIND_TAG + "model")]
+    | Annotated[ExactJob, Tag(KIND_TAG + "exact")],
     Discriminator(_kind),
 ]
 

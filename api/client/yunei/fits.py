@@ -29,8 +29,8 @@ def fit_body(model: Mapping[str, Any], *, licence: str, scenario: str, **privacy
         given = {name: value for name, value in given.items() if value is not None}
     elif given:
         given = {**model.get("privacy", {}), **given}
-    body = {**_plain(model), "kind": "model", "licence": licence, "scenario": scenario}
-    return {**body, "privacy": given} if given else body
+    body = {**model, "kind": "model", "licence": licence, "scenario": scenario, **({"privacy": given} if given else {})}
+    return {name: _plain(value) for name, value in body.items()}
 
 
 def _plain(value: Any) -> Any:
