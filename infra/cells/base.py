@@ -113,7 +113,8 @@ class Cell(Protocol):
     """Open until `close`. One block at a time; not for use from two threads."""
 
     def run(self, block: bytes) -> bytes | None:
-        """The frame, exactly `output_bytes` long, for a block in Arrow IPC; None for whatever went wrong with it."""
+        """The frame, exactly `output_bytes` long, for a block in Arrow IPC; None for whatever went wrong with it. CellsError where the machine
+        cannot run it at all: found out before a row is looked at, so nothing depends on any."""
         ...
 
     def rehearse(self, block: bytes) -> Rehearsal:

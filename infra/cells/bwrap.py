@@ -107,6 +107,9 @@ class _BwrapCell:
         except wire.Gone:
             self.close()
             return Rehearsal(None, "")
+        except CellsError:
+            self.close()
+            raise
         if self._backend.strict:
             self.close()
         return found

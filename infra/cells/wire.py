@@ -1,7 +1,7 @@
 """The trusted end of the line to a zygote: what is sent, how long is waited, what is believed. The same for every backend that has one.
 
     hello   JSON of the cargo and limits, with the files package, parameters and two filters → the zygote's features, in JSON
-    block   `B` with the block (a sealed memory file), an output pipe and a file for errors → the frame in the pipe, then `D`
+    block   `B` with the block (a sealed memory file), an output pipe and a file for errors → the frame in the pipe, then `D`, or `F`: not run
 
 What comes back is looked at for two things only: whether exactly the declared number of bytes came, and whether `D` did. Files are passed by
 SCM_RIGHTS over SOCK_SEQPACKET (unix(7)).
@@ -106,7 +106,8 @@ class Line:
         return {str(name): value is True for name, value in told.items()}
 
     def block(self, rows: bytes) -> Rehearsal:
-        """One block. The frame is exactly as long as declared, or None; text is empty unless talkative. Gone."""
+        """One block. The frame is exactly as long as declared, or None; text is empty unless talkative. Gone; CellsError(cells_start_failed)
+        when no process could be confined for it: that is before the block is looked at, so it depends on no row."""
         until = time.monotonic() + self._limits.wall_s + GRACE_S
         frame, frame_end = os.pipe2(os.O_CLOEXEC)
         text, text_end = os.pipe2(os.O_CLOEXEC) if self._talkative else (None, self._nowhere)
@@ -122,7 +123,10 @@ class Line:
             for end in (frame, text):
                 if end is not None:
                     os.close(end)
-        if self._receive(until - time.monotonic()) != b"D":
+        ended = self._receive(until - time.monotonic())
+        if ended == b"F":
+            raise CellsError("cells_start_failed", "a process of its own for each block")
+        if ended != b"D":
             raise Gone
         complete = found[frame] if len(found[frame]) == self._limits.output_bytes else None
         return Rehearsal(complete, found[text][:TEXT_BYTES].decode("utf-8", "replace") if text is not None else "")

@@ -7,7 +7,8 @@
 3. Load the libraries and call them once, so that what they load late is there; give up /proc, clocks and most system calls. Answer what
    could be done, in JSON.
 4. For each message `B` with a block, an output pipe and a file for errors: fork, in a process-id namespace of its own. The child gives up
-   everything but those three files and the library's folders, and runs the program. When it has ended or its time is over, answer `D`.
+   everything but those three files and the library's folders, and runs the program. When it has ended or its time is over, answer `D`; or
+   `F` when it could not give everything up, and so never looked at the block.
 
 This process never sees a row: blocks pass through as file descriptors that only the child reads. It never runs a line of the program:
 that happens in children only, so no block can leave anything for the next. Nothing about how a child ended is said.
@@ -39,7 +40,7 @@ DESCRIPTORS = 32
 GRACE_S = 1.0
 
 _NEWNS, _NEWUSER, _NEWPID, _NEWIPC = 0x00020000, 0x10000000, 0x20000000, 0x08000000
-_PR_SET_NO_NEW_PRIVS, _PR_SET_TSC, _PR_TSC_SIGSEGV, _PR_SET_PTRACER = 38, 26, 2, 0x59616D61
+_PR_SET_NO_NEW_PRIVS, _PR_SET_TSC, _PR_TSC_SIGSEGV, _PR_SET_PTRACER, _PR_SET_DUMPABLE = 38, 26, 2, 0x59616D61, 4
 _DETACH_MOUNT = 2
 _AT_SYSINFO_EHDR = 33
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT, _CLOSE_RANGE = 444, 445, 446, 436
@@ -281,15 +282,16 @@ class Nursery:
         _did(_libc.setns(self._myself, _NEWPID))
         _did(_libc.unshare(_NEWPID))
 
-    def run(self, control: socket.socket, block: int, frame: int, errors: int) -> None:
-        """One block, in a process of its own. Returns when that has ended; says nothing of how. It is ended when its time is over or nobody
-        waits for it any more."""
+    def run(self, control: socket.socket, block: int, frame: int, errors: int) -> bool:
+        """One block, in a process of its own. Returns when that has ended, whether it had been confined; says nothing of how it ended. It is
+        ended when its time is over or nobody waits for it any more."""
         if self._namespaces:
             self._new_pids()
+        told, tell = os.pipe()
         child = os.fork()
         if child == 0:
-            self._child(block, frame, errors)
-        for file in (block, frame, errors):
+            self._child(block, frame, errors, tell)
+        for file in (block, frame, errors, tell):
             os.close(file)
         watched = os.pidfd_open(child)
         waiting = select.poll()
@@ -298,14 +300,17 @@ class Nursery:
         if watched not in dict(waiting.poll(self.cargo.wall_s * 1000)):
             signal.pidfd_send_signal(watched, signal.SIGKILL)
         os.waitpid(child, 0)
+        confined = os.read(told, 1) == b"y"
         os.close(watched)
+        os.close(told)
+        return confined
 
-    def _child(self, block: int, frame: int, errors: int) -> None:
+    def _child(self, block: int, frame: int, errors: int, tell: int) -> None:
         cargo, status = self.cargo, 1
         try:
             for file, place in ((block, BLOCK), (errors if cargo.talkative else TALK, TALK), (errors, ERRORS), (frame, FRAME)):
                 os.dup2(file, place)
-            self._confine()
+            self._confine(tell)
             _write(
                 FRAME, self._inside.frame(self._inside.answer(BLOCK, cargo.package, cargo.entry, cargo.parameters, cargo.shape), cargo.count)
             )
@@ -319,7 +324,7 @@ class Nursery:
                     sys.stdout.flush()
             os._exit(status)
 
-    def _confine(self) -> None:
+    def _confine(self, tell: int) -> None:
         cargo = self.cargo
         if self._namespaces:
             _did(_libc.unshare(_NEWUSER | _NEWIPC))
@@ -328,9 +333,8 @@ class Nursery:
         if self._ruleset is not None:
             _did(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
             _did(_libc.syscall(_LANDLOCK_RESTRICT, self._ruleset, 0))
-        if cargo.has("descriptors"):
-            _did(_libc.syscall(_CLOSE_RANGE, FRAME + 1, 0xFFFFFFFF, 0))
         if cargo.has("limits"):
+            _did(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))  # a core file that is piped to a program has no limit: core(5)
             for which, most in (
                 (resource.RLIMIT_NOFILE, DESCRIPTORS),
                 (resource.RLIMIT_AS, self._address_space + cargo.memory),
@@ -339,6 +343,9 @@ class Nursery:
                 resource.setrlimit(which, (most, most))
         random.seed(0)
         sys.modules["numpy.random"].seed(0)
+        os.write(tell, b"y")
+        if cargo.has("descriptors"):
+            _did(_libc.syscall(_CLOSE_RANGE, FRAME + 1, 0xFFFFFFFF, 0))
         if cargo.has("seccomp"):
             cargo.block_filter.install()
 
@@ -371,8 +378,7 @@ def main() -> None:
         message, files, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 3)
         if message != b"B" or len(files) != 3:
             return
-        nursery.run(control, *files)
-        control.send(b"D")
+        control.send(b"D" if nursery.run(control, *files) else b"F")
 
 
 if __name__ == "__main__":

@@ -177,6 +177,7 @@ FAMILIES: tuple[Family, ...] = (
         "Filling disks, core files, logs",
         (
             Probe("resources:core_dumps", weaker="limits seccomp"),
+            Probe("resources:dumpable", weaker="limits seccomp"),
             Probe("resources:large_files", weaker="limits seccomp"),
             Probe("resources:log_flood", weaker="", why="what is printed goes nowhere in any cell; there is nothing to get hold of"),
         ),

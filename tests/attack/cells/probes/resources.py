@@ -38,6 +38,12 @@ def core_dumps(_: dict[str, Any]) -> str | None:
     return None if hard == 0 else f"core files up to {hard}"
 
 
+def dumpable(_: dict[str, Any]) -> str | None:
+    """What is piped to a program when it crashes, as many machines do with core files, is not limited."""
+    found = ctypes.CDLL(None, use_errno=True).prctl(3, 0, 0, 0, 0)
+    return f"dumpable {found}" if found > 0 else None
+
+
 def large_files(_: dict[str, Any]) -> str | None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     return None if hard == 0 else f"files up to {hard}"

@@ -212,6 +212,15 @@ def test_a_root_that_is_none_is_said(backend: Bwrap, tmp_path: Path) -> None:
     assert "gone" in caught.value.about
 
 
+def test_what_cannot_be_confined_is_said_and_not_run(backend: Bwrap) -> None:
+    """A default for every block of a job would look like an answer."""
+    limits = Limits(memory_mb=64, cpu_s=1, wall_s=1.5, output_bytes=16)
+    object.__setattr__(limits, "memory_mb", 2**50)  # no such limit can be set
+    with replace(backend, groups=None).open(CARGO, limits) as opened, pytest.raises(CellsError) as caught:
+        opened.run(block("adds"))
+    assert caught.value.code == "cells_start_failed"
+
+
 def test_a_package_that_is_no_zip_gives_no_frame(backend: Bwrap) -> None:
     with backend.open(Cargo(b"no zip", "main:run"), QUICK) as opened:
         assert opened.run(block("adds")) is None
