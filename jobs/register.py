@@ -185,6 +185,7 @@ class Register:
         self._sequencer = Sequencer(engine, self.files, self._own_keys, beside=gm_signers(key_ring, settings))
         self._turns = Turns(engine, _Head, lambda head: head.move(), lambda head: head.writer.mark(SAVEPOINT))
         self._holder: int | None = None
+        self.acts = 0  # that this process committed since it began: for whoever keeps what it read of the register
         self._log = structlog.get_logger("register")
         self.witnesses = Witnesses(
             [WitnessAddress.parse(text) for text in settings.witnesses],
@@ -250,6 +251,7 @@ class Register:
         except UNAVAILABLE as error:
             self._log.error("register_unavailable", error=type(error).__name__)
             raise REGISTER_UNAVAILABLE() from error
+        self.acts += bool(act._entries)
         if publish and act._entries:
             try:
                 self._sequencer.publish(act.size)

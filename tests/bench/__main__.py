@@ -16,15 +16,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, cells, charges, decisions, engine, hops, latency, log, noise
+from tests.bench import audit, cells, charges, decisions, delivery, engine, hops, latency, log, noise
 
 FOLDER = Path("build/bench")
+ALONE = ("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "delivery", "large")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--only", choices=("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "large"))
+    parser.add_argument("--only", choices=ALONE)
     parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
     parser.add_argument("--entries", type=int, default=100_000, help="length of the log that proofs are made from")
     chosen = parser.parse_args()
@@ -51,6 +52,12 @@ def main() -> None:
             "with {rules} about every licence; facts read from a register of {licences} licences: {register_ms} ms".format(
                 **result["decisions"]
             )
+        )
+    if chosen.only in (None, "delivery"):
+        result["delivery"] = delivery.bench(fresh("delivery"))
+        console.print(
+            "delivery    {mb_per_s} MB/s of a file of {long_mb} MB, {idle_mb} MB of memory before and {then_mb} MB after; {short_per_s} short "
+            "files/s".format(**result["delivery"])
         )
     if chosen.only in (None, "latency"):
         result["latency"] = latency.bench(fresh("latency"))
