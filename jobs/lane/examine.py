@@ -13,6 +13,7 @@ from typing import Any
 
 from jobs.lane import sealed
 from jobs.lane.case import Case
+from jobs.lane.count import counted
 from jobs.lane.index import Earlier, earlier_releases
 from jobs.lane.packs import pack_in_force
 from jobs.office import Office
@@ -61,21 +62,24 @@ class Examined:
             found.append([finding.rule, finding.severity, finding.measure, codes])
         return sorted(found, key=lambda one: json.dumps(one, ensure_ascii=False))
 
-    def sealed_evidence(self) -> bytes:
-        """What the log commits to: evidence, findings by lasting names, and what the index is to know once it has left."""
+    def locked(self, office: Office, job: str) -> bytes:
+        """What the log commits to, encrypted: evidence, findings by lasting names, and what the index is to know once it has left."""
         told = {"evidence": dict(self.evidence.data), "known": self.known, "entries": [entry_data(*one) for one in entries(self.made)]}
-        return json.dumps(told, sort_keys=True, ensure_ascii=False).encode()
+        return sealed.lock(office, job, json.dumps(told, sort_keys=True, ensure_ascii=False).encode())
 
 
 def examined(office: Office, case: Case) -> Examined:
     """Deterministic, but for what was released meanwhile. Raises StagingDamaged; `data_mend_*` for mends that do not fit the table."""
-    counted = sealed.opened(office, case.job)
-    table = replace(counted.table, facts=dict(case.request.facts))
+    exact = sealed.opened(office, case.job)
+    table = replace(exact.table, facts=dict(case.request.facts))
     pack = pack_in_force(office.settings)
     earlier = earlier_releases(office, case)
     made = outcome(table, case.request.mends, pack, earlier=earlier.index)
     found = evidence(made, earlier.index, case.request.mends)
-    return Examined(table, made, made.released(), found, pack, earlier, counted.lost)
+    if found.requests:  # only rows can tell how many units are between two cells
+        cells = {(data["job"], tuple(data["cell"])): data["where"] for one in earlier.left if one.approval for data in one.approval["entries"]}
+        found = evidence(made, earlier.index, case.request.mends, counted(office, case, made, found, cells))
+    return Examined(table, made, made.released(), found, pack, earlier, exact.lost)
 
 
 def new_findings(now: Known, before: Known) -> Known:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from infra.database import reading
 from infra.tables import approvals, charge_accounts, charges, jobs, openings, releases
+from jobs.lane import sealed
 from jobs.lane.case import Case
 from jobs.ledger import population_account
 from jobs.office import Office
@@ -73,14 +74,21 @@ def earlier_releases(office: Office, case: Case) -> Earlier:
             .order_by(releases.c.entry.desc())
         )
         rows = connection.execute(query).all()
-        sealed = [row.evidence for row in rows if row.evidence is not None]
-        told = {row.commitment: json.loads(bytes(row.content)) for row in connection.execute(
-            select(openings.c.commitment, openings.c.content).where(openings.c.commitment.in_(sealed))
-        )}  # fmt: skip
-    left = tuple(
-        Left(row.id, row.job, row.licence, row.operator, row.entry, json.loads(bytes(row.content)), told.get(row.evidence)) for row in rows
-    )
+        sealed_as = [row.evidence for row in rows if row.evidence is not None]
+        told = dict(
+            (row.commitment, bytes(row.content))
+            for row in connection.execute(select(openings.c.commitment, openings.c.content).where(openings.c.commitment.in_(sealed_as)))
+        )
+    approved = {row.job: _approval(office, row.job, told.get(row.evidence)) for row in rows}
+    left = tuple(Left(row.id, row.job, row.licence, row.operator, row.entry, json.loads(bytes(row.content)), approved[row.job]) for row in rows)
     return Earlier(last, left, _index(office, case.plan.space, left))
+
+
+def _approval(office: Office, job: str, locked: bytes | None) -> dict[str, Any] | None:
+    if locked is None:
+        return None
+    found: dict[str, Any] = json.loads(sealed.unlock(office, job, locked))
+    return found
 
 
 _KNOWN: dict[tuple[str, str], tuple[int, ReleaseIndex]] = {}  # by register and population: what left never changes

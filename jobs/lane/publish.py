@@ -16,6 +16,7 @@ from infra.tables import approvals, holds, jobs
 from infra.tables import standings as standing_rows
 from jobs import events as ev
 from jobs import hops, reviews, verdicts
+from jobs.lane import sealed
 from jobs.lane.case import Case, case
 from jobs.lane.examine import Examined, examined, new_findings
 from jobs.lane.index import newest
@@ -69,7 +70,7 @@ def _let_out(office: Office, name: str, *, review: str | None = None, standing: 
             return False  # somebody was quicker, or something was released since the rules ran: they run again at the next look
         decision = verdicts.decided(act.connection, office, found.order, found.plan, found.admitted.catalogue)
         if decision.allowed:
-            evidence = act.seal(seen.sealed_evidence())
+            evidence = act.seal(seen.locked(office, name))
             table = staged.digests["table.arrow"]
             approved = {"pack": seen.pack.digest, "evidence": evidence, "table_sha256": table}
             act.append(ev.ReleaseApproved(by=SYSTEM, job=name, review=review, standing=standing, **approved))
@@ -131,7 +132,7 @@ def news(office: Office, standing: str, seen: Examined) -> list[list[object]]:
         if held is None:
             return [["standing", "refuse", "", []]]
         _, content = reviews.opening(connection, held.known)
-    return new_findings(seen.known, json.loads(content)["known"])
+    return new_findings(seen.known, json.loads(sealed.unlock(office, held.job, content))["known"])
 
 
 def standing_for(office: Office, found: Case) -> reviews.Standing | None:
@@ -142,7 +143,7 @@ def standing_for(office: Office, found: Case) -> reviews.Standing | None:
 
 
 def approval_evidence(office: Office, job: str) -> bytes | None:
-    """What was found of a table when it was let out, as it was sealed then."""
+    """What was found of a table when it was let out, as it was sealed then, still locked."""
     with reading(office.register.engine) as connection:
         row = connection.execute(select(approvals.c.evidence).where(approvals.c.job == job)).one_or_none()
         return None if row is None else reviews.opening(connection, row.evidence)[1]

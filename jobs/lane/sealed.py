@@ -50,6 +50,19 @@ def opened(office: Office, job: str) -> Counted:
     return Counted(from_data(data["table"]), data["lost"])
 
 
+def lock(office: Office, job: str, plain: bytes) -> bytes:
+    """What is found of a table, encrypted as the table is: the register keeps it, and neither it nor a copy of it says a number."""
+    return envelope_of(office.settings.crypto_suite).seal(_key(office, job), plain, _place(job) + b"/evidence", office.random)
+
+
+def unlock(office: Office, job: str, locked: bytes) -> bytes:
+    """What `lock` hid. StagingDamaged when it is not of this job and home."""
+    try:
+        return envelope_of(office.settings.crypto_suite).open(_key(office, job), locked, _place(job) + b"/evidence")
+    except SealBroken:
+        raise StagingDamaged(job) from None
+
+
 def discard(office: Office, job: str) -> None:
     """A table that will never be released is not kept."""
     office.staging.discard(_name(job))

@@ -31,7 +31,7 @@ def workbench(office: Office, job: str, *, by: str) -> dict[str, Any] | None:
     seen = examined(office, found)
     with office.register.transaction() as act:
         _may_look(act, by, found)
-        sealed = act.seal(seen.sealed_evidence())
+        sealed = act.seal(seen.locked(office, job))
         entry = act.append(ev.OutputViewed(by=by, job=job, review=found.row.review, evidence=sealed))
     return {**_shown(office, found, seen), "viewed": entry}
 

@@ -6,7 +6,7 @@ first, "look" when a person must judge a finding, "pass" when rules are silent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.disclosure.apply import Outcome, outcome
@@ -25,11 +25,11 @@ def examine(table: ExactTable, pack: RulePack, earlier: ReleaseIndex | None = No
     return evidence(outcome(table, mends, pack, earlier=earlier), earlier, mends)
 
 
-def evidence(made: Outcome, earlier: ReleaseIndex | None, mends: Sequence[Mend]) -> Evidence:
-    """The same of an outcome that was made before, with the same `earlier`."""
+def evidence(made: Outcome, earlier: ReleaseIndex | None, mends: Sequence[Mend], counts: Mapping[str, int] | None = None) -> Evidence:
+    """The same of an outcome that was made before, with the same `earlier`. `counts`: what the raw side answered to requests, by id."""
     found = list(findings(made.subject))
     rule = next(rule for rule in made.pack.rules if rule.kind == "differencing")
-    compared = compare(made, earlier or ReleaseIndex(), rule)
+    compared = compare(made, earlier or ReleaseIndex(), rule, counts)
     found += compared.findings
     found += _breaches(made)
     found.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.rule, finding.measure, finding.cells))

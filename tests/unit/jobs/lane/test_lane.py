@@ -14,6 +14,7 @@ from jobs.acts import duty
 from jobs.acts.reviews import cancel_held, cast_vote, withdraw_review
 from jobs.audit import audit
 from jobs.lane import sealed
+from policies.loss import Loss
 from policies.problem import Problem
 from tests import lane
 from tests.bureau import Bureau, Home, opened
@@ -52,7 +53,7 @@ def refusal(code: str) -> AbstractContextManager[object]:
 def test_an_exact_table_is_held_under_seal_and_charged_nothing(bureau: Bureau) -> None:
     job = held(bureau, "SELECT urgent, COUNT(*) AS n FROM visits GROUP BY urgent")
     seen = lane.seen(bureau, job)
-    assert (seen.price, seen.release) == (seen.price.__class__(0), None)
+    assert (seen.price, seen.release) == (Loss(0), None)
     staged = sealed.find(bureau.services.office, job)
     assert staged is not None
     data = staged.read(sealed.FILE)
@@ -89,7 +90,8 @@ def test_a_vote_is_a_commitment_until_both_are_in(bureau: Bureau) -> None:
     review = lane.requested(bureau, job)
     lane.vote(bureau, review, "reviewer", "reject", ("differencing",), "第三行可由去年的表相减得到")
     register = bureau.services.register
-    (vote,) = [event.event for event in register.events(limit=10_000, kinds=("vote_cast",)) if event.event.review == review]
+    votes = [event.event for event in register.events(limit=10_000, kinds=("vote_cast",)) if isinstance(event.event, ev.VoteCast)]
+    (vote,) = [vote for vote in votes if vote.review == review]
     body = ev.canonical(vote, "2026-11-22T08:00:00.000000Z").decode()
     assert "reject" not in body
     assert "differencing" not in body
