@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,12 +42,13 @@ def synthesised(plan: SyntheticPlan, totals: ExactMarginals, chance: np.random.G
 
 
 def _column(attribute: Attribute) -> ReleasedColumn:
-    low, high = (None, None)
-    if attribute.starts:
+    """`scale`: how far a number stands from the middle of its bin, as a standard deviation, in the narrowest bin: where it stands is chance."""
+    low = high = scale = None
+    if attribute.starts and attribute.type not in ("date", "timestamp"):
         grain = 10**attribute.decimals
-        days = attribute.type in ("date", "timestamp")
-        low, high = (None, None) if days else (attribute.starts[0] / grain, (attribute.starts[-1] - 1) / grain)
-    return ReleasedColumn(attribute.column, "value", MECHANISM, None, low, high, None)
+        low, high = attribute.starts[0] / grain, (attribute.starts[-1] - 1) / grain
+        scale = min(after - before for before, after in pairwise(attribute.starts)) / grain / math.sqrt(12)
+    return ReleasedColumn(attribute.column, "value", MECHANISM, scale, low, high, None)
 
 
 def dummy_synthetic(plan: SyntheticPlan, catalogue: Catalogue, *, seed: int = 0) -> Released:

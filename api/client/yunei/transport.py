@@ -144,8 +144,8 @@ class Http:
                 params=dict(params) if params else None,
                 content=content,
                 headers={
-                    **(headers or {}),
                     **({"Content-Type": "application/json"} if content is not None else {}),
+                    **(headers or {}),
                     **({"Authorization": f"Bearer {bearer}"} if bearer is not None else {}),
                 },
                 timeout=httpx2.Timeout(self._timeout, read=self._timeout + extra_s),

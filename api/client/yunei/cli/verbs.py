@@ -101,6 +101,7 @@ NOUNS: tuple[Noun, ...] = (
             Verb("show", "显示发布结果及其说明", "show a release and what is known of it", "release:show"),
             Verb("fetch", "下载发布结果；中断后可续传", "download a release; resumes", "release:fetch"),
             Verb("verify", "验证回执、日志与内容", "verify receipt, log and bytes", "release:verify"),
+            Verb("quality", "合成数据的质量", "how good a synthetic table is", "synthetics:quality"),
         ),
     ),
     Noun(
@@ -124,6 +125,7 @@ NOUNS: tuple[Noun, ...] = (
             Verb("verify", "离线核验已下载的产品", "verify what was fetched, offline", "product:verify"),
             Verb("link", "申请交付，得到短期链接", "have it delivered: a link good for a while", "product:link"),
             Verb("deliveries", "交付记录", "what was delivered", "product:deliveries"),
+            Verb("trace", "追溯文件是谁的副本", "trace a file: whose copy it is", "synthetics:trace"),
             Verb("profile", "Delta Sharing 配置文件", "a profile file for Delta Sharing", "product:profile"),
         ),
     ),
