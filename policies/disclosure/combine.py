@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.disclosure.predicate import EVERYTHING, Box, Population, Span, Value, Values
+from policies.disclosure.predicate import EVERYTHING, NOT_NULL, NULL, Box, Population, Span, Value, Values
 
 PRIME = 2**31 - 1
 MOST_ROWS = 240  # cells in one elimination
@@ -49,20 +49,26 @@ def membership(populations: Sequence[Population]) -> NDArray[np.bool_] | None:
 
 
 def _pieces(used: Sequence[Values]) -> dict[Values, NDArray[np.bool_]]:
-    """Which elementary pieces of the column each set of values holds: points between ends, the ends themselves, and NULL; pieces that no set
-    tells apart are one."""
+    """Which elementary pieces of the column each set of values holds: points between ends, the ends themselves, and NULL where a condition
+    asks for it; pieces that no set tells apart are one. Elsewhere an attacker is supposed to know that nothing is NULL: with NULLs between
+    them, fewer cells add up to others, and less is told."""
     ends: list[Value] = sorted({end for values in used for span in values.spans for end in (span.low, span.high)})
     points: list[Span] = []
     for at, end in enumerate(ends):
         points.append(Span(end, True, end, True))
         if at + 1 < len(ends):
             points.append(Span(end, False, ends[at + 1], False))
+    asked = NULL in used or NOT_NULL in used
+    somewhere = [any(not point.cut(span).empty for values in used for span in values.spans) for point in points]
+    rest = NOT_NULL
+    for values in used:
+        rest = rest.without(values)
+    outside = [False] if rest.spans else []  # values that no set holds, if there are any
     rows = []
     for values in used:
-        held = [any(not point.cut(span).empty for span in values.spans) for point in points] if points else []
-        rows.append([*held, values.null, False])
-    matrix = np.array(rows, np.bool_)
-    joined = np.unique(matrix, axis=1)
+        held = [any(not point.cut(span).empty for span in values.spans) for point, kept in zip(points, somewhere, strict=True) if kept]
+        rows.append([*held, *outside, *([values.null] if asked else [])])
+    joined = np.unique(np.array(rows, np.bool_), axis=1)
     return {values: joined[at] for at, values in enumerate(used)} | {EVERYTHING: np.ones(joined.shape[1], np.bool_)}
 
 
