@@ -13,6 +13,12 @@ PLAN, PURE, TREE = (f"tests/unit/sandbox/plan/test_{name}.py" for name in ("plan
 KERNEL, SPARSE = (f"tests/unit/sandbox/raw/test_{name}.py" for name in ("kernel", "sparse"))
 NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/properties/test_ownership.py", "tests/spec/test_meaning.py"
 NOISE = "tests/statistics/test_noise.py"
+MODEL_STEPS = "tests/properties/test_models.py"
+MODEL_ROWS, MODEL_NOISE = (f"tests/unit/sandbox/{room}/test_fit.py" for room in ("raw", "noise"))
+    "tests/properties/test_models.py",
+    "tests/unit/sandbox/raw/test_fit.py",
+    "tests/unit/sandbox/noise/test_fit.py",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,5 +290,41 @@ MUTANTS = (
         "for text, row in bounded.row_of.items() if values[row] != 0}",
         "for text, row in bounded.row_of.items()}",
         f"{CHAIN}::test_a_key_with_no_person_is_as_if_it_were_not_there",
+    ),
+    # ---- models ----
+    Mutant(
+        "one unit's contribution to a step is clipped",
+        "sandbox/raw/fit_units.py",
+        "length, bound = np.sqrt(squares), cap * (1 - 2.0**-30)",
+        "length, bound = np.sqrt(squares), cap * 1.5",
+        f"{MODEL_STEPS}::test_caps_are_reached_where_they_bind",
+    ),
+    Mutant(
+        "a unit with more rows counts with the weight of rows_per_unit",
+        "sandbox/raw/fit_units.py",
+        "        most = self.plan.rows_per_unit\n",
+        "        most = 7\n",
+        f"{MODEL_STEPS}::test_weights_left_out_would_be_noticed",
+    ),
+    Mutant(
+        "contributions are put together by unit",
+        "sandbox/raw/fit_units.py",
+        "self.alone = self.rows == len(starts) <= BLOCK_ROWS",
+        "self.alone = True",
+        f"{MODEL_STEPS}::test_caps_are_reached_where_they_bind",
+    ),
+    Mutant(
+        "the map of a step's vector covers its cap",
+        "sandbox/noise/fit.py",
+        "root_above((units(d_in) * cap) ** 2)",
+        "root_above((units(d_in) * cap) ** 2 // 2)",
+        f"{MODEL_NOISE}::test_the_map_is_for_units_and_covers_the_cap",
+    ),
+    Mutant(
+        "rows of a model come with their unit",
+        "sandbox/raw/fit_run.py",
+        "not rows.columns[0].unit or ",
+        "",
+        f"{MODEL_ROWS}::test_duckdb_reads_the_rows_as_the_plan_says",
     ),
 )
