@@ -41,6 +41,9 @@ ENVIRONMENT: Mapping[str, str] = {
 """All that a cell's processes find in their environment. Restartable sequences (rseq(2)) tell a process when it was interrupted and moved
 to another processor: whoever keeps a neighbour's processor busy could be heard by it."""
 
+SAFEGUARDS = frozenset({"capabilities", "clocks", "descriptors", "landlock", "limits", "namespaces", "proc", "seccomp"})
+"""What a zygote puts in place, and says so."""
+
 FLAGS = ("-s", "-P", "-S", "-B")
 """Of the interpreter: nothing from a user's folder, from the current one, from .pth files; no byte code written."""
 
@@ -171,7 +174,7 @@ def _drain(most: Mapping[int, int], until: float) -> dict[int, bytes]:
 
 
 def require(features: Mapping[str, bool], accept: frozenset[str]) -> None:
-    """CellsError(cells_refused) when a cell came up without a feature that nobody agreed to do without."""
-    for name, have in sorted(features.items()):
-        if not have and name not in accept:
+    """CellsError(cells_refused) when a cell came up without a feature that nobody agreed to do without, or does not say."""
+    for name in sorted(SAFEGUARDS):
+        if not features.get(name) and name not in accept:
             raise CellsError("cells_refused", name)

@@ -18,7 +18,7 @@ import pytest
 
 from infra.cells import wire
 from infra.cells.base import Backend, Cargo, Cell, CellsError, Limits, choose
-from infra.cells.bwrap import Bwrap
+from infra.cells.bwrap import Bwrap, _command
 from infra.cells.cgroups import cgroups
 from infra.settings import Settings
 from tests.cells import a_backend
@@ -199,10 +199,30 @@ def test_strict_cells_end_with_their_block(backend: Bwrap) -> None:
 
 
 def test_a_cell_without_a_feature_is_refused_unless_accepted() -> None:
-    wire.require({"clocks": False, "proc": True}, frozenset({"clocks"}))
-    with pytest.raises(CellsError) as caught:
-        wire.require({"clocks": False, "landlock": False}, frozenset({"clocks"}))
-    assert (caught.value.code, caught.value.about) == ("cells_refused", "landlock")
+    whole = dict.fromkeys(wire.SAFEGUARDS, True)
+    wire.require(whole, frozenset())
+    wire.require({**whole, "clocks": False}, frozenset({"clocks"}))
+    for name in wire.SAFEGUARDS:
+        with pytest.raises(CellsError) as caught:
+            wire.require({**whole, name: False}, frozenset({"clocks"}) - {name})
+        assert (caught.value.code, caught.value.about) == ("cells_refused", name)
+    with pytest.raises(CellsError):
+        wire.require({}, frozenset())
+
+
+def test_the_command_is_the_policy(backend: Bwrap) -> None:
+    words = _command(backend, 7, 8)
+    for wanted in ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--new-session", "--die-with-parent"):
+        assert wanted in words
+    text = " ".join(words)
+    assert "--clearenv" in words
+    assert "--cap-drop ALL --cap-add CAP_SYS_ADMIN " in text
+    assert text.count("--cap-add") == 1
+    assert "--seccomp 8 " in text
+    assert f"--ro-bind {backend.root} / --proc /proc --chdir /" in text
+    assert not {"--bind", "--dev", "--dev-bind", "--tmpfs", "--share-net", "--bind-try", "--symlink", "--file"} & set(words)
+    assert words.count("--ro-bind") == 1
+    assert words[words.index("--") + 1 :] == ["/opt/py/bin/python3", "-s", "-P", "-S", "-B", "/opt/cell/zygote.py", "7"]
 
 
 def test_a_root_that_is_none_is_said(backend: Bwrap, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.cells import probe
-from infra.cells.base import CellsError, Finding
+from infra.cells.base import Cargo, CellsError, Finding
 from infra.cells.bwrap import WEAKER, Bwrap
 from infra.cells.probe import ATTACKS, FEATURES
 from infra.cells.unsafe import Unsafe
@@ -38,6 +41,31 @@ def test_attacks_succeed_where_nothing_stops_them() -> None:
     text = " ".join(finding.detail for finding in backend.probe())
     told = {attack.name for attack in ATTACKS if attack.name in text.replace(",", " ").split()}
     assert {attack.name for attack in ATTACKS} - told == {"hangs", "spins", "says_more", "says_less", "was_here"}
+
+
+ALONE = {
+    "network": {"connects", "connects_by_name"},
+    "files": {"connects_by_path", "reads_the_machine", "writes"},
+    "proc": {"looks_at_processes"},
+    "landlock": {"connects", "reads_the_machine", "lists_the_root", "writes", "looks_at_processes"},
+    "capabilities": {"has_capabilities", "mounts"},
+    "descriptors": {"holds_a_file"},
+    "clocks": {"counts_cycles"},
+    "limits": {"takes_memory"},
+    "seccomp": {attack.name for attack in ATTACKS if attack.about in ("network", "neighbours", "processes", "seccomp")},
+}
+
+
+@pytest.mark.parametrize("wall", ALONE)
+def test_each_wall_holds_by_itself(wall: str) -> None:
+    """With all the others gone, so that none of them hides that it has a hole."""
+    tried = sorted(ALONE[wall])
+    backend = replace(whole(), without=WEAKER - {wall}, accept=frozenset(FEATURES))
+    cargo = Cargo(probe._package(), "attacks:run", b"")
+    with probe._prey() as aim, backend.open(replace(cargo, parameters=json.dumps(aim).encode()), probe.LIMITS) as cell:
+        got = [name for name in tried if probe._values(cell, [name])[0] == 1.0]
+        assert probe._values(cell, []) == (0.0,) * 32
+    assert got == []
 
 
 def test_a_safeguard_left_out_is_missing() -> None:
