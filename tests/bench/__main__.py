@@ -16,16 +16,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, cells, charges, decisions, delivery, engine, hops, latency, log, noise
+from tests.bench import audit, cells, charges, decisions, delivery, engine, hops, latency, log, models, noise, synthetic
 
 FOLDER = Path("build/bench")
-ALONE = ("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "delivery", "large")
+ALONE = ("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "models", "delivery", "synthetic", "large")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--only", choices=ALONE)
+    parts = ("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "models", "delivery", "synthetic", "large")
+    parser.add_argument("--only", choices=parts)
     parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
     parser.add_argument("--entries", type=int, default=100_000, help="length of the log that proofs are made from")
     chosen = parser.parse_args()
@@ -81,6 +82,20 @@ def main() -> None:
             found = result["cells"][name]
             console.print(f"cells       {name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
         console.print("            {blocks} pandas blocks in {cells} cells: {pandas_s} s".format(**result["cells"]["job"]))
+    if chosen.only in (None, "models"):
+        result["models"] = models.bench()
+        for model, found in result["models"]["accuracy"].items():
+            console.print(f"models      {model}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
+        for found in result["models"]["coverage"]:
+            console.print("            {model} of {rows} rows at rho {rho}, {errors}: {coverage:.1%} of 95 % intervals hold".format(**found))
+        console.print("            linear: {ratio} times the squared error by gradients".format(**result["models"]["linear"]))
+    if chosen.only in (None, "synthetic"):
+        result["synthetic"] = synthetic.bench()
+        for name, found in result["synthetic"].items():
+            console.print(
+                "synthetic   {}: {mean_tv} from {pairs} pairs of {rows:,} rows on average (worst {worst_tv}), {seconds} s, {memory_mb} MB; "
+                "each pair counted {each_pair_counted_tv}, columns apart {columns_apart_tv}".format(name, **found)
+            )
     if chosen.only == "large":
         result["large"] = engine.large(FOLDER, chosen.large)
         console.print("large       " + ", ".join(f"{key} {value:,}" for key, value in result["large"].items()))
