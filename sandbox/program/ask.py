@@ -7,7 +7,7 @@ widened.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -92,8 +92,7 @@ def _value(parameter: Parameter, given: Given) -> tuple[object, tuple[str, str] 
         return given, None if isinstance(given, str) and given in choices else (f"须为下列之一：{listed}", f"must be one of {listed}")
     assert parameter.low is not None
     assert parameter.high is not None
-    numeric = isinstance(given, (int, Decimal)) and not isinstance(given, bool)
-    number = Decimal(given) if numeric else None
+    number = _number(given)
     if number is None or not parameter.low <= number <= parameter.high:
         between = f"{parameter.low} … {parameter.high}"
         return given, (f"须为 {between} 之间的数", f"must be a number in {between}")
@@ -101,6 +100,17 @@ def _value(parameter: Parameter, given: Given) -> tuple[object, tuple[str, str] 
         whole = number == number.to_integral_value()
         return int(number), None if whole else ("须为整数", "must be a whole number")
     return float(number), None
+
+
+def _number(given: Given) -> Decimal | None:
+    """Numbers may come as text, as sealed requests and exact clients write them."""
+    if isinstance(given, bool):
+        return None
+    try:
+        number = Decimal(given)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def outputs_of(manifest: Manifest, ranges: Mapping[str, Range]) -> tuple[Output, ...]:

@@ -20,9 +20,11 @@ from infra.settings import Settings
 from infra.workers import InlineWorkers
 from jobs import acts, lookup, programs, quote
 from jobs.audit import audit
+from jobs.cells import CellRoom
 from jobs.kinds.program import ProgramKind, ProgramRequest
 from jobs.lookup import JobSeen
 from jobs.order import Asker, Order
+from jobs.queue import Stopping
 from policies.catalogue import Catalogue
 from policies.licence import DatasetGrant
 from policies.problem import Problem
@@ -106,10 +108,11 @@ def programs_home(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -
     bureau_home.copy_to(folder)
     services = Services.open(opened_settings(folder))
     source = visits.parquet(folder / "stays.parquet", visits.rows(ROWS, PERSONS))
-    report = ingest(declared(), [source], services.vault, version=1, catalogue_public=Catalogue(()), random=os.urandom, shard_rows=ROWS // 4)
-    acts.register_dataset(services.register, report.snapshot)
-    grant = DatasetGrant(dataset="stays", consent="同意 2 号")
-    acts.grant_licence(services.register, licence(id="L-P", datasets=(grant,), job_kinds=("program",)))
+    for dataset in (declared(), declared().model_copy(update={"name": "invented", "synthetic": True})):
+        report = ingest(dataset, [source], services.vault, version=1, catalogue_public=Catalogue(()), random=os.urandom, shard_rows=ROWS // 4)
+        acts.register_dataset(services.register, report.snapshot)
+    grants = tuple(DatasetGrant(dataset=name, consent="同意 2 号") for name in ("stays", "invented", "visits"))
+    acts.grant_licence(services.register, licence(id="L-P", datasets=grants, job_kinds=("program",)))
     acts.issue_key(services.register, "reviewer-2", "reviewer")
     for package in (program(), program(UNITS_MANIFEST, PER_UNIT)):
         digest = acts.submit_program(services.register, package, by="operator-1")
@@ -128,6 +131,16 @@ def services(programs_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ProgramKind, "expected_ms", lambda *_: 100.0)  # calls in this process take no time
     Home(programs_home, {}).copy_to(tmp_path / "home")
     services = _opened(tmp_path / "home")
+    yield services
+    services.close()
+
+
+@pytest.fixture(scope="module")
+def calm(programs_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """One bureau for all that is refused: nobody changes anything in it."""
+    folder = tmp_path_factory.mktemp("calm") / "home"
+    Home(programs_home, {}).copy_to(folder)
+    services = _opened(folder)
     yield services
     services.close()
 
@@ -225,7 +238,7 @@ def refused(services: Services, order: Order) -> Problem:
     blocks = len(fake(services).blocks)
     with pytest.raises(Problem) as caught:
         quote.check(services.office, order)
-    assert services.register.size == size
+    assert services.register.size == size, "a quote leaves nothing in the log"
     with pytest.raises(Problem) as again:
         services.submit(order).result(20)
     assert again.value.code == caught.value.code
@@ -239,7 +252,7 @@ def refused(services: Services, order: Order) -> Problem:
         ({"parameters": {"scale": 3}}, "program_request_invalid", "parameters.scale"),
         ({"parameters": {}}, "program_request_invalid", "parameters.scale"),
         ({"parameters": {"scale": 1, "x": 1}}, "program_request_invalid", "parameters.x"),
-        ({"parameters": {"scale": "1"}}, "program_request_invalid", "parameters.scale"),
+        ({"parameters": {"scale": "one"}}, "program_request_invalid", "parameters.scale"),
         ({"ranges": {"days": {"low": -1, "high": 10}}}, "program_request_invalid", "ranges.days"),
         ({"ranges": {"other": {"low": 0, "high": 1}}}, "program_request_invalid", "ranges.other"),
         ({"weights": {"other": 2}}, "program_request_invalid", "weights.other"),
@@ -247,19 +260,19 @@ def refused(services: Services, order: Order) -> Problem:
         ({"edges": 9}, "program_request_invalid", "edges"),
         ({"tables": [{"dataset": "none", "columns": ["a"]}]}, "program_tables_refused", "tables[0](none)"),
         ({"tables": [{"dataset": "stays", "columns": ["zzz"]}]}, "program_tables_refused", "tables[0](stays).columns"),
-        ({"tables": [{"dataset": "visits", "columns": ["days"]}]}, "licence_refused", ""),
+        ({"tables": [{"dataset": "visits", "columns": ["days"]}]}, "licence_refused", "licence_catalogue_use"),
         ({"program": "0" * 64}, "program_unknown", ""),
         ({"privacy": {"rho": "90"}}, "licence_refused", ""),
         ({"scenario": "other"}, "licence_refused", ""),
-        ({"licence": "L-1"}, "licence_refused", ""),
+        ({"licence": "L-1"}, "licence_refused", "licence_job_kind"),
         ({"by": "operator-2"}, "licence_refused", ""),
     ],
 )
-def test_what_is_refused_is_refused_before_data_and_located(services: Services, changes: dict[str, Any], code: str, at: str) -> None:
-    problem = refused(services, asked(services, **changes))
+def test_what_is_refused_is_refused_before_data_and_located(calm: Services, changes: dict[str, Any], code: str, at: str) -> None:
+    problem = refused(calm, asked(calm, **changes))
     assert problem.code == code
     if at:
-        assert at in [part.fields["path"] for part in problem.parts]
+        assert at in [part.fields.get("path", part.code) for part in problem.parts]
 
 
 def test_a_program_that_is_not_approved_any_more_does_not_run(services: Services) -> None:
@@ -281,16 +294,51 @@ def test_rows_are_refused_while_a_probe_fails_and_what_it_found_is_in_the_log(se
     sound(services)
 
 
-def test_a_job_that_lost_its_server_gives_the_same_totals_again(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks follow from the job's own seed: a second run deals units alike."""
-    order = asked(services, blocks=9)
-    job = services.submit(order).result(20)
-    wait(services, job)
+def test_a_job_that_lost_its_server_after_reading_meets_the_same_blocks_again(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = ProgramKind.drawn
+
+    def dies(*_: Any) -> Any:
+        raise Stopping
+
+    monkeypatch.setattr(ProgramKind, "drawn", dies)
+    job = services.submit(asked(services)).result(20)
+    until = time.monotonic() + 20
+    while len(fake(services).blocks) < 12 and time.monotonic() < until:
+        time.sleep(0.02)
     first = sorted(fake(services).blocks)
-    fake(services).blocks.clear()
-    other = wait(services, services.submit(asked(services, blocks=9, seconds="0.06")).result(20))
-    assert other.state == "published"
-    assert sorted(fake(services).blocks) != first, "another job deals otherwise"
+    services.close()
+    monkeypatch.setattr(ProgramKind, "drawn", drawn)
+    again = _opened(services.settings.home)
+    try:
+        seen = wait(again, job)
+        assert seen.state == "published"
+        assert len(first) == 12
+        assert sorted(fake(again).blocks) == first, "the job's own seed deals units alike"
+        assert [event.kind for event in again.register.events(limit=1000)].count("charge_reserved") == 1
+        sound(again)
+        other = wait(again, again.submit(asked(again, seconds="0.06")).result(20))
+        assert other.state == "published"
+        assert sorted(fake(again).blocks[12:]) != first, "another job deals otherwise"
+    finally:
+        again.close()
+
+
+@pytest.mark.parametrize(
+    ("isolates", "synthetic", "state"), [(False, False, "refused"), (False, True, "published"), (True, False, "published")]
+)
+def test_only_invented_rows_go_where_nothing_isolates(services: Services, isolates: bool, synthetic: bool, state: str) -> None:
+    fake(services).isolates = isolates
+    table = {"dataset": "invented" if synthetic else "stays", "columns": ["days", "urgent"]}
+    assert wait(services, services.submit(asked(services, tables=[table])).result(20)).state == state
+
+
+def test_where_programs_are_switched_off_none_is_promised_anything(services: Services) -> None:
+    services.office.cells.__class__ = CellRoom  # the real one, whose backend is what the settings name
+    object.__setattr__(services.office.cells, "_settings", services.settings.model_copy(update={"cells_backend": "off"}))
+    problem = refused(services, asked(services))
+    assert (problem.code, problem.fields["feature"]) == ("program_cells_unavailable", "YUNEI_CELLS_BACKEND")
 
 
 WORST = {
