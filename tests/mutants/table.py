@@ -13,11 +13,8 @@ PLAN, PURE, TREE = (f"tests/unit/sandbox/plan/test_{name}.py" for name in ("plan
 KERNEL, SPARSE = (f"tests/unit/sandbox/raw/test_{name}.py" for name in ("kernel", "sparse"))
 NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/properties/test_ownership.py", "tests/spec/test_meaning.py"
 NOISE = "tests/statistics/test_noise.py"
+CALLS, CELL, WALLS = (f"tests/unit/infra/cells/test_{name}.py" for name in ("syscalls", "bwrap", "probe"))
 MODEL_STEPS = "tests/properties/test_models.py"
-MODEL_ROWS, MODEL_NOISE = (f"tests/unit/sandbox/{room}/test_fit.py" for room in ("raw", "noise"))
-    "tests/properties/test_models.py",
-    "tests/unit/sandbox/raw/test_fit.py",
-    "tests/unit/sandbox/noise/test_fit.py",
 )
 
 
@@ -326,5 +323,119 @@ MUTANTS = (
         "not rows.columns[0].unit or ",
         "",
         f"{MODEL_ROWS}::test_duckdb_reads_the_rows_as_the_plan_says",
+    ),
+    # ---- cells ----
+    Mutant(
+        "a futex is private, and only woken",
+        "infra/cells/syscalls.py",
+        'Call("futex", "block", _one_of(1, _FUTEX_WAKE_PRIVATE)),',
+        'Call("futex", "block"),',
+        f"{CALLS}::test_rules_of_the_block",
+        quick=True,
+    ),
+    Mutant(
+        "what is not in the table is refused",
+        "infra/cells/bpf.py",
+        'return b"".join([*steps, _step(_RETURN, REFUSE)])',
+        'return b"".join([*steps, _step(_RETURN, ALLOW)])',
+        f"{CALLS}::test_bpf_and_docker_answer_every_call_alike",
+    ),
+    Mutant(
+        "calls by x32's numbers kill",
+        "infra/cells/bpf.py",
+        "steps += [_step(_IF_AT_LEAST, X32, 0, 1), _step(_RETURN, KILL)]",
+        "pass",
+        f"{CALLS}::test_other_ways_to_number_calls_kill",
+    ),
+    Mutant(
+        "a frame has the declared length or is none",
+        "infra/cells/wire.py",
+        "found[frame] if len(found[frame]) == self._limits.output_bytes else None",
+        "found[frame]",
+        f"{CELL}::test_whatever_goes_wrong_gives_no_frame_and_leaves_the_cell_whole",
+    ),
+    Mutant(
+        "a cell without a safeguard is refused",
+        "infra/cells/wire.py",
+        "if not features.get(name) and name not in accept:",
+        "if False:",
+        f"{CELL}::test_a_cell_without_a_feature_is_refused_unless_accepted",
+    ),
+    Mutant(
+        "a block is sealed",
+        "infra/cells/wire.py",
+        "fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL",
+        "fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK",
+        f"{CELL}::test_a_block_cannot_be_changed_once_handed_over",
+    ),
+    Mutant(
+        "a cell has no network",
+        "infra/cells/bwrap.py",
+        'command += [] if "network" in without else ["--unshare-net"]',
+        "pass",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "a block has no capability",
+        "infra/cells/zygote.py",
+        "_did(_libc.syscall(_CAPSET, self._header, self._no_capabilities))",
+        "pass",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "Landlock is put in force",
+        "infra/cells/zygote.py",
+        "_did(_libc.syscall(_LANDLOCK_RESTRICT, self._ruleset, 0))",
+        "pass",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "inherited files are closed",
+        "infra/cells/zygote.py",
+        "_did(_libc.syscall(_CLOSE_RANGE, FRAME + 1, 0xFFFFFFFF, 0))",
+        "pass",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "the counter of cycles faults",
+        "infra/cells/zygote.py",
+        "return bool(_libc.prctl(_PR_SET_TSC, _PR_TSC_SIGSEGV, 0, 0, 0) == 0)",
+        "return True",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "/proc is unmounted",
+        "infra/cells/zygote.py",
+        '_libc.umount2(b"/proc", _DETACH_MOUNT) == 0',
+        "True",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "memory is limited",
+        "infra/cells/zygote.py",
+        "(resource.RLIMIT_AS, self._address_space + cargo.memory),",
+        "",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "a block's own filter is put in force",
+        "infra/cells/zygote.py",
+        "cargo.block_filter.install()",
+        "pass",
+        f"{WALLS}::test_each_wall_holds_by_itself",
+    ),
+    Mutant(
+        "what cannot be confined is said",
+        "infra/cells/zygote.py",
+        'control.send(b"D" if nursery.run(control, *files) else b"F")',
+        'control.send(b"D" if nursery.run(control, *files) else b"D")',
+        f"{CELL}::test_what_cannot_be_confined_is_said_and_not_run",
+    ),
+    Mutant(
+        "silence of a cell is no proof that it holds",
+        "infra/cells/probe.py",
+        'else (float("nan"),) * max(1, len(names))',
+        "else (0.0,) * 32",
+        f"{WALLS}::test_silence_is_no_proof",
     ),
 )
