@@ -17,14 +17,14 @@ setup:
 demo: setup  ## the main job on real data, in under a minute · 用真实数据走一遍主流程
 	@$(PY) -m api.demo
 
-outside: setup  # Go's verifiers of transparency logs, which a test compiles; what cells are made of; the Delta Sharing client, in its own environment
-	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap docker.io iptables
+outside: setup  # Go's verifiers of transparency logs, which a test compiles; what cells are made of; a browser; the Delta Sharing client, in its own environment
+	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap docker.io iptables chromium fonts-noto-cjk
 	@bash infra/setup/delta.sh
 
 test: setup outside  ## all tests · 全部测试
 	@$(PY) -m pytest -q
 
-test-outside test-attack test-unit: outside
+test-outside test-attack test-unit test-browser: outside
 
 $(KINDS:%=test-%): test-%: setup
 	@$(PY) -m pytest -q tests/$*

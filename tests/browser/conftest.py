@@ -1,0 +1,116 @@
+"""A real Chromium in front of a real server on loopback. Chromium is Debian's package; a machine without it fails these tests."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from api.app import create_app
+from tests.bureau import Bureau, opened, set_up
+
+SCREENS = Path(__file__).parents[2] / "build" / "screens"  # kept out of git; made anew by these tests
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+
+
+@dataclass(frozen=True)
+class Site:
+    bureau: Bureau
+    url: str
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium")
+    assert found is not None, "chromium is missing: bash infra/setup/system.sh chromium fonts-noto-cjk"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A bureau with data, a licence and people in every role, served on a free port; jobs run in this process."""
+    home = tmp_path_factory.mktemp("browser") / "home"
+    keys = set_up(home)
+    services = opened(home)
+    keys["supervisor-2"] = _second(services)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(create_app(services), host="127.0.0.1", port=port, log_level="warning", lifespan="on"))
+    thread = threading.Thread(target=server.run, name="browser-site")
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield Site(Bureau(services, keys), f"http://127.0.0.1:{port}")
+    services.stopping()
+    server.should_exit = True
+    thread.join()
+    services.close()
+
+
+def _second(services: object) -> str:
+    from jobs import acts
+
+    return acts.issue_key(services.register, "supervisor-2", "supervisor")  # type: ignore[attr-defined]  # Services
+
+
+@dataclass
+class Seat:
+    """Somebody at a browser. `complaints` are what the browser says of the page: violations of its policy, errors."""
+
+    page: Page
+    site: Site
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        answer = self.page.goto(self.site.url + path)
+        assert answer is not None
+        return self.page
+
+    def screen(self, name: str) -> None:
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+Sit = Callable[..., Seat]
+
+
+@pytest.fixture
+def sit(browser: Browser, site: Site) -> Iterator[Sit]:
+    """Signs somebody in: `sit("supervisor", "zh", width=390, scheme="dark")`."""
+    contexts: list[BrowserContext] = []
+    seats: list[Seat] = []
+
+    def take(principal: str, language: str = "zh", *, width: int = 1280, scheme: str = "light") -> Seat:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            locale="zh-CN" if language == "zh" else "en-US",
+            color_scheme=scheme,  # type: ignore[arg-type]  # light or dark
+        )
+        contexts.append(context)
+        seat = Seat(context.new_page(), site)
+        seat.page.on("console", lambda message: seat.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        seat.page.on("pageerror", lambda error: seat.complaints.append(str(error)))
+        seat.open("/console/sign-in")
+        seat.page.fill("input[name=key]", site.bureau.keys[principal])
+        seat.page.click("button")
+        seat.page.wait_for_url("**/console/")
+        seats.append(seat)
+        return seat
+
+    yield take
+    for context in contexts:
+        context.close()
+    violations = [text for seat in seats for text in seat.complaints if "Content Security Policy" in text or "Refused to" in text]
+    assert violations == []
