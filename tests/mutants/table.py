@@ -15,7 +15,7 @@ NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/p
 NOISE = "tests/statistics/test_noise.py"
 CALLS, CELL, WALLS = (f"tests/unit/infra/cells/test_{name}.py" for name in ("syscalls", "bwrap", "probe"))
 MODEL_STEPS = "tests/properties/test_models.py"
-)
+MODEL_ROWS, MODEL_NOISE = (f"tests/unit/sandbox/{room}/test_fit.py" for room in ("raw", "noise"))
 
 
 @dataclass(frozen=True, slots=True)
