@@ -45,6 +45,7 @@ from api.routes import (
     register,
     releases,
     reviews,
+    schedules,
     sharing,
     sign_in,
     tracing,
@@ -124,7 +125,7 @@ def create_app(services: Services | None) -> FastAPI:
         app.include_router(router)
     app.include_router(authority.router)
     app.include_router(programs.router)
-    for router in (products.router, deliveries.router, deliveries.public, sharing.router, webhooks.router, tracing.router):
+    for router in (products.router, deliveries.router, deliveries.public, sharing.router, webhooks.router, schedules.router, tracing.router):
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)

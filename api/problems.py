@@ -219,6 +219,7 @@ STATUS: dict[str, int] = {
     "webhook_limit": 409,
     "product_unknown": 404,
     "product_version_unknown": 404,
+    "product_schedule_unknown": 404,
     "product_form_missing": 406,
     "product_recalled": 410,
     "product_not_entitled": 403,

@@ -36,6 +36,7 @@ from jobs.office import Office
 from jobs.order import Order
 from jobs.products import Copies, Store
 from jobs.products.gate import Gate
+from jobs.products.renewal import Renewal
 from jobs.products.tickets import Tickets
 from jobs.queue import Crew, Leases
 from jobs.quote import rehearse
@@ -128,6 +129,7 @@ class Services:
         self.copies = Copies(Store(settings.products_dir, random))
         self.marks = self.copies.mark = Marks(key_ring, self.copies)
         self.webhooks = Dispatcher(register)
+        self.renewal = Renewal(lambda: self.office, self.copies, self.submit, interval_s=settings.renewal_interval_s)
         self.gate = Gate(register, self.copies, clock)
         self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)
         self.keeper = Keeper(lambda: self.office, interval_s=settings.review_sweep_s)
@@ -175,6 +177,7 @@ class Services:
         self.crew.start(lambda job: resume(office, job))
         self.sweep.start()
         self.webhooks.start()
+        self.renewal.start()
         self.keeper.start()
         self.ready.set()
 
@@ -227,6 +230,7 @@ class Services:
         self.keeper.stop()
         self.sweep.stop()
         self.webhooks.stop()
+        self.renewal.stop()
         if self._workers is not None:
             self._workers.close()
         self.crew.close()

@@ -97,6 +97,9 @@ class Settings(BaseModel):
         description="Networks (CIDR) that webhooks may be sent to although they are not public, plain http included. Whoever may subscribe can "
         "make this server send requests there: name hosts, not whole networks.",
     )
+    renewal_interval_s: float = Field(
+        default=60, gt=0, le=86_400, description="Seconds between looks whether the data of a product that is renewed by schedule has changed."
+    )
     webhook_interval_s: float = Field(default=5, gt=0, le=3600, description="Seconds between looks for webhooks to send.")
     webhook_timeout_s: float = Field(default=10, gt=0, le=60, description="Seconds that the receiver of a webhook has to answer.")
     delivery_again_s: int = Field(

@@ -93,6 +93,7 @@ Act = Literal[
     "product_trace",
     "delivery_list",
     "webhook_manage",
+    "schedule_manage",
     "review_request",
     "review_withdraw",
     "review_list",
@@ -190,6 +191,7 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "product_entitle": {"operator": "own", "supervisor": "all"},
     "product_fetch": {"builder": "own"},  # what it is entitled to
     "product_trace": {"supervisor": "all"},
+    "schedule_manage": {"operator": "own", "supervisor": "all"},  # stopping takes one person
     "webhook_manage": {"operator": "own", "builder": "own", "supervisor": "own", "auditor": "own"},  # each its own
     "delivery_list": {"operator": "own", "builder": "own", "supervisor": "all", "auditor": "all"},
     "review_request": {"operator": "own"},

@@ -168,7 +168,8 @@ def _part(register: Register, product: Product, release: str, now: datetime) -> 
     if withdrawn(register, release, None):
         raise RESULTS_WITHDRAWN()
     event = register.event(found.index).event
-    assert isinstance(event, ReleasePublished)
+    if not isinstance(event, ReleasePublished):
+        raise PRODUCT_RELEASE(release=release)
     return found, event
 
 

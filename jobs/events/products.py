@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from jobs.events.licences import Instant
-from jobs.events.parts import Digest, Event, Text
+from jobs.events.parts import Code, Digest, Event, Text
 from policies.licence import Identifier
 from policies.product import ProductId
 
@@ -113,3 +113,32 @@ class ProductTraced(Event):
     asked: int = Field(ge=0, le=10**9)
     accused: tuple[Identifier, ...] = Field(default=(), max_length=500)
     exponents: tuple[Annotated[int, Field(ge=0, le=10_000)], ...] = Field(default=(), max_length=500)
+
+
+class ScheduleSet(Event):
+    """A release on each new state of its data, added to the product, at most so many. `request` commits to the order as it will be
+    submitted."""
+
+    kind = "schedule_set"
+    schedule: Identifier
+    product: ProductId
+    licence: Identifier
+    request: Digest
+    releases_at_most: int = Field(ge=1, le=10_000)
+
+
+class ScheduleRan(Event):
+    """`snapshots` digests what the job reads: there is one job for each."""
+
+    kind = "schedule_ran"
+    schedule: Identifier
+    snapshots: Digest
+    job: Identifier
+
+
+class ScheduleStopped(Event):
+    """For good. `reason`: used_up, stopped by its operator or a supervisor, or the code of what kept it from going on."""
+
+    kind = "schedule_stopped"
+    schedule: Identifier
+    reason: Code

@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Integer, String, bindparam, literal_column, or_, select, update
 
 from infra.prepared import Prepared, Writer
-from infra.tables import entitlements, metering, product_releases, product_versions, products
+from infra.tables import entitlements, jobs, licences, metering, product_releases, product_versions, products, schedule_runs, schedules
 from jobs import events as ev
 from jobs.projections.table import nothing, projects
 from jobs.rows import DoesNotFit, add, move
@@ -64,6 +64,13 @@ _CHANGE = Prepared(
 _END = Prepared(
     update(entitlements).where(_RIGHT, entitlements.c.state == literal_column("'open'")).values(state="ended", changed_at=bindparam("at_"))
 )
+_LICENSED = Prepared(select(licences.c.operator).where(licences.c.id == _key))
+_SCHEDULE = Prepared(
+    select(schedules.c.state, schedules.c.operator, schedules.c.licence, schedules.c.runs, schedules.c.releases_at_most).where(
+        schedules.c.id == _key
+    )
+)
+_JOB = Prepared(select(jobs.c.operator, jobs.c.licence).where(jobs.c.id == bindparam("job_", type_=String)))
 
 
 @projects(ev.ProductDrafted)
@@ -136,6 +143,31 @@ def _entitled(writer: Writer, recorded: ev.Recorded, event: ev.ProductEntitled) 
 def _entitlement_ended(writer: Writer, recorded: ev.Recorded, event: ev.ProductEntitlementEnded) -> None:
     if writer.run(_END, {"key_": event.product, "builder_": event.builder, "at_": recorded.at}) != 1:
         raise DoesNotFit("entitlements", f"{event.product}/{event.builder}")
+
+
+@projects(ev.ScheduleSet)
+def _schedule_set(writer: Writer, recorded: ev.Recorded, event: ev.ScheduleSet) -> None:
+    stands, licensed = writer.row(_STANDS, {"key_": event.product}), writer.row(_LICENSED, {"key_": event.licence})
+    if stands is None or stands[0] not in GROWING or licensed is None or not stands[1] == licensed[0] == event.by:
+        raise DoesNotFit("products", event.product)
+    row = {"id": event.schedule, "product": event.product, "operator": event.by, "licence": event.licence, "request": event.request}
+    counts = {"releases_at_most": event.releases_at_most, "runs": 0}
+    add(writer, schedules, **row, **counts, state="active", set_at=recorded.at, changed_at=recorded.at)
+
+
+@projects(ev.ScheduleRan)
+def _schedule_ran(writer: Writer, recorded: ev.Recorded, event: ev.ScheduleRan) -> None:
+    """One more, of its operator's under its licence, while there is room. The key of `schedule_runs` holds that no snapshot comes twice."""
+    found, job = writer.row(_SCHEDULE, {"key_": event.schedule}), writer.row(_JOB, {"job_": event.job})
+    if found is None or job is None or found[3] >= found[4] or tuple(found[1:3]) != tuple(job):
+        raise DoesNotFit("schedules", event.schedule)
+    move(writer, schedules, event.schedule, ["active"], "active", recorded.at, runs=found[3] + 1)
+    add(writer, schedule_runs, schedule=event.schedule, snapshots=event.snapshots, job=event.job, entry=recorded.index)
+
+
+@projects(ev.ScheduleStopped)
+def _schedule_stopped(writer: Writer, recorded: ev.Recorded, event: ev.ScheduleStopped) -> None:
+    move(writer, schedules, event.schedule, ["active"], "stopped", recorded.at, reason=event.reason)
 
 
 def delivered(writer: Writer, event: ev.ProductDelivered, at: str) -> tuple[str, ...]:

@@ -123,6 +123,46 @@ class Products:
         path = Path(manifest)
         return verify_product(path.read_bytes(), path.parent, (held, *(pinned.past if pinned else ()))).require()
 
+    def set_schedule(self, id: str, job: Mapping[str, Any], releases_at_most: int) -> list[Mapping[str, Any]]:
+        """A release on each new version of the data `job` reads (a body as `request_body` makes it), added to the product, at most so many."""
+        return list(
+            self._product("POST", f"/{quote(id, safe='')}/schedules", {"job": dict(job), "releases_at_most": releases_at_most})["schedules"]
+        )
+
+    def schedules(self, id: str) -> list[Mapping[str, Any]]:
+        return list(self._product("GET", f"/{quote(id, safe='')}/schedules")["schedules"])
+
+    def stop_schedule(self, id: str, schedule: str) -> list[Mapping[str, Any]]:
+        return list(self._product("POST", f"/{quote(id, safe='')}/schedules/{quote(schedule, safe='')}/stop")["schedules"])
+
+    def webhooks(self) -> list[Mapping[str, Any]]:
+        return list(self._http.json("GET", "/v1/webhooks")["webhooks"])
+
+    def open_webhook(self, url: str, topics: Sequence[str], *, product: str | None = None) -> Mapping[str, Any]:
+        """Be told by signed webhook (Standard Webhooks). The answer holds the webhook and the secret that checks signatures, shown once."""
+        return self._hook("", {"url": url, "topics": list(topics), "subject": product})
+
+    def rotate_webhook(self, id: str) -> Mapping[str, Any]:
+        """Another secret; the one before signs too, for a day."""
+        return self._hook(f"/{quote(id, safe='')}/rotate")
+
+    def try_webhook(self, id: str) -> str:
+        """Have a trial sent. Returns the message's id."""
+        return str(self._hook(f"/{quote(id, safe='')}/test")["message"])
+
+    def close_webhook(self, id: str) -> Mapping[str, Any]:
+        return self._hook(f"/{quote(id, safe='')}/close")
+
+    def webhook_messages(self, id: str) -> list[Mapping[str, Any]]:
+        """What was sent, with every attempt, newest first."""
+        return list(self._http.json("GET", f"/v1/webhooks/{quote(id, safe='')}/messages")["messages"])
+
+    def _hook(self, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        found = self._http.json("POST", f"/v1/webhooks{path}", body=dict(body or {}), repeat="unsent")
+        if not isinstance(found, dict):
+            raise problem("client_not_yunei", language=self.language, status=200)
+        return found
+
     def sharing_profile(self, key: str) -> str:
         """A profile file of Delta Sharing for this server and `key` (which need be good for `product_fetch` alone)."""
         profile = {"shareCredentialsVersion": 1, "endpoint": f"{self._http.url}/v1/sharing", "bearerToken": key}

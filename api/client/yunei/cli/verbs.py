@@ -127,6 +127,22 @@ NOUNS: tuple[Noun, ...] = (
             Verb("deliveries", "交付记录", "what was delivered", "product:deliveries"),
             Verb("trace", "追溯文件是谁的副本", "trace a file: whose copy it is", "synthetics:trace"),
             Verb("profile", "Delta Sharing 配置文件", "a profile file for Delta Sharing", "product:profile"),
+            Verb("schedule", "数据每有新版本即制作一次", "a release on each new version of its data", "product_more:schedule"),
+            Verb("schedules", "定期制作", "schedules, and what their jobs came to", "product_more:schedules"),
+            Verb("unschedule", "停止定期制作", "stop a schedule", "product_more:unschedule"),
+        ),
+    ),
+    Noun(
+        "webhook",
+        "订阅产品变化",
+        "be told of what happens to products",
+        (
+            Verb("list", "自己的订阅", "your webhooks", "product_more:webhooks"),
+            Verb("open", "订阅；签名密钥只显示一次", "subscribe; the secret is shown once", "product_more:webhook_open"),
+            Verb("rotate", "更换签名密钥", "another secret", "product_more:webhook_rotate"),
+            Verb("test", "发送一条测试消息", "send a trial", "product_more:webhook_test"),
+            Verb("log", "发送记录", "what was sent", "product_more:webhook_log"),
+            Verb("close", "关闭", "close", "product_more:webhook_close"),
         ),
     ),
     Noun(

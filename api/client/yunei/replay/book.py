@@ -80,6 +80,17 @@ class Product:
 
 
 @dataclass(slots=True)
+class Schedule:
+    """`ran`: on what; at most `at_most`."""
+
+    operator: str
+    licence: str
+    at_most: int
+    active: bool = True
+    ran: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Meter:
     """What one operator had under one licence. `compute_ms` is of public slots, `deliveries` of its releases to builders."""
 
@@ -160,6 +171,7 @@ class Book:
     programs: dict[str, Program] = field(default_factory=dict)
     products_made: dict[str, Product] = field(default_factory=dict)
     product_codes: set[str] = field(default_factory=set)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
     meters: dict[tuple[str, str], Meter] = field(default_factory=dict)  # by operator and licence
     proposals: dict[int, Event] = field(default_factory=dict)
     log_keys: list[str] = field(default_factory=list)  # that sign now, once the log has changed its key

@@ -6,7 +6,7 @@ does not register it. It is delivered to builders that are entitled to it, while
 
 from __future__ import annotations
 
-from yunei.replay.book import Book, Contradiction, Event, Product, Rule, acts_as, proposed, require, second
+from yunei.replay.book import Book, Contradiction, Event, Product, Rule, Schedule, acts_as, proposed, require, second
 
 GROWING = ("draft", "registered", "published")
 SERVED = ("published", "deprecated")
@@ -106,6 +106,33 @@ def _recalled(book: Book, event: Event, _index: int) -> None:
     _acts(book, event, product)
 
 
+def _schedule_set(book: Book, event: Event, _index: int) -> None:
+    product = _known(book, event, *GROWING)
+    require(event["by"] == product.operator == book.operators.get(event["licence"]), "a schedule is not by its operator, under its licence")
+    require(event["schedule"] not in book.schedules, f"schedule {event['schedule']} is set twice")
+    book.schedules[event["schedule"]] = Schedule(product.operator, event["licence"], event["releases_at_most"])
+
+
+def _active(book: Book, event: Event) -> Schedule:
+    schedule = book.schedules.get(event["schedule"])
+    if schedule is None or not schedule.active:
+        raise Contradiction(f"schedule {event['schedule']} is {'unknown' if schedule is None else 'stopped'}")
+    return schedule
+
+
+def _schedule_ran(book: Book, event: Event, _index: int) -> None:
+    schedule = _active(book, event)
+    require(event["snapshots"] not in schedule.ran, f"schedule {event['schedule']} runs twice on the same data")
+    require(len(schedule.ran) < schedule.at_most, f"schedule {event['schedule']} runs more often than it may")
+    whose = (schedule.operator, schedule.licence)
+    require(event["job"] in book.jobs and book.asked.get(event["job"], whose) == whose, f"job {event['job']} is another's")
+    schedule.ran.add(event["snapshots"])
+
+
+def _schedule_stopped(book: Book, event: Event, _index: int) -> None:
+    _active(book, event).active = False
+
+
 def handed_out(book: Book, event: Event) -> tuple[str, ...]:
     """The releases in a version that is delivered: it stands, and its recipient is entitled."""
     product = _known(book, event, *SERVED)
@@ -138,4 +165,7 @@ RULES: dict[str, Rule] = {
     "product_registration_proposed": proposed,
     "product_traced": _traced,
     "product_version_added": _version_added,
+    "schedule_ran": _schedule_ran,
+    "schedule_set": _schedule_set,
+    "schedule_stopped": _schedule_stopped,
 }
