@@ -64,7 +64,7 @@ class Steps:
 
     def __init__(self, relations: Sequence[Relation], low: Sequence[Fraction], high: Sequence[Fraction], grid: Fraction) -> None:
         relations = [each for each in relations if each.columns]
-        self._start = np.concatenate([[0], np.cumsum([len(each.columns) for each in relations])[:-1]]).astype(np.int64)
+        self._start = np.cumsum([0, *(len(each.columns) for each in relations)], dtype=np.int64)[: len(relations)]
         self._index = np.array([at for each in relations for at in each.columns], np.int64)
         self._value = np.array([value for each in relations for value in each.coefficients], np.int64)
         self._lower = np.array([_steps(each.lower, grid, -1) for each in relations], np.int64)
