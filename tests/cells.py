@@ -22,7 +22,7 @@ from infra.cells.dockerd import private_dockerd
 from infra.cells.rootfs import Rootfs, rootfs
 
 CAMPAIGN = "CAMPAIGN" in os.environ
-TRIALS = int(os.environ.get("CAMPAIGN", "60"))
+TRIALS = int(os.environ.get("CAMPAIGN", "20"))
 """Of what is drawn by lot; `make attack` sets many, and has strict cells try everything."""
 
 

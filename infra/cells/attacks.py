@@ -104,15 +104,13 @@ def looks_at_processes(_: Aim) -> bool:
 
 
 def holds_a_file(_: Aim) -> bool:
-    """One that was open before it and is not the block, of which Python's map holds a copy."""
-    block = os.fstat(0)
+    """One that was open before it."""
     for file in range(4, 256):
         try:
-            held = os.fstat(file)
+            os.fstat(file)
         except OSError:
             continue
-        if (held.st_dev, held.st_ino) != (block.st_dev, block.st_ino):
-            return True
+        return True
     return False
 
 

@@ -7,8 +7,6 @@ import importlib.abc
 import importlib.machinery
 import io
 import json
-import mmap
-import os
 import struct
 import sys
 import traceback
@@ -48,15 +46,14 @@ class Program(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return compile(self.get_source(fullname), self._file(fullname) or fullname, "exec", dont_inherit=True)
 
 
-def answer(block: int, package: bytes, entry: str, parameters: bytes, shape: str) -> Any:
-    """What the program's function returns for the rows in file `block`, an Arrow IPC stream."""
+def answer(block: bytes, package: bytes, entry: str, parameters: bytes, shape: str) -> Any:
+    """What the program's function returns for the rows in `block`, an Arrow IPC stream."""
     program = Program(package)
     sys.meta_path.append(program)
     sys.argv[:] = [entry]
     module, _, function = entry.partition(":")
     arrow = sys.modules["pyarrow"]
-    size = os.fstat(block).st_size
-    rows = arrow.ipc.open_stream(arrow.py_buffer(mmap.mmap(block, size, mmap.MAP_SHARED, mmap.PROT_READ))).read_all()
+    rows = arrow.ipc.open_stream(arrow.py_buffer(block)).read_all()
     if shape == "pandas":
         rows = rows.to_pandas()
     return getattr(importlib.import_module(module), function)(rows, json.loads(parameters))

@@ -64,7 +64,8 @@ def _one_of(index: int, *values: int) -> tuple[Rule, ...]:
 _O_WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_ACCMODE, O_CREAT, O_TRUNC, __O_TMPFILE: the same on both machines
 _FUTEX_WAKE_PRIVATE = 1 | 128
 _PROT_WRITE, _PROT_EXEC = 2, 4
-_FCNTL = (1, 2, 3, 1030)  # F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: no locks, leases, seals or notifications
+_FCNTL = (1, 2, 3)  # F_GETFD, F_SETFD, F_GETFL: no locks, leases, seals or notifications, and no copies of files
+_OPENED = (4, 8, 16)  # bits of the numbers that files of one's own have, and of AT_FDCWD, but not 0 to 3: RLIMIT_NOFILE is 32
 _IOCTL = (0x5401, 0x5451, 0x5450)  # TCGETS (isatty, refused by what is not a terminal), FIOCLEX, FIONCLEX
 _MADVISE = (0, 4, 8, 14, 15)  # NORMAL, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE: nothing that moves pages of shared files
 
@@ -80,7 +81,9 @@ _TABLE = (
     Call("getpid", "block", zero=True),  # where processes are not numbered anew for each block, it would tell which one this is
     Call("gettid", "block", zero=True),
     # reading the libraries' files and the block, writing the frame
-    *_calls("block", "close fstat getcwd getdents64 lseek newfstatat pread64 read readlink readlinkat readv write writev"),
+    *_calls("block", "close getcwd getdents64 lseek pread64 read readlink readlinkat readv write writev"),
+    # of a pipe they tell when it was last written to: whoever writes the frame in parts has a clock
+    *(Call(name, "block", tuple(Rule(0, bit, bit) for bit in _OPENED)) for name in ("fstat", "newfstatat")),
     Call("openat", "block", (Rule(2, _O_WRITING, 0),)),
     Call("fcntl", "block", _one_of(1, *_FCNTL)),
     Call("ioctl", "block", _one_of(1, *_IOCTL)),

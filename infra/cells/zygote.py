@@ -34,7 +34,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-BLOCK, TALK, ERRORS, FRAME = range(4)  # files of a child: its rows, what it prints (nowhere), what it says of errors, its frame
+NOTHING, TALK, ERRORS, FRAME = range(4)  # files of a child: none, what it prints (nowhere), what it says of errors, its frame
 MESSAGE_BYTES = 64 * 1024
 DESCRIPTORS = 32
 GRACE_S = 1.0
@@ -308,12 +308,12 @@ class Nursery:
     def _child(self, block: int, frame: int, errors: int, tell: int) -> None:
         cargo, status = self.cargo, 1
         try:
-            for file, place in ((block, BLOCK), (errors if cargo.talkative else TALK, TALK), (errors, ERRORS), (frame, FRAME)):
+            for file, place in ((errors if cargo.talkative else TALK, TALK), (errors, ERRORS), (frame, FRAME)):
                 os.dup2(file, place)
+            rows = _content(block)  # here: the file would tell when it was made, which is how long earlier blocks took
             self._confine(tell)
-            _write(
-                FRAME, self._inside.frame(self._inside.answer(BLOCK, cargo.package, cargo.entry, cargo.parameters, cargo.shape), cargo.count)
-            )
+            result = self._inside.answer(rows, cargo.package, cargo.entry, cargo.parameters, cargo.shape)
+            _write(FRAME, self._inside.frame(result, cargo.count))
             status = 0
         except BaseException as error:
             if cargo.talkative:

@@ -167,6 +167,7 @@ class Outside:
             "abstract": self.abstract,
             "canary": str(self.file),
             "harness_pid": os.getpid(),
+            "frame_bytes": LIMITS.output_bytes,
         }
 
     def _listen(self, family: int, kind: int, where: Any) -> int:

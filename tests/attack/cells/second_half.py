@@ -24,6 +24,8 @@ FAMILIES: tuple[Family, ...] = (
             Probe("clocks:instruction_counter", alone=True, weaker="", why="this machine's processor has no rdpru"),
             Probe("clocks:performance_counter", alone=True, weaker="", why="the kernel lets no process read rdpmc unless perf does"),
             Probe("clocks:interrupts", alone=True, weaker=SECCOMP),
+            Probe("clocks:times_of_the_frame", alone=True, weaker="", why="kernels since 6.15 note no times of pipes; older ones do"),
+            Probe("clocks:times_of_any_file", weaker="seccomp"),
             Probe("clocks:restartable_sequences", weaker="plain"),
             Probe("clocks:clock_page_by_address", weaker="plain"),
             Probe("clocks:clock_page_by_search", weaker="plain"),

@@ -41,13 +41,10 @@ def machine_by_call(_: dict[str, Any]) -> str:
 
 
 def inherited_files(_: dict[str, Any]) -> str | None:
-    """Beyond the four of a block, of one of which Python's map of the rows holds a copy."""
-    rows = os.fstat(0)
+    """Beyond the four of a block."""
     for file in range(4, 4096):
         with suppress(OSError):
-            held = os.fstat(file)
-            if (held.st_dev, held.st_ino) != (rows.st_dev, rows.st_ino):
-                return f"file {file} of type {stat.S_IFMT(held.st_mode):o}"
+            return f"file {file} of type {stat.S_IFMT(os.fstat(file).st_mode):o}"
     return None
 
 
