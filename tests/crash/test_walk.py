@@ -21,14 +21,16 @@ from jobs import acts, hops, ledger, lookup
 from jobs import release as walk
 from jobs.audit import audit
 from jobs.staging import Staging
-from sandbox import steps
+from sandbox import fit_steps, steps
+from sandbox.noise.fit import Drawn
 from sandbox.noisy import NoisyTable
+from sandbox.plan.fit.plan import FitPlan
 from sandbox.plan.model import Part
 from sandbox.raw.ingest import ingest
 from sandbox.raw.totals import ExactTotals
 from tests import visits
-from tests.bureau import LICENCE, Home, opened, order, settings_in
-from tests.crash.walk_worker import POINTS
+from tests.bureau import LICENCE, Home, licence, opened, order, settings_in
+from tests.crash.walk_worker import MODEL_LICENCE, POINTS, STEP
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNTS = ("population:person", "dataset:visits", f"licence:{LICENCE}", "operator:operator-1@visits")
@@ -154,6 +156,41 @@ def test_killed_between_draws_nothing_was_released_and_all_parts_are_drawn_again
         assert draws == [1, 1]
         assert staging.load(job) is not None
         adds_up(services, seen.price.pico_rho)
+    finally:
+        services.close()
+
+
+def test_killed_between_the_steps_of_a_model_all_are_drawn_again(
+    bureau_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: Killed
+) -> None:
+    home = tmp_path / "home"
+    bureau_home.copy_to(home)
+    before = Services.open(settings_in(home))
+    acts.grant_licence(before.register, licence(MODEL_LICENCE, job_kinds=("model",)))
+    before.close()
+    killed(home, STEP, "after second")
+    drawn: list[int] = []
+    real = fit_steps.draw_step
+
+    def draw(plan: FitPlan, place: int, totals: ExactTotals) -> Drawn:
+        drawn.append(place)
+        return real(plan, place, totals)
+
+    monkeypatch.setattr(fit_steps, "draw_step", draw)
+    staging = Staging(home / "staging")
+    services = opened(home, **FAST)
+    try:
+        job = only_job(services)
+        assert job is not None
+        assert staging.load(job) is None
+        seen = over(services, job)
+        assert (seen.state, seen.kind) == ("published", "model")
+        assert drawn == [0, 1, 2]
+        assert seen.price is not None
+        for balance in ledger.balances(services.register, ACCOUNTS[:2]):
+            assert (balance.reserved.pico_rho, balance.spent.pico_rho) == (0, seen.price.pico_rho)
+        report = audit(services.settings.log_dir, [services.register.vkey], services.register.engine)
+        assert report.findings == []
     finally:
         services.close()
 

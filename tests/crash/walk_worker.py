@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from jobs import admission, hops
-from sandbox import steps
-from tests.bureau import opened, order
+from jobs.kinds.model import ModelRequest
+from jobs.order import Order
+from sandbox import fit_steps, steps
+from sandbox.plan.fit.ask import FitAsk
+from tests.bureau import SCENARIO, opened, order
 
+MODEL_LICENCE = "L-models"
 POINTS: dict[str, tuple[Any, str]] = {
     "admit": (admission, "admit"),
     "begin_reading": (hops, "begin_reading"),
@@ -28,12 +32,13 @@ POINTS: dict[str, tuple[Any, str]] = {
 }
 
 
+STEP = "step"  # of a model, which has several
 SEVERAL = "SELECT city, COUNT(*) AS n FROM visits WHERE fee > (SELECT AVG(fee) FROM visits) GROUP BY city"  # two parts
 
 
 def die_at(point: str, when: str) -> None:
     """`when`: "before" or "after" the hop; "before second" and "after second": the second time it is taken, by a job of several parts."""
-    place, name = POINTS[point]
+    place, name = (fit_steps, "draw_step") if point == STEP else POINTS[point]
     original: Callable[..., Any] = getattr(place, name)
     moment, _, second = when.partition(" ")
     taken: list[int] = []
@@ -52,10 +57,25 @@ def die_at(point: str, when: str) -> None:
     setattr(place, name, hop)
 
 
+def model() -> Order:
+    """A logistic regression in three steps, under a licence of its own."""
+    asked = {
+        "model": "logistic",
+        "source": "visits",
+        "target": {"name": "urgent"},
+        "features": [{"name": "days"}],
+        "iterations": 3,
+        "errors": "classical",
+        "rows_per_unit": 1,
+        "privacy": {"rho": "0.05"},
+    }
+    return Order(order().by, MODEL_LICENCE, SCENARIO, ModelRequest(FitAsk.model_validate(asked)))
+
+
 def main(home: str, point: str, when: str) -> None:
     services = opened(Path(home))
     die_at(point, when)
-    services.submit(order(sql=SEVERAL) if "second" in when else order()).result(20)
+    services.submit(model() if point == STEP else order(sql=SEVERAL) if "second" in when else order()).result(20)
     services.crew.wait_until(services.clock().replace(year=2098))
 
 
