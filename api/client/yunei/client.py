@@ -69,7 +69,7 @@ def request_body(
         name: str(value) for name, value in (("epsilon", epsilon), ("rho", rho), ("accuracy", accuracy), ("delta", delta)) if value is not None
     }
     body: dict[str, Any] = {"licence": licence, "scenario": scenario}
-    body |= {"sql": sql, "privacy": privacy} if isinstance(sql, str) else {**sql, "privacy": privacy or sql.get("privacy", {})}
+    body |= {"sql": sql, "privacy": privacy} if isinstance(sql, str) else {**sql, **({"privacy": privacy} if privacy else {})}
     if groups_per_unit is not None:
         body["groups_per_unit"] = groups_per_unit
     if rows_per_group is not None:
