@@ -124,8 +124,8 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "job_submit": {"operator": "own"},
     "job_list": {"operator": "own", "supervisor": "all", "auditor": "all"},
     "job_cancel": {"operator": "own", "supervisor": "all"},
-    "release_show": {"operator": "own", "builder": "all", "reviewer": "all", "supervisor": "all", "auditor": "all"},
-    "release_fetch": {"operator": "own", "builder": "all", "supervisor": "all"},  # an auditor checks the record, not the content
+    "release_show": {"operator": "own", "reviewer": "all", "supervisor": "all", "auditor": "all"},
+    "release_fetch": {"operator": "own", "supervisor": "all"},  # an auditor checks the record, a builder has products
     "dataset_list": _EVERYONE,
     "dataset_register": {"steward": "all"},
     "version_ingest": {"steward": "all"},

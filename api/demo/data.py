@@ -45,5 +45,5 @@ def write_sources(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str,
 
 
 def text_of(name: str) -> str:
-    """A file that the demo brings along: `catalogues/<dataset>.toml`, `licence.toml`."""
+    """A file that the demo brings along: `catalogues/<dataset>.toml`, `licence.toml`, `product.toml`."""
     return resources.files("api.demo").joinpath(name).read_text(encoding="utf-8")

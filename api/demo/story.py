@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def tell(stage: Stage) -> None:
         stage.until_ready(server)
         keys = bureau_licenses(stage)
         answers = operator_asks(stage, tables, keys["operator"])
-        builder_fetches(stage, keys["builder"], answers[0])
+        builder_fetches(stage, keys, answers[0])
         bureau_verifies(stage, keys["supervisor"], answers)
     stage.console.print()
     stage.tell(f"演示结束，用时 {time.monotonic() - started:.0f} 秒。", f"The end, after {time.monotonic() - started:.0f} seconds.")
@@ -172,11 +173,20 @@ def refused(stage: Stage, client: Client, sql: str, scenario: str) -> None:
     raise SystemExit(say("本应被拒绝的问题得到了答案", "a question that should have been refused was answered"))
 
 
-def builder_fetches(stage: Stage, key: str, answer: Answer) -> None:
-    stage.chapter(4, "数据产品开发者取用发布结果，并自行验证", "A builder fetches a released table and verifies it")
-    target = stage.folder / "patients.parquet"
-    stage.run("release", "fetch", answer.release.id, "-o", str(target), key=key)
-    stage.run("release", "verify", answer.release.id, str(target), key=key)
+def builder_fetches(stage: Stage, keys: dict[str, str], answer: Answer) -> None:
+    stage.chapter(4, "做成产品、登记、上架；数商取用，并离线核验", "It becomes a product; a builder fetches it and verifies it offline")
+    description = stage.folder / "product.toml"
+    description.write_text(text_of("product.toml"), encoding="utf-8")
+    product = str(tomllib.loads(description.read_text(encoding="utf-8"))["id"])
+    stage.run("product", "draft", str(description), key=keys["operator"])
+    stage.run("product", "add", product, answer.release.id, key=keys["operator"])
+    stage.run("product", "register", product, key=keys["supervisor"])
+    stage.run("product", "publish", product, key=keys["operator"])
+    stage.run("product", "entitle", product, "demo-builder", "--monthly", "30", key=keys["operator"])
+    folder = stage.folder / "product"
+    stage.run("log", "verify", key=keys["builder"])
+    stage.run("product", "fetch", product, "-o", str(folder), key=keys["builder"])
+    stage.run("product", "verify", str(folder / f"{product}-v1.intoto.json"), key=keys["builder"])
 
 
 def bureau_verifies(stage: Stage, key: str, answers: list[Answer]) -> None:

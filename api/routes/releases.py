@@ -41,8 +41,8 @@ def _seen(services: Services, id: str, visit: Visit) -> ReleaseSeen:
 @router.get(
     "",
     summary="发布结果列表，新的在前 · Releases, newest first",
-    description="运营单位看到答复过自己作业的结果；数商和数据局看到全部。列表中不含账户余额。 · "
-    "An operator sees what answered its jobs; builders and the bureau see all. What is left of budgets is not in the list.",
+    description="运营单位看到答复过自己作业的结果；数据局看到全部；数商取用的是由其制成的产品。列表中不含账户余额。 · "
+    "An operator sees what answered its jobs, the bureau all; builders have products made of them. What is left of budgets is not in the list.",
     responses=problems(401, 403, 422),
     openapi_extra=roles("release_show"),
 )
@@ -115,7 +115,7 @@ def table(
     if_range: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
     seen = _seen(services, id, visit)
-    if visit.principal.role in ("operator", "builder") and withdrawn(services.register, id, visit.only):
+    if visit.principal.role == "operator" and withdrawn(services.register, id, visit.only):
         raise RESULTS_WITHDRAWN()
     form = _format(format, accept)
     deliveries.may_take(services.register, seen, visit.principal.id, visit.principal.role)
@@ -133,8 +133,6 @@ def table(
     staged = found(services.staging.load(seen.job), "release")
     data = staged.read(name)
     part = _part(range, len(data)) if range and if_range in ("", etag) else None
-    if request.method == "GET" and (part is None or part.start == 0) and visit.principal.role == "builder":
-        deliveries.deliver(services.register, seen, visit.principal.id, form)
     if part is None:
         return Response(data, headers=headers, media_type=MEDIA_TYPES[form])
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"
@@ -165,7 +163,7 @@ def paper(
     if_none_match: Annotated[str, Header(max_length=4000)] = "",
 ) -> Response:
     seen = _seen(services, id, visit)
-    if visit.principal.role in ("operator", "builder") and withdrawn(services.register, id, visit.only):
+    if visit.principal.role == "operator" and withdrawn(services.register, id, visit.only):
         raise RESULTS_WITHDRAWN()
     if name not in seen.record.get("papers", {}):
         raise not_found("paper")

@@ -97,7 +97,7 @@ class ReleaseView(Closed):
     thresholded: bool = Field(description="true: keys are private; those with too few units are not shown, and how many is not said")
     bounds: dict[str, int]
     price: LossView
-    left: list[AccountView] = Field(description="the accounts of the licence, now; empty for builders")
+    left: list[AccountView] = Field(description="the accounts of the licence, now; for its operator alone")
     files: list[FileView]
     papers: list[PaperView] = Field(default_factory=list, description="what was released beside the table, such as a quality report")
     published_at: str

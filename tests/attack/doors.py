@@ -37,10 +37,10 @@ DOORS: dict[str, Row] = {
     "GET /v1/jobs": Row("auditor operator supervisor", "200"),
     "GET /v1/jobs/{id}": Row("auditor operator supervisor", "404 request_not_found"),
     "POST /v1/jobs/{id}/cancel": Row("operator supervisor", "404 request_not_found"),
-    "GET /v1/releases": Row("auditor builder operator reviewer supervisor", "200"),
-    "GET /v1/releases/{id}": Row("auditor builder operator reviewer supervisor", "404 request_not_found"),
-    "GET /v1/releases/{id}/table": Row("builder operator supervisor", "404 request_not_found"),
-    "GET /v1/releases/{id}/receipt": Row("auditor builder operator reviewer supervisor", "404 request_not_found"),
+    "GET /v1/releases": Row("auditor operator reviewer supervisor", "200"),
+    "GET /v1/releases/{id}": Row("auditor operator reviewer supervisor", "404 request_not_found"),
+    "GET /v1/releases/{id}/table": Row("operator supervisor", "404 request_not_found"),
+    "GET /v1/releases/{id}/receipt": Row("auditor operator reviewer supervisor", "404 request_not_found"),
     "GET /v1/products": Row("auditor builder operator reviewer steward supervisor", "200"),
     "POST /v1/products": Row("operator", "422 request_invalid"),
     "GET /v1/products/{id}": Row("auditor builder operator reviewer steward supervisor", "404 request_not_found"),
@@ -170,7 +170,7 @@ DOORS: dict[str, Row] = {
 HIDDEN: dict[str, Row] = {
     "GET /v1/openapi.json": Row("", "200"),
     "GET /v1/docs": Row("", "200"),
-    "HEAD /v1/releases/{id}/table": Row("builder operator supervisor", "404"),
+    "HEAD /v1/releases/{id}/table": Row("operator supervisor", "404"),
     "HEAD /v1/products/{id}/table": Row("builder", "404"),
     "HEAD /v1/files/{ticket}/{name}": Row("", "403"),
 }

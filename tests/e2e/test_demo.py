@@ -18,8 +18,9 @@ MILESTONES = (
     "免费，与上次逐字节相同",
     "plan_unit_key",
     "ledger_exhausted",
-    "4  数据产品开发者取用发布结果",
-    "✓ 回执、日志与内容相符",
+    "4  做成产品、登记、上架；数商取用",
+    "✓ 清单的签名",
+    "✓ 文件 patients-v1.parquet",
     "5  数据局独立核验",
     "本期应付（元）",
     "日志完整",
@@ -48,4 +49,4 @@ def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
     # the story shows keys only where the command that made them does; every released half-width is beside its value
     assert len(re.findall(r"\d ± \d", told.stdout)) > 20
     leftovers = [path for path in (tmp_path / "build" / "demo").rglob("*") if path.is_file() and path.suffix == ".parquet"]
-    assert any(path.name == "patients.parquet" for path in leftovers)
+    assert any(path.name == "patients-v1.parquet" for path in leftovers)

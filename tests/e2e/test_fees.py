@@ -24,6 +24,7 @@ from policies.tariff import Tariff
 from tests.bureau import OTHER_SQL, SCENARIO, SQL, Home, licence, opened
 from tests.e2e.conftest import Live, listening
 from tests.money import priced
+from tests.products import DESCRIPTION, ID
 from tests.visits import WORDS
 from yunei import Client, YuneiProblem
 from yunei.cli.run import run
@@ -100,7 +101,12 @@ def test_quoted_charged_listed_stated_closed(town: tuple[Live, Leaping], tmp_pat
         assert free.fee is not None
         assert (free.fee.free, free.fee.yuan) == (True, Decimal(0))
         operator.ask(OTHER_SQL, **job("public-good"))
-        builder.fetch(first.release.id, "csv", tmp_path / "table.csv")
+        operator.draft_product(DESCRIPTION.model_dump(mode="json"))
+        operator.add_product_version(ID, [first.release.id])
+        supervisor.register_product(ID)
+        operator.publish_product(ID)
+        operator.entitle_builder(ID, "builder")
+        builder.fetch_product(ID, tmp_path, "csv")
         fees = list(operator.fees())
         assert [(fee.cause, fee.yuan, fee.free) for fee in fees] == [
             ("delivery", Decimal("0.50"), False),
@@ -148,9 +154,9 @@ def test_who_sees_money(town: tuple[Live, Leaping]) -> None:
         assert answer.json()["code"] == "auth_forbidden"
     shown = {
         who: live.http.get(f"/v1/releases/{release.id}", headers=live.headers(who)).json()["fee"]
-        for who in ("operator-1", "builder", "auditor")
+        for who in ("operator-1", "reviewer", "auditor")
     }
-    assert shown == {"operator-1": "100.49", "builder": None, "auditor": "100.49"}
+    assert shown == {"operator-1": "100.49", "reviewer": None, "auditor": "100.49"}
 
 
 @pytest.mark.parametrize("period", ["2026-13", "2026-Q5", "26", "2026-1", "٢٠٢٦", "9999", ""])

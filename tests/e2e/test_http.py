@@ -146,17 +146,10 @@ def test_the_receipt_proves_the_release_offline(live: Live) -> None:
     assert (node, sn) == (checkpoint.root, 0)
 
 
-def test_a_builder_fetches_and_the_log_knows_before_the_first_byte(live: Live) -> None:
+def test_a_builder_has_products_and_no_release(live: Live) -> None:
     job = published(live)
-    url = f"/v1/releases/{job['release']}/table?format=parquet"
-    size = live.services.register.size
-    answer = get(live, url, "builder")
-    assert answer.status_code == 200
-    delivered = live.services.register.event(size)
-    assert delivered.kind == "product_delivered"
-    assert live.services.register.size == size + 1
-    assert get(live, url, "builder", **{"If-None-Match": answer.headers["etag"]}).status_code == 304
-    assert live.services.register.size == size + 1
+    for url in ("/v1/releases", f"/v1/releases/{job['release']}", f"/v1/releases/{job['release']}/table?format=parquet"):
+        assert get(live, url, "builder").json()["code"] == "auth_forbidden"
 
 
 def test_a_long_poll_answers_at_the_slot_and_a_job_before_it_shows_nothing(live: Live) -> None:

@@ -57,7 +57,6 @@ FIRST, SECOND, THIRD = (LICENCE, SCENARIO), (LICENCE, SCENARIO), ("L-2", "planni
     [
         ("operator-1", [SECOND, FIRST]),
         ("operator-2", [THIRD, FIRST]),  # what answered its question, made for another
-        ("builder", [THIRD, SECOND, FIRST]),
         ("supervisor", [THIRD, SECOND, FIRST]),
         ("auditor", [THIRD, SECOND, FIRST]),
     ],
@@ -95,11 +94,11 @@ def test_pages_of_releases_tell_each_once_and_nothing_of_budgets(town: Live) -> 
     before: int | None = None
     for _ in range(3):
         page = town.http.get(
-            "/v1/releases", params={"limit": 1, **({} if before is None else {"before": before})}, headers=town.headers("builder")
+            "/v1/releases", params={"limit": 1, **({} if before is None else {"before": before})}, headers=town.headers("auditor")
         )
         (release,), before = page.json()["releases"], page.json()["next"]
         assert release["left"] == []
-        assert release == {**town.http.get(f"/v1/releases/{release['id']}", headers=town.headers("builder")).json(), "left": []}
+        assert release == {**town.http.get(f"/v1/releases/{release['id']}", headers=town.headers("auditor")).json(), "left": []}
         seen.append(release["id"])
     assert before is None
     assert len(set(seen)) == 3
@@ -112,7 +111,7 @@ def test_what_is_not_a_filter_is_refused(town: Live) -> None:
 
 
 def test_releases_from_the_command_line(town: Live, capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["--url", town.url, "--key", town.keys["builder"], "release", "list", "--format", "csv"]
+    line = ["--url", town.url, "--key", town.keys["auditor"], "release", "list", "--format", "csv"]
     assert run([*line, "--licence", LICENCE, "--since", "2020-01-01"]) == 0
     assert len(list(csv.DictReader(io.StringIO(capsys.readouterr().out)))) == 2
     assert run([*line, "--until", "2020-01-01"]) == 0
