@@ -1,6 +1,6 @@
 """Pre-flight: what the rules would say whatever the data. Free, nothing read, nothing logged.
 
-What rules find in exact numbers would tell of them, so an operator never sees it before people have decided (docs/decisions/0014). Here the
+What rules find in exact numbers would tell of them, so an operator never sees it before people have decided (docs/decisions/0013). Here the
 job runs over invented rows, and of the findings only those are told that no number can bring about or prevent: what an author says, the
 kinds and size of the table, the rounding asked for, counts that stand beside sums.
 """
