@@ -23,9 +23,10 @@ from api.console.pages import (
     programs,
     register,
     releases,
+    reviews,
 )
 
-PAGES = (overview, asking, jobs, releases, programs, licences, budgets, datasets, fees, register, freezes, policy, people)
+PAGES = (overview, asking, jobs, releases, reviews, programs, licences, budgets, datasets, fees, register, freezes, policy, people)
 
 
 def install(app: FastAPI) -> None:

@@ -15,6 +15,8 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from api.app import create_app
+from jobs import acts
+from tests import lane
 from tests.bureau import Bureau, opened, set_up
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"  # kept out of git; made anew by these tests
@@ -43,7 +45,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("browser") / "home"
     keys = set_up(home)
     services = opened(home)
-    keys["supervisor-2"] = _second(services)
+    keys["supervisor-2"] = acts.issue_key(services.register, "supervisor-2", "supervisor")
+    lane.prepare(Bureau(services, keys))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -57,12 +60,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server.should_exit = True
     thread.join()
     services.close()
-
-
-def _second(services: object) -> str:
-    from jobs import acts
-
-    return acts.issue_key(services.register, "supervisor-2", "supervisor")  # type: ignore[attr-defined]  # Services
 
 
 @dataclass

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from api.console.said import NAVIGATION
 from jobs import hops
 from policies.roles import ROLES, reach
+from tests import lane
 from tests.browser.conftest import Sit
 from tests.bureau import LICENCE
 
@@ -79,6 +80,38 @@ def test_a_freeze_during_a_run_stops_what_it_would_publish(sit: Sit, language: s
     other = second.open("/console/freezes")
     other.click("form:has(input[name=thaw]) button")
     assert other.locator("h3", has_text=LICENCE).count() == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_reviewers_who_do_not_see_each_other_let_an_exact_table_out(sit: Sit, language: str) -> None:
+    operator, first, second = sit("operator-1", language), sit("reviewer", language), sit("reviewer-2", language)
+    page = operator.open("/console/exact")
+    page.select_option("select[name=licence]", lane.LICENCE)
+    page.fill("textarea[name=sql]", question(language, 30).replace("COUNT(*) AS n", "COUNT(*) AS n, SUM(days) AS days"))
+    for name, text in lane.FACTS.items():
+        page.fill(f"input[name={name}]", text)
+    page.select_option("select[name=mend]", "round5")
+    page.click("button[value=preflight]")
+    assert page.locator("section[aria-live]").is_visible()
+    page.click("button[value=submit]")
+    page.wait_for_selector(".chip.warn", timeout=20_000)  # held
+    page.fill("input[name=title]", f"年报附表 {language}")
+    page.fill("input[name=purpose]", "公开发布 · publication")
+    page.click("form[action='/console/reviews'] button")
+    review = page.url.removeprefix(operator.site.url)
+    desk = first.open(review)
+    assert desk.locator("button", has_text="投票" if language == "zh" else "Vote").is_visible()
+    bench = first.open(review)
+    bench.click("a[href^='/console/workbench/']")
+    assert bench.locator("table").count() >= 3
+    first.screen(f"workbench-{language}")
+    for seat in (first, second):
+        desk = seat.open(review)
+        assert desk.locator(".chip.good").count() == 0, "a vote shows before all are in"
+        desk.check("input[value=release]")
+        desk.click("form button:not(.plain) >> nth=-1")
+    page = operator.open(review)
+    assert page.locator("h1 .chip.good").is_visible()
 
 
 def test_no_page_keeps_anybody_out(sit: Sit) -> None:
