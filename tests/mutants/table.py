@@ -13,6 +13,8 @@ PLAN, PURE, TREE = (f"tests/unit/sandbox/plan/test_{name}.py" for name in ("plan
 KERNEL, SPARSE = (f"tests/unit/sandbox/raw/test_{name}.py" for name in ("kernel", "sparse"))
 NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/properties/test_ownership.py", "tests/spec/test_meaning.py"
 NOISE = "tests/statistics/test_noise.py"
+DISCLOSURE, SUBTRACTED = "tests/properties/test_disclosure.py", "tests/attack/test_differencing.py"
+POPULATIONS = "tests/unit/policies/disclosure/test_predicate.py"
 CALLS, CELL, WALLS = (f"tests/unit/infra/cells/test_{name}.py" for name in ("syscalls", "bwrap", "probe"))
 MODEL_STEPS = "tests/properties/test_models.py"
 MODEL_ROWS, MODEL_NOISE = (f"tests/unit/sandbox/{room}/test_fit.py" for room in ("raw", "noise"))
@@ -437,5 +439,91 @@ MUTANTS = (
         'else (float("nan"),) * max(1, len(names))',
         "else (0.0,) * 32",
         f"{WALLS}::test_silence_is_no_proof",
+    ),
+    # ---- disclosure control ----
+    Mutant(
+        "an attacker is held to possible tables by our own sums",
+        "policies/disclosure/relations.py",
+        "        return not (np.any(sides < self._lower) or np.any(sides > self._upper))",
+        "        return True",
+        f"{DISCLOSURE}::test_three_way_verdicts_are_those_of_somebody_who_tries_everything",
+    ),
+    Mutant(
+        "a count is attained by a table of whole numbers",
+        "policies/disclosure/attack.py",
+        "            if self.of.whole:\n                return\n",
+        "            if False:\n                return\n",
+        f"{DISCLOSURE}::test_counts_are_attained_by_whole_tables",
+    ),
+    Mutant(
+        "what a pattern does not protect is a breach",
+        "policies/disclosure/attack.py",
+        "                if reached < need - slack:",
+        "                if False:",
+        f"{DISCLOSURE}::test_three_way_verdicts_are_those_of_somebody_who_tries_everything",
+    ),
+    Mutant(
+        "who is alone in a cell knows it",
+        "policies/disclosure/attack.py",
+        "                    others = {unknown: need for unknown, need in wanted.items() if unknown in mine and unknown not in known}",
+        "                    others = {}",
+        f"{DISCLOSURE}::test_somebody_alone_in_a_cell_does_not_find_the_other",
+        quick=True,
+    ),
+    Mutant(
+        "complements are sought for both sides of a need",
+        "policies/disclosure/moves.py",
+        "for sign, amount in ((1, need.above), (-1, need.below))",
+        "for sign, amount in ((-1, need.below),)",
+        f"{DISCLOSURE}::test_nothing_can_be_taken_from_a_task_unseen",
+    ),
+    Mutant(
+        "what is dropped stays in the attacker's relations",
+        "policies/disclosure/apply.py",
+        "    return replace(made, audit=_audited(made, found)) if absent else made",
+        "    return made",
+        f"{DISCLOSURE}::test_what_is_dropped_is_still_protected",
+    ),
+    Mutant(
+        "what was shown before hides nothing",
+        "policies/disclosure/apply.py",
+        "    known = frozenset() if earlier is None else earlier.shown(table)",
+        "    known: frozenset[int] = frozenset()",
+        f"{SUBTRACTED}::test_what_was_shown_before_hides_nothing",
+    ),
+    Mutant(
+        "a population that holds the new one is compared as well",
+        "policies/disclosure/index.py",
+        "        for holds in (False, True):\n            rows = close",
+        "        for holds in (False,):\n            rows = close",
+        f"{SUBTRACTED}::test_two_cohorts_that_differ_by_one",
+    ),
+    Mutant(
+        "several tables are combined",
+        "policies/disclosure/differencing.py",
+        "    findings += several\n",
+        "",
+        f"{SUBTRACTED}::test_several_overlapping_filters",
+    ),
+    Mutant(
+        "units in several cells are counted by the raw side",
+        "policies/disclosure/differencing.py",
+        "if not changed and not (entry.disjoint and other.disjoint):",
+        "if False:",
+        f"{SUBTRACTED}::test_only_rows_can_tell",
+    ),
+    Mutant(
+        "NULL is in no negation of a comparison",
+        "policies/disclosure/predicate.py",
+        "        return Values((*spans, rest) if not rest.empty else tuple(spans))",
+        "        return Values((*spans, rest) if not rest.empty else tuple(spans), not self.null)",
+        f"{POPULATIONS}::test_what_is_said_of_two_populations_holds_in_every_row",
+    ),
+    Mutant(
+        "authors are told nothing that a number chose",
+        "policies/disclosure/preflight.py",
+        'if finding.severity == "refuse" and _kind(self.pack, finding) in DATA_FREE]',
+        'if finding.severity == "refuse"]',
+        "tests/unit/policies/disclosure/test_linked.py::test_what_authors_are_told_does_not_depend_on_the_data",
     ),
 )

@@ -17,8 +17,8 @@ from policies.disclosure.pack import RulePack, shipped_pack
 from policies.disclosure.relations import Seen
 from policies.disclosure.rules import sensitive
 from policies.disclosure.suppress import Task, pattern
-from policies.disclosure.system import link
-from policies.disclosure.table import ExactTable
+from policies.disclosure.system import Linked, Sum, System, link
+from policies.disclosure.table import ExactTable, Measure
 from tests.exact_tables import brute, counted, flat, grid, random_counts, random_sums
 
 SMALL = [[(4,), (3,)], [(3,), (3,)], [(2,), (2,), (2,)]]
@@ -60,6 +60,19 @@ def test_three_way_verdicts_are_those_of_somebody_who_tries_everything(seed: int
         assert tried[number][0] <= one.low <= truth[number] <= one.high <= max(tried[number][1], truth[number])
     narrow = {number for number in hidden if truth[number] - tried[number][0] < needs[number][0] or tried[number][1] - truth[number] < need}
     assert {breach.unknown for breach in result.breaches} == narrow
+
+
+def test_counts_are_attained_by_whole_tables() -> None:
+    """w is in three sums with two of x, y and z each: it can move by two, or by one among fractions; a fourth sum allows one. Whole numbers of
+    people cannot move at all, sums of money can."""
+    sums = (Sum(5, (0, 1, 3)), Sum(6, (1, 2, 3)), Sum(7, (0, 2, 3)), Sum(8, (3, 4)))
+    truth = (1, 1, 1, 1, 1, 3, 3, 3, 2)
+    seen = [Seen({at: (truth[at], truth[at]) for at in (5, 6, 7, 8)})]
+    for measure, safe in ((Measure("n", "count"), False), (Measure("fee", "sum"), True)):
+        linked = Linked((), {}, (), (System(measure, truth, sums, truth),))
+        found = audit(linked, seen, [{3: (0, 1)}])
+        assert found.safe is safe
+        assert found.intervals[0][3].high == (2 if safe else 1)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
