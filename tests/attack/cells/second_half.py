@@ -144,22 +144,43 @@ FAMILIES: tuple[Family, ...] = (
         ),
     ),
     Family(51, "Ray's ports and sockets, with and without its token", tests=(f"{CELLS}/test_surroundings.py::test_ray_is_out_of_reach",)),
-    Family(52, "Ray on addresses that others reach", tests=(f"{CELLS}/test_surroundings.py::test_ray_asks_for_its_token",)),
+    Family(
+        52,
+        "Ray on addresses that others reach",
+        tests=(
+            "unit/infra/test_workers.py::test_ray_listens_on_loopback_only",
+            "unit/infra/test_workers.py::test_only_this_user_can_reach_ray",
+        ),
+    ),
     Family(
         53,
         "Packages that are more than files",
         tests=(
-            "unit/sandbox/program/test_package.py::test_names_that_lead_elsewhere",
+            "unit/sandbox/program/test_package.py::test_a_package_that_is_not_in_order_is_refused_and_its_faults_located",
             f"{CELLS}/test_surroundings.py::test_a_package_takes_no_library_s_place",
         ),
     ),
-    Family(54, "Sources that choke whoever reads them", tests=(f"{CELLS}/test_surroundings.py::test_sources_that_choke",)),
+    Family(
+        54,
+        "Sources that choke whoever reads them",
+        tests=(
+            f"{CELLS}/test_surroundings.py::test_sources_that_choke",
+            "unit/sandbox/program/test_package.py::test_nothing_in_a_package_is_run",
+        ),
+    ),
     Family(55, "Flags, volumes and images that a job would like", tests=(f"{CELLS}/test_launcher.py::test_flags_are_the_same_for_every_job",)),
     Family(56, "Frames that the launcher does not expect", tests=(f"{CELLS}/test_launcher.py::test_what_is_not_understood_is_dropped",)),
     Family(
         57, "Killing whoever holds a cell, in the middle of a block", tests=(f"{CELLS}/test_teardown.py::test_a_cell_ends_with_its_holder",)
     ),
-    Family(58, "SQL that reaches past its tables", tests=("attack/test_wall.py::test_x",)),
+    Family(
+        58,
+        "SQL that reaches past its tables",
+        tests=(
+            "attack/test_wall.py::test_sql_reaches_nothing_but_its_tables",
+            "attack/test_wall.py::test_the_database_is_locked_as_promised",
+        ),
+    ),
     Family(59, "Two operators' cells at once", tests=(f"{CELLS}/test_channels.py::test_two_operators_share_nothing",)),
     Family(60, "A machine that lacks a safeguard", tests=(f"{CELLS}/test_closed.py::test_a_cell_without_a_safeguard_does_not_open",)),
 )
