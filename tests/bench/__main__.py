@@ -16,17 +16,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, cells, charges, decisions, delivery, engine, hops, latency, log, models, noise, synthetic
+from tests.bench import audit, cells, charges, decisions, delivery, disclosure, engine, hops, latency, log, models, noise, synthetic
 
 FOLDER = Path("build/bench")
-ALONE = ("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "models", "delivery", "synthetic", "large")
+STORES = ("charges", "decisions", "audit", "log", "delivery", "latency")
+ALONE = ("engine", "noise", "cells", "models", "synthetic", "disclosure", "large", *STORES)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parts = ("engine", "noise", "latency", "charges", "decisions", "audit", "log", "cells", "models", "delivery", "synthetic", "large")
-    parser.add_argument("--only", choices=parts)
+    parser.add_argument("--only", choices=ALONE)
     parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
     parser.add_argument("--entries", type=int, default=100_000, help="length of the log that proofs are made from")
     chosen = parser.parse_args()
@@ -54,6 +54,10 @@ def main() -> None:
                 **result["decisions"]
             )
         )
+    if chosen.only in (None, "disclosure"):
+        result["disclosure"] = disclosure.bench()
+        for name, found in result["disclosure"].items():
+            console.print(f"disclosure  {name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
     if chosen.only in (None, "delivery"):
         result["delivery"] = delivery.bench(fresh("delivery"))
         console.print(
@@ -77,11 +81,14 @@ def main() -> None:
         for name, found in result["noise"].items():
             console.print(f"noise       {name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
     if chosen.only in (None, "cells"):
-        result["cells"] = cells.bench()
-        for name in cells.PROGRAMS:
-            found = result["cells"][name]
-            console.print(f"cells       {name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
-        console.print("            {blocks} pandas blocks in {cells} cells: {pandas_s} s".format(**result["cells"]["job"]))
+        result["cells"] = {kind: cells.bench(kind) for kind in cells.KINDS}
+        for kind, measured in result["cells"].items():
+            for name in cells.PROGRAMS:
+                console.print(f"cells       {kind}, {name}: " + ", ".join(f"{key} {value}" for key, value in measured[name].items()))
+            job = measured["job"]
+            console.print(
+                f"            {job['blocks']} pandas blocks in {job['cells']} cells {job['pandas_s']} s; strict {measured['strict_ms']} ms"
+            )
     if chosen.only in (None, "models"):
         result["models"] = models.bench()
         for model, found in result["models"]["accuracy"].items():
