@@ -40,7 +40,7 @@ def _order(body: AnyJob, visit: Visit, idempotency: str | None = None) -> Order:
     "/check",
     summary="报价：费用、预期误差与全部不受理原因，免费 · Quote: price, expected error and every refusal, free",
     description="不读数据，不扣预算，不留记录。 · Nothing is read, spent or logged.",
-    responses=problems(400, 401, 403, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
     openapi_extra=roles("job_check"),
 )
 def check(body: AnyJob, services: Serving, visit: Annotated[Visit, door("job_check")]) -> Quote:
@@ -68,7 +68,7 @@ def check_batch(body: BatchRequest, services: Serving, visit: Annotated[Visit, d
     summary="试跑：虚构数据，免费 · Dummy run on invented rows, free",
     description="数据由目录虚构：列和类型与真实结果一致，数值没有意义。 · "
     "Rows are made from the catalogue alone. Right columns and types, values that mean nothing.",
-    responses=problems(400, 401, 403, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
     openapi_extra=roles("job_dummy"),
 )
 def dummy(body: AnyJob, services: Serving, visit: Annotated[Visit, door("job_dummy")]) -> DummyAnswer:
@@ -83,7 +83,7 @@ def dummy(body: AnyJob, services: Serving, visit: Annotated[Visit, door("job_dum
     description="先在全部相关账户上预留费用，再回答 202。以前发布过的同一问题直接以原结果回答，免费。 · "
     "The price is reserved on every account before 202 is answered. The same question released before is answered with the stored "
     "release, free. With an Idempotency-Key a repeated request is the same job.",
-    responses=problems(400, 401, 403, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
     openapi_extra=roles("job_submit"),
 )
 async def submit(
