@@ -126,7 +126,7 @@ class Services:
         self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)
         self.staging = Staging(settings.staging_dir, random)
         self.cells = CellRoom(settings, register, clock)
-        self.copies = Copies(Store(settings.products_dir, random))
+        self.copies = Copies(Store(settings.products_dir, random), staging=self.staging)
         self.marks = self.copies.mark = Marks(key_ring, self.copies)
         self.webhooks = Dispatcher(register)
         self.renewal = Renewal(lambda: self.office, self.copies, self.submit, interval_s=settings.renewal_interval_s)

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from jobs.products.seen import Version
 from jobs.products.store import Copy, Store, StoreDamaged
+from jobs.staging import Staging
 from policies.problem import declare
 from sandbox.finish.formats import BOM
 from sandbox.finish.streams import Form, batches_of, forms_for, schema_of
@@ -47,10 +48,11 @@ def unmarked(_version: Version, _recipient: str) -> BatchMark | None:
 
 
 class Copies:
-    """`mark` may be replaced before the first copy is asked for."""
+    """`mark` may be replaced before the first copy is asked for. With `staging`, files that are gone, as after a restore, are made again."""
 
-    def __init__(self, store: Store, mark: Mark = unmarked) -> None:
+    def __init__(self, store: Store, mark: Mark = unmarked, staging: Staging | None = None) -> None:
         self._store = store
+        self._staging = staging
         self.mark = mark
 
     def build(self, sources: Sequence[Path], rows: int) -> dict[Form, Copy]:
@@ -74,9 +76,9 @@ class Copies:
         """The file that this recipient gets (None: the table as released, which leaves to nobody): the same bytes whenever it is asked for.
         PRODUCT_FORM, StoreDamaged."""
         folder = self._store.place(version.table_sha256)
-        master = self._store.find(folder, form) if form in version.document["files"] else None
-        if master is None:
+        if form not in version.document["files"]:
             raise PRODUCT_FORM(product=version.product, version=version.number, form=form, forms=", ".join(version.document["files"]))
+        master = self._store.find(folder, form) or self._again(version, form)
         if master.sha256 != version.document["files"][form]["sha256"]:
             raise StoreDamaged(str(master.path))
         marked = self.mark(version, recipient) if recipient is not None else None
@@ -95,6 +97,18 @@ class Copies:
                 yield made
 
         return self._store.keep(self._place(version, recipient or ""), form, schema, rows)
+
+    def _again(self, version: Version, form: Form) -> Copy:
+        """The file once more, from the staged releases. StoreDamaged when they are gone too, or are others."""
+        folder = self._store.place(version.table_sha256)
+        staged = [self._staging.load(part["job"]) if self._staging else None for part in version.document["releases"]]
+        sources = [each.folder for each in staged if each is not None]
+        if len(sources) != len(staged) or self.build(sources, version.rows)["arrow"].sha256 != version.table_sha256:
+            raise StoreDamaged(str(folder))
+        made = self._store.find(folder, form)
+        if made is None:
+            raise StoreDamaged(str(folder))
+        return made
 
     def held(self, version: Version, recipient: str | None) -> list[Copy]:
         """The files this recipient may have got: of its own copy, or of the table as released when it (or nobody: None) has none."""

@@ -62,10 +62,14 @@ class Store:
     def adopt(self, aside: Path, folder: Path) -> None:
         """Give what was built its name, unless the same was built before."""
         try:
-            os.rename(aside, folder)
+            os.rename(aside, folder)  # refused when the folder holds anything
         except OSError:
             if not folder.is_dir():
                 raise
+            for note in sorted(aside.glob("[a-z]*.json")):  # what of it is gone; the file before its note
+                if not (folder / note.name).exists():
+                    os.replace(aside / note.stem, folder / note.stem)
+                    os.replace(note, folder / note.name)
             shutil.rmtree(aside, ignore_errors=True)
 
     def keep(self, folder: Path, form: Form, schema: pa.Schema, rows: Rows) -> Copy:

@@ -282,6 +282,59 @@ def test_delta_sharing_by_its_protocol(shop: Live) -> None:
     assert json.loads(answer.text.splitlines()[2])["file"]["deltaSingleAction"]["add"]["size"] == file["size"]
 
 
+# ── by the command line, schedules, webhooks ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_line_does_all_of_it(
+    shop: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YUNEI_STATE", str(tmp_path / "state"))
+
+    def said(who: str, *words: str, expect: int = 0) -> str:
+        assert run(["--url", shop.url, "--key", shop.keys[who], "--lang", "en", *words]) == expect, capsys.readouterr()
+        return capsys.readouterr().out
+
+    description = tmp_path / "other.toml"
+    description.write_text(
+        'id = "other"\ntitle = {zh = "另一个", en = "Another"}\nabout = {zh = "甲", en = "a"}\nterms = {zh = "乙", en = "b"}\n',
+        encoding="utf-8",
+    )
+    assert "draft" in said("operator-1", "product", "draft", str(description))
+    with client(shop, "operator-1") as operator:
+        release = operator.product(ID)["versions"][0]["releases"][0]
+    said("operator-1", "product", "add", "other", release)
+    assert "product register other --proposal" in said("supervisor", "product", "propose", "other")
+    assert "registered" in said("supervisor", "product", "register", "other")
+    assert "published" in said("operator-1", "product", "publish", "other")
+    assert "builder,open,,2" in said("operator-1", "product", "entitle", "other", "builder", "--monthly", "2", "--format", "csv")
+    assert "other" in said("builder", "product", "list", "--find", "另一个", "--format", "csv")
+    assert "visits v1" in said("builder", "product", "show", "other")
+    assert json.loads(said("builder", "product", "preview", "other", "--format", "json"))["version"] == 1
+    assert said("builder", "product", "link", "other").startswith(f"{shop.url}/v1/files/")
+    said("builder", "product", "fetch", "other", "-o", str(tmp_path / "f"), "--format", "excel")
+    said("builder", "log", "verify")
+    assert "✓ file other-v1.excel.csv" in said("builder", "product", "verify", str(tmp_path / "f/other-v1.intoto.json"))
+    assert said("operator-1", "product", "deliveries", "--product", "other", "--format", "csv").count("builder") == 2
+    query = tmp_path / "query.sql"
+    query.write_text(SQL, encoding="utf-8")
+    job = ["--licence", LICENCE, "--scenario", SCENARIO, "--epsilon", "0.5", "--delta", "0.00000001"]
+    set_ = said("operator-1", "product", "schedule", "other", str(query), *job, "--at-most", "3", "--format", "csv")
+    schedule = set_.splitlines()[1].split(",")[0]
+    assert said("supervisor", "product", "schedules", "other", "--format", "csv") == set_
+    assert "stopped" in said("operator-1", "product", "unschedule", "other", schedule)
+    assert "ended" in said("operator-1", "product", "disentitle", "other", "builder", "--reason", "x")
+    assert "deprecated" in said("operator-1", "product", "deprecate", "other", "--reason", "x", "--successor", ID)
+    assert "recalled" in said("supervisor", "product", "recall", "other", "--reason", "x")
+    hook = json.loads(said("supervisor", "webhook", "open", "https://hooks.example.com/x", "-t", "product.recalled", "--format", "json"))
+    assert hook["secret"].startswith("whsec_")
+    id = hook["webhook"]["id"]
+    assert json.loads(said("supervisor", "webhook", "rotate", id, "--format", "json"))["secret"] != hook["secret"]
+    assert id in said("supervisor", "webhook", "list", "--format", "csv")
+    assert "closed" in said("supervisor", "webhook", "close", id, "--format", "csv")
+    assert said("supervisor", "webhook", "log", id, "--format", "json") == "[]\n"
+    said("supervisor", "webhook", "open", "https://10.0.0.1/", "-t", "product.recalled", expect=1)
+
+
 # ── last: it is recalled ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -306,3 +307,21 @@ def test_damaged_files_are_never_handed_out(bureau: Bureau) -> None:
     for copies in (bureau.services.copies, Copies(Store(bureau.services.settings.products_dir))):
         with pytest.raises(StoreDamaged):
             copies.bytes_for(version, None, "csv")
+
+
+def test_files_that_are_gone_are_made_again(bureau: Bureau) -> None:
+    """As after a restore: backups leave them out."""
+    on_the_shelf(bureau)
+    version = product(bureau).versions[0]
+    copies = bureau.services.copies
+    before = copies.bytes_for(version, None, "csv")
+    body = before.path.read_bytes()
+    shutil.rmtree(bureau.services.settings.products_dir)
+    assert copies.bytes_for(version, None, "csv") == before
+    assert before.path.read_bytes() == body
+    (before.path.parent / "json.json").unlink()  # one of them alone
+    copies.bytes_for(version, None, "json")
+    bureau.services.staging.discard(version.document["releases"][0]["job"])
+    shutil.rmtree(bureau.services.settings.products_dir)
+    with pytest.raises(StoreDamaged):
+        copies.bytes_for(version, None, "csv")
