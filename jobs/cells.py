@@ -88,9 +88,12 @@ class CellRoom:
     def require(self, scans: Sequence[Scan], catalogue: Catalogue) -> None:
         """Raise `program_cells_unavailable` unless these rows may be given to programs now: the last probe is not too old and found what must
         be there, or all of them are declared to be invented."""
+        if not all(catalogue[scan.dataset].dataset.synthetic for scan in scans):
+            self.require_isolation()
+
+    def require_isolation(self) -> None:
+        """Raise `program_cells_unavailable` unless a program that nobody trusts may run here at all."""
         backend = self.backend()
-        if all(catalogue[scan.dataset].dataset.synthetic for scan in scans):
-            return
         if not backend.isolates:
             raise CELLS_MISSING(feature=f"{backend.name}: YUNEI_CELLS_BACKEND")
         missing = [feature for feature in self.missing() if feature not in self._settings.cells_accept]

@@ -32,7 +32,7 @@ class Trial:
 
 def tried(office: Office, package: bytes, run: Mapping[str, Any]) -> Trial:
     """Check the package as submitting it would, then run it on a few blocks of rows invented from the catalogue. Raises `program_*` problems,
-    located, and `program_cells_unavailable`."""
+    located, and `program_cells_unavailable`: nobody has reviewed it yet, so it runs where it can reach nothing, or not at all."""
     read = read_package(package)
     inspect(read)
     try:
@@ -44,6 +44,7 @@ def tried(office: Office, package: bytes, run: Mapping[str, Any]) -> Trial:
         raise explained(REQUEST_INVALID, reasons)
     catalogue = office.register.catalogue()
     plan = compile_run(ask, read.manifest, catalogue, libraries=libraries_digest())
+    office.cells.require_isolation()
     cargo, limits = cargo_for(read, plan, office.settings)
     try:
         calls = rehearse(plan, catalogue, office.cells.backend(), cargo, limits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from infra.cells.base import Cargo, Limits
+from infra.cells.base import Cargo, CellsError, Limits
 from infra.database import reading
 from infra.settings import Settings
 from jobs import programs
@@ -28,6 +28,7 @@ from sandbox.program.cargo import cargo_of, limits_of
 from sandbox.program.compile import ProgramPlan, compile_run
 from sandbox.program.explain import explain
 from sandbox.program.package import Package
+from sandbox.program.problems import CELLS_MISSING
 from sandbox.raw.blocks import Bay, check_versions, exact_frames, exact_unit_totals
 from sandbox.raw.frames import ExactFrames, frame_totals
 from sandbox.raw.totals import ExactTotals
@@ -116,7 +117,12 @@ class ProgramKind:
 
     def dummy(self, office: Office, plan: ProgramPlan, catalogue: Catalogue) -> Released:
         cargo, limits = _cargo(office, plan)
-        return dummy_run(plan, catalogue, office.cells.backend(), cargo, limits)
+        about = ""
+        try:
+            return dummy_run(plan, catalogue, office.cells.backend(), cargo, limits)
+        except CellsError as error:
+            about = error.about
+        raise CELLS_MISSING(feature=about)
 
 
 def _approved(office: Office, digest: str) -> Package:

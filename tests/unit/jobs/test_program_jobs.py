@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from api.services import Services
-from infra.cells.base import Finding
-from jobs import acts, quote
+from infra.cells.base import CellsError, Finding
+from jobs import acts, quote, trials
 from jobs.cells import CellRoom
 from jobs.kinds.program import ProgramKind
 from jobs.order import Order
@@ -20,8 +20,8 @@ from jobs.queue import Stopping
 from policies.problem import Problem
 from sandbox.raw import blocks as room
 from tests import visits
-from tests.fake_cells import FakeRoom
-from tests.program_jobs import EXPECTED_MS, PERSONS, ROWS, asked, digest_of, fake, opened_with_programs, released, sound, wait
+from tests.fake_cells import FakeCells, FakeRoom
+from tests.program_jobs import EXPECTED_MS, PERSONS, ROWS, asked, digest_of, fake, opened_with_programs, program, released, sound, wait
 from tests.program_jobs import calm as calm
 from tests.program_jobs import programs_home as programs_home
 from tests.program_jobs import services as services
@@ -159,6 +159,40 @@ def test_only_invented_rows_go_where_nothing_isolates(services: Services, isolat
     fake(services).isolates = isolates
     table = {"dataset": "invented" if synthetic else "stays", "columns": ["days", "urgent"]}
     assert wait(services, services.submit(asked(services, tables=[table])).result(20)).state == state
+
+
+def trial(services: Services) -> trials.Trial:
+    run = {"tables": [{"dataset": "stays", "columns": ["days", "urgent"]}], "parameters": {"scale": 1}}
+    return trials.tried(services.office, program(), run)
+
+
+def test_a_trial_tells_its_author_everything_and_leaves_nothing(services: Services) -> None:
+    size = services.register.size
+    found = trial(services)
+    assert found.digest == digest_of(services)
+    assert all(call.values is not None and 0 <= call.values[1] <= 1 for call in found.calls)
+    fake(services).program = lambda rows: rows["no such column"]
+    assert all(call.values is None and "no such column" in call.text for call in trial(services).calls)
+    assert services.register.size == size
+
+
+@pytest.mark.parametrize("why", ["nothing isolates", "a probe fails", "a cell does not come up"])
+def test_nobody_runs_what_nobody_reviewed_where_it_could_reach_something(services: Services, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(services).isolates = why != "nothing isolates"
+    if why == "a probe fails":
+        fake(services).findings = (Finding("files", False),)
+        services.office.cells._probed_at = None  # as after the interval
+    if why == "a cell does not come up":
+
+        def broken(*_: Any, **__: Any) -> Any:
+            raise CellsError("cells_start_failed", "bwrap")
+
+        monkeypatch.setattr(FakeCells, "open", broken)
+        with pytest.raises(Problem, match="program_cells_unavailable"):
+            quote.dummy(services.office, asked(services))
+    with pytest.raises(Problem, match="program_cells_unavailable"):
+        trial(services)
+    assert not fake(services).blocks
 
 
 def test_where_programs_are_switched_off_none_is_promised_anything(services: Services) -> None:
