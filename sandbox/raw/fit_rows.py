@@ -65,7 +65,8 @@ def _standard(plan: FitPlan, variable: Variable, values: Ints) -> npt.NDArray[np
     middle = float(variable.middle * 10**variable.decimals)
     half = float(variable.half * 10**variable.decimals)
     standard = np.rint((values.astype(np.float64) - middle) * (one / half))
-    return np.clip(standard, -one, one).astype(np.int32)
+    made: npt.NDArray[np.int32] = np.clip(standard, -one, one).astype(np.int32)
+    return made
 
 
 class PreparedCache:
@@ -74,6 +75,10 @@ class PreparedCache:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        return sum(one.nbytes for one in self._kept.values())
 
     def get(self, key: str) -> Prepared | None:
         with self._lock:
@@ -84,7 +89,7 @@ class PreparedCache:
     def keep(self, key: str, made: Prepared, memory_bytes: int) -> None:
         with self._lock:
             self._kept[key] = made
-            while self._kept and sum(one.nbytes for one in self._kept.values()) > memory_bytes:
+            while self._kept and self.nbytes > memory_bytes:
                 self._kept.popitem(last=False)
 
     def clear(self) -> None:

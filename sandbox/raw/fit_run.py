@@ -21,7 +21,7 @@ from sandbox.plan.model import INT64_MAX
 from sandbox.raw.bound_values import Doubt
 from sandbox.raw.fit_rows import PreparedCache, prepared
 from sandbox.raw.fit_units import shard_sums
-from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version, sources_of
+from sandbox.raw.run import Pool, Source, beside, constant_failure, decrypted, open_version, sources_of
 from sandbox.raw.totals import INT64_MIN, ExactTotals
 from sandbox.raw.verify import PLAN_DOUBTED, bound
 
@@ -29,6 +29,7 @@ VALUE = "value"
 _LOG = logging.getLogger(__name__)
 _prepared = PreparedCache()
 atexit.register(_prepared.clear)
+beside.append(lambda: _prepared.nbytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def run_step(task: StepTask) -> list[int] | None:
         key = json.dumps([task.plan.digest, [[part.sha256 for part in source.parts] for source in task.sources]])
         rows = _prepared.get(key)
         if rows is None:
-            rows = prepared(task.plan, {source.alias: decrypted(source, task.memory_bytes // 2) for source in task.sources})
+            rows = prepared(task.plan, {source.alias: decrypted(source, task.memory_bytes) for source in task.sources})
             _prepared.keep(key, rows, task.memory_bytes // 2)
         return shard_sums(task.plan, task.plan.steps[task.place], task.parameters, rows)
     except Exception:

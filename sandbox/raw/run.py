@@ -58,6 +58,7 @@ class ShardTask:
 
 
 _cache = ColumnCache()
+beside: list[Callable[[], int]] = []  # bytes that other rooms of a worker keep of decrypted rows: columns get what is left
 atexit.register(_cache.clear)
 
 
@@ -72,7 +73,8 @@ def run_shard(task: ShardTask) -> pa.Table | None:
 
 def decrypted(source: Source, memory_bytes: int) -> pa.Table:
     """A source's rows, in a worker. Raises VaultError."""
-    return pa.concat_tables([_cache.table(part, source.columns, memory_bytes) for part in source.parts])
+    room = max(0, memory_bytes - sum(held() for held in beside))
+    return pa.concat_tables([_cache.table(part, source.columns, room) for part in source.parts])
 
 
 def exact_totals(part: Part, vault: Vault, workers: Pool, seed: int, released: Mapping[str, pa.Table] | None = None) -> ExactTotals:
