@@ -20,13 +20,14 @@ from api.console.pages import (
     overview,
     people,
     policy,
+    products,
     programs,
     register,
     releases,
     reviews,
 )
 
-PAGES = (overview, asking, jobs, releases, reviews, programs, licences, budgets, datasets, fees, register, freezes, policy, people)
+PAGES = (overview, asking, jobs, releases, reviews, products, programs, licences, budgets, datasets, fees, register, freezes, policy, people)
 
 
 def install(app: FastAPI) -> None:

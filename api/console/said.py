@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from api.console.said_events import EVENTS
+from policies.disclosure.pack import words
 from policies.problem import Language
 from policies.roles import ROLE_TITLES
 
@@ -42,6 +43,7 @@ NAVIGATION: tuple[Group, ...] = (
             Place("/console/ask", "询价与提交", "Ask and submit", ("job_check",)),
             Place("/console/jobs", "作业", "Jobs", ("job_list",)),
             Place("/console/releases", "发布结果", "Releases", ("release_show",)),
+            Place("/console/products", "数据产品", "Products", ("product_list",)),
             Place("/console/reviews", "结果审核", "Reviews", ("review_list",)),
             Place("/console/programs", "算法登记册", "Programs", ("program_list",)),
         ),
@@ -169,6 +171,11 @@ class Words:
 
     def event(self, name: str) -> str:
         return self.pick(*EVENTS.get(name, (name, name.replace("_", " "))))
+
+    def rule(self, kind: str) -> str:
+        """A rule of disclosure control, by its kind."""
+        told = words().get(kind)
+        return kind if told is None else self.pick(told.title.zh, told.title.en)
 
     def share(self, name: str) -> str:
         return self.pick(*SHARES.get(name, (name, name)))

@@ -20,7 +20,9 @@ from api.console.said_events import EVENTS
 from jobs import events as ev
 from jobs.states import MEANING
 from policies.roles import ROLES, reach
+from tests import lane, products
 from tests.bureau import LICENCE, SCENARIO, Bureau, body, opened, set_up
+from tests.unit.jobs.test_release import ended
 
 NASTY = "'\"><script>alert(1)</script><img src=x onerror=alert(1)>"
 SIZE = 60_000
@@ -32,6 +34,8 @@ class Town:
     bureau: Bureau
     release: str
     job: str
+    review: str
+    held: str
 
     def visit(self, principal: str, language: str = "en") -> TestClient:
         """A browser in which the principal is signed in."""
@@ -62,7 +66,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             "/v1/freezes", json={"scope": "operator", "subject": "operator-2", "reason": NASTY}, headers=bureau.headers("supervisor")
         )
         assert nasty.status_code == 201
-        yield Town(bureau, seen["release"], job)
+        products.on_the_shelf(bureau, seen["release"])
+        lane.prepare(bureau)
+        held = ended(bureau, lane.exact_order())
+        yield Town(bureau, seen["release"], job, lane.requested(bureau, held.id), held.id)
     services.close()
 
 
@@ -77,6 +84,10 @@ def paths(town: Town) -> dict[str, tuple[str, ...]]:
         f"/console/budgets/licence:{LICENCE}": ("account_list",),
         "/console/datasets/visits": ("dataset_list",),
         "/console/register/3": ("events_read",),
+        f"/console/products/{products.ID}": ("product_list",),
+        f"/console/reviews/{town.review}": ("review_list",),
+        f"/console/workbench/{town.held}": ("review_look",),
+        "/console/exact": ("job_check",),
         f"/console/ask?job={town.job}": ("job_check",),
     }
 
@@ -156,6 +167,27 @@ def test_a_price_is_asked_and_the_run_is_free_the_second_time(town: Town) -> Non
     sent = browser.post("/console/ask", data={**asked, "act": "submit"}, follow_redirects=False)
     assert sent.status_code == 303
     assert "published" in browser.get(sent.headers["location"]).text
+
+
+def test_a_builder_fetches_from_a_page(town: Town) -> None:
+    browser = town.visit("builder")
+    answer = browser.post(f"/console/products/{products.ID}", data=form(browser, act="fetch", format="csv"), follow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    file = browser.get(answer.headers["location"])
+    assert file.status_code == 200
+    assert b"city" in file.content
+    manifest = browser.get(f"/console/products/{products.ID}/manifest")
+    assert manifest.json()["payload"]
+
+
+def test_the_workbench_is_for_reviewers_and_each_look_is_written_down(town: Town) -> None:
+    register = town.bureau.services.register
+    size = register.size
+    assert town.visit("operator-1").get(f"/console/workbench/{town.held}").status_code == 403
+    page = town.visit("reviewer").get(f"/console/workbench/{town.held}")
+    assert page.status_code == 200
+    looks = [event for event in register.events(size - 1, 100) if event.kind == "output_viewed"]
+    assert [look.event.by for look in looks] == ["reviewer"]
 
 
 def test_a_form_of_another_site_changes_nothing(town: Town) -> None:
