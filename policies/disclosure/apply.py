@@ -14,6 +14,7 @@ from fractions import Fraction
 from policies.disclosure import reshape
 from policies.disclosure.attack import Audit, audit
 from policies.disclosure.bound import least
+from policies.disclosure.exact import cheapest
 from policies.disclosure.index import ReleaseIndex
 from policies.disclosure.mend import Drop, Mend, Merge, Midpoint, Recount, Round, Suppress
 from policies.disclosure.moves import Need
@@ -193,7 +194,26 @@ def _suppressed(made: Outcome, found: Sequence[Sensitive], wanted: Sequence[Supp
             break
         task = replace(task, forced=task.forced | more)
     assert best is not None
-    return replace(best[0], bound=least(task))
+    return _cheaper(best[0], task, found)
+
+
+def _cheaper(result: Outcome, task: Task, found: Sequence[Sensitive]) -> Outcome:
+    """The outcome with its bound; with the optimal pattern instead where the table is small enough to have it, and the audit agrees."""
+    bound = least(task)
+    if result.audit is None or not result.audit.safe:
+        return replace(result, bound=bound)
+    optimal = cheapest(task, result.cost)
+    if optimal is None:
+        return replace(result, bound=bound)
+    pattern_, below = optimal
+    result = replace(result, bound=min(max(bound, below), result.cost))
+    if pattern_ is None:
+        return result
+    slots = result.linked.slot
+    hidden = frozenset(number for number in range(len(result.table.cells)) if slots[0, number] in pattern_)
+    other = replace(result, hidden=hidden, cost=sum(task.weights[unknown] for unknown in pattern_))
+    checked = _audited(other, found)
+    return replace(other, audit=checked, bound=min(result.bound, other.cost)) if checked.safe else result
 
 
 def _line(linked: Linked, system: int, unknown: int, hidden: frozenset[int]) -> tuple[int, ...]:

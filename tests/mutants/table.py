@@ -16,6 +16,7 @@ NOISE = "tests/statistics/test_noise.py"
 DISCLOSURE, SUBTRACTED = "tests/properties/test_disclosure.py", "tests/attack/test_differencing.py"
 POPULATIONS = "tests/unit/policies/disclosure/test_predicate.py"
 CALLS, CELL, WALLS = (f"tests/unit/infra/cells/test_{name}.py" for name in ("syscalls", "bwrap", "probe"))
+SYNTHETIC, MARKS = "tests/properties/test_synthetic.py", "tests/statistics/test_watermark.py"
 MODEL_STEPS = "tests/properties/test_models.py"
 MODEL_ROWS, MODEL_NOISE = (f"tests/unit/sandbox/{room}/test_fit.py" for room in ("raw", "noise"))
 
@@ -446,7 +447,7 @@ MUTANTS = (
         "policies/disclosure/relations.py",
         "        return not (np.any(sides < self._lower) or np.any(sides > self._upper))",
         "        return True",
-        f"{DISCLOSURE}::test_three_way_verdicts_are_those_of_somebody_who_tries_everything",
+        "tests/unit/policies/disclosure/test_linked.py::test_a_table_that_breaks_a_relation_is_no_possible_one",
     ),
     Mutant(
         "a count is attained by a table of whole numbers",
@@ -475,7 +476,7 @@ MUTANTS = (
         "policies/disclosure/moves.py",
         "for sign, amount in ((1, need.above), (-1, need.below))",
         "for sign, amount in ((-1, need.below),)",
-        f"{DISCLOSURE}::test_nothing_can_be_taken_from_a_task_unseen",
+        "tests/unit/policies/disclosure/test_linked.py::test_a_need_has_two_sides",
     ),
     Mutant(
         "what is dropped stays in the attacker's relations",
@@ -496,7 +497,7 @@ MUTANTS = (
         "policies/disclosure/index.py",
         "        for holds in (False, True):\n            rows = close",
         "        for holds in (False,):\n            rows = close",
-        f"{SUBTRACTED}::test_two_cohorts_that_differ_by_one",
+        f"{SUBTRACTED}::test_rounding_that_is_too_fine_does_not",
     ),
     Mutant(
         "several tables are combined",
@@ -525,5 +526,63 @@ MUTANTS = (
         'if finding.severity == "refuse" and _kind(self.pack, finding) in DATA_FREE]',
         'if finding.severity == "refuse"]',
         "tests/unit/policies/disclosure/test_linked.py::test_what_authors_are_told_does_not_depend_on_the_data",
+    ),
+    # ---- synthetic tables ----
+    Mutant(
+        "a unit keeps no more rows than it may",
+        "sandbox/raw/marginals.py",
+        "kept.append(rows[ranked[place < most]])",
+        "kept.append(rows)",
+        f"{SYNTHETIC}::test_one_unit_moves_each_marginal_by_at_most_its_rows",
+    ),
+    Mutant(
+        "rows of one hash are told apart by their levels",
+        "sandbox/raw/marginals.py",
+        "ranked = np.lexsort((*ties, keyed, own))",
+        "ranked = np.lexsort((own,))",
+        "tests/unit/sandbox/raw/test_marginals.py::test_units_keep_at_most_their_rows_and_the_same_ones_in_any_order",
+    ),
+    Mutant(
+        "a score moves by its weight, in grains",
+        "sandbox/noise/marginals.py",
+        "return max(weights) * plan.rows_per_unit * GRAIN",
+        "return max(weights) * plan.rows_per_unit",
+        f"{SYNTHETIC}::test_one_unit_moves_each_score_by_at_most_the_sensitivity",
+    ),
+    Mutant(
+        "a look beyond the price is refused",
+        "sandbox/noise/marginals.py",
+        "if not 0 < pico_rho <= self._left:",
+        "if False:",
+        "tests/unit/sandbox/noise/test_marginals.py::test_nothing_is_seen_beyond_the_price",
+    ),
+    # ---- marks ----
+    Mutant(
+        "a recipient is accused for all that were asked about",
+        "jobs/watermark/trace.py",
+        "most = math.log10(limit) - math.log10(max(1, len(asked)))",
+        "most = math.log10(limit)",
+        f"{MARKS}::test_asking_about_more_people_takes_more_to_accuse_one",
+    ),
+    Mutant(
+        "the bound on an innocent's score is its own",
+        "jobs/watermark/code.py",
+        "return min(0.0, best / math.log(10))",
+        "return min(0.0, 1.5 * best / math.log(10))",
+        f"{MARKS}::test_the_bound_is_one_and_not_far_off",
+    ),
+    Mutant(
+        "one bias is not enough against three",
+        "jobs/watermark/code.py",
+        "BIAS = 0.2113248654051871",
+        "BIAS = 0.5",
+        f"{MARKS}::test_three_who_always_take_the_rarer_value_are_not_safe",
+    ),
+    Mutant(
+        "whole numbers move only where noise hides it",
+        "jobs/watermark/cells.py",
+        "size = np.where(half >= LEAST_FOR_WHOLE, np.maximum(1.0, np.rint(STRENGTH * half)), 0.0)",
+        "size = np.maximum(1.0, np.rint(STRENGTH * half))",
+        "tests/unit/jobs/watermark/test_cells.py::test_by_a_tenth_and_whole_numbers_by_whole_numbers",
     ),
 )

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+import pytest
 
 from policies.disclosure.apply import outcome
 from policies.disclosure.attack import audit
 from policies.disclosure.index import ReleaseIndex
 from policies.disclosure.mend import Midpoint, Suppress
+from policies.disclosure.moves import Need, Side, sides
 from policies.disclosure.pack import shipped_pack
 from policies.disclosure.preflight import preflight
-from policies.disclosure.relations import Seen
+from policies.disclosure.relations import Relation, Seen, Steps
+from policies.disclosure.rules import sensitive
 from policies.disclosure.system import link
 from policies.disclosure.table import Amount, Cell, ExactTable, Measure
 from tests.exact_tables import FACTS, basis, counted, flat, grid, random_counts
@@ -85,6 +92,50 @@ def test_what_is_rounded_protects_what_is_hidden() -> None:
     assert both.audit is not None
     assert both.audit.safe
     assert len(both.hidden) <= len(exact.hidden)
+
+
+def test_a_table_that_breaks_a_relation_is_no_possible_one() -> None:
+    """Whatever a solver says: in whole last places, by our own sums."""
+    relation = Relation((0, 1), (1, 1), Fraction(0), Fraction(0))
+    steps = Steps([relation], [Fraction(-3), Fraction(-3)], [Fraction(5), Fraction(5)], Fraction(1))
+    assert steps.hold(np.array([-2, 2]))
+    assert not steps.hold(np.array([-2, 3])), "the sum"
+    assert not steps.hold(np.array([-4, 4])), "below nothing"
+
+
+def test_a_small_table_is_solved_to_the_end() -> None:
+    """The search finds 39 where 33 will do; the integer program finds it, and its bound says that nothing is cheaper."""
+    table = random_counts([(3,), (4,)], 1)
+    made = outcome(table, [Suppress()], PACK)
+    assert made.audit is not None
+    assert made.audit.safe
+    assert made.cost == pytest.approx(made.bound)
+    lost = sum(task_weight(table, number) for number in made.hidden)
+    cheaper = [
+        made.primary | set(more)
+        for size in range(4)
+        for more in combinations(sorted(set(range(len(table.cells))) - made.primary), size)
+        if sum(task_weight(table, number) for number in made.primary | set(more)) < lost
+    ]
+    assert len(cheaper) > 20
+    assert not any(safe(table, frozenset(hidden)) for hidden in cheaper)
+
+
+def test_a_need_has_two_sides() -> None:
+    assert sides({3: Need(2, 5), 1: Need(0, 7)}) == [Side(1, 1, 7), Side(3, 1, 5), Side(3, -1, 2)]
+
+
+def task_weight(table: ExactTable, number: int) -> int:
+    return 1 + table.cells[number].units
+
+
+def safe(table: ExactTable, hidden: frozenset[int]) -> bool:
+    needs: dict[int, tuple[int, int]] = {}
+    for one in sensitive(table, PACK):
+        below, above = needs.get(one.cell, (0, 0))
+        needs[one.cell] = max(below, int(one.below)), max(above, int(one.above))
+    seen = Seen({at: (int(cell.amounts[0].total),) * 2 for at, cell in enumerate(table.cells) if at not in hidden})
+    return audit(link([table]), [seen], [needs], thorough=False).safe
 
 
 def test_preflight_proposes_what_passes() -> None:

@@ -68,7 +68,7 @@ def condition(rng: random.Random, depth: int) -> Any:
 def test_what_is_said_of_two_populations_holds_in_every_row() -> None:
     rng = random.Random(7)
     held = equal = 0
-    for _ in range(1_500):
+    for _ in range(700):
         one, two = condition(rng, 3), condition(rng, 3)
         a, b = population(one), population(two)
         if a.within(b):
@@ -82,13 +82,13 @@ def test_what_is_said_of_two_populations_holds_in_every_row() -> None:
         both = population({"and": [one, two]})
         assert both.within(a)
         assert both.within(b)
-    assert held > 100
-    assert equal > 20
+    assert held > 50
+    assert equal > 10
 
 
 def test_atoms_count_rows() -> None:
     rng = random.Random(11)
-    for _ in range(60):
+    for _ in range(15):
         several = [condition(rng, 2) for _ in range(4)]
         found = membership([population(one) for one in several])
         assert found is not None
