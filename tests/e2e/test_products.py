@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -230,6 +231,30 @@ def test_one_byte_changed_anywhere_is_noticed_and_named(shop: Live, fetched: Pat
     for at in range(payload, payload + len(envelope["payload"]) - 4, step):  # whatever the byte stands for
         assert wrong(manifest, at, ord("A") if text[at] != "A" else ord("B")), at
     assert wrong(manifest, signature + 10, ord("A") if text[signature + 10] != "A" else ord("B")) == ["signature of the manifest"]
+
+
+def test_a_marked_copy_verifies_as_its_recipients_own(shop: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register, key = shop.services.register, Key.parse(shop.services.register.vkey)
+    secret = acts.issue_key(register, "builder-7", "builder")
+    acts.entitle_builder(register, ID, "builder-7", by="supervisor")
+    monkeypatch.setattr(shop.services.copies, "mark", lambda version, recipient: _one_more if recipient == "builder-7" else None)
+    with Client(shop.url, secret, "en") as marked, client(shop) as plain:
+        mine = marked.fetch_product(ID, tmp_path / "mine", "csv")
+        theirs = plain.fetch_product(ID, tmp_path / "theirs", "csv")
+    assert mine.read_bytes() != theirs.read_bytes()
+    for table, recipient in ((mine, "builder-7"), (theirs, "builder")):
+        manifest = table.with_name(f"{ID}-v1.intoto.json")
+        found = verify_product(manifest.read_bytes(), table.parent, (key,)).require()
+        assert found.recipient == recipient
+        assert f"file {table.name}" in {link.name[1] for link in found.links if not link.absent}
+    shutil.copy(theirs, mine)
+    wrong = verify_product(mine.with_name(f"{ID}-v1.intoto.json").read_bytes(), mine.parent, (key,)).wrong
+    assert [link.name[1] for link in wrong] == [f"file {mine.name}"]
+
+
+def _one_more(batch: pa.RecordBatch) -> pa.RecordBatch:
+    at = batch.schema.get_field_index("n")
+    return batch.set_column(at, batch.schema.field(at), pa.array([value + 1 for value in batch.column(at).to_pylist()], batch.column(at).type))
 
 
 def test_metadata_is_json_ld_that_others_read(shop: Live, fetched: Path) -> None:
