@@ -8,7 +8,7 @@
    could be done, in JSON.
 4. For each message `B` with a block, an output pipe and a file for errors: fork, in a process-id namespace of its own. The child gives up
    everything but those three files and the library's folders, and runs the program. When it has ended or its time is over, answer `D`; or
-   `F` when it could not give everything up, and so never looked at the block.
+   `F` when no process could be made that gives everything up: the program did not run.
 
 This process never sees a row: blocks pass through as file descriptors that only the child reads. It never runs a line of the program:
 that happens in children only, so no block can leave anything for the next. Nothing about how a child ended is said.
@@ -37,7 +37,7 @@ from typing import Any
 NOTHING, TALK, ERRORS, FRAME = range(4)  # files of a child: none, what it prints (nowhere), what it says of errors, its frame
 MESSAGE_BYTES = 64 * 1024
 DESCRIPTORS = 32
-GRACE_S = 1.0
+UNCONFINED = 2  # exit status of a child that could not give everything up; one that was killed is none
 
 _NEWNS, _NEWUSER, _NEWPID, _NEWIPC = 0x00020000, 0x10000000, 0x20000000, 0x08000000
 _PR_SET_NO_NEW_PRIVS, _PR_SET_TSC, _PR_TSC_SIGSEGV, _PR_SET_PTRACER, _PR_SET_DUMPABLE = 38, 26, 2, 0x59616D61, 4
@@ -285,22 +285,28 @@ class Nursery:
     def run(self, control: socket.socket, block: int, frame: int, errors: int) -> bool:
         """One block, in a process of its own. Returns when that has ended, whether it had been confined; says nothing of how it ended. It is
         ended when its time is over or nobody waits for it any more."""
-        if self._namespaces:
-            self._new_pids()
         told, tell = os.pipe()
-        child = os.fork()
+        try:
+            if self._namespaces:
+                self._new_pids()
+            child = os.fork()
+        except OSError:
+            child = -1
         if child == 0:
             self._child(block, frame, errors, tell)
         for file in (block, frame, errors, tell):
             os.close(file)
+        if child < 0:
+            os.close(told)
+            return False
         watched = os.pidfd_open(child)
         waiting = select.poll()
         waiting.register(watched, select.POLLIN)
         waiting.register(control, select.POLLRDHUP)
         if watched not in dict(waiting.poll(self.cargo.wall_s * 1000)):
             signal.pidfd_send_signal(watched, signal.SIGKILL)
-        os.waitpid(child, 0)
-        confined = os.read(told, 1) == b"y"
+        _, ended = os.waitpid(child, 0)
+        confined = os.read(told, 1) == b"y" or os.waitstatus_to_exitcode(ended) != UNCONFINED
         os.close(watched)
         os.close(told)
         return confined
@@ -311,7 +317,9 @@ class Nursery:
             for file, place in ((errors if cargo.talkative else TALK, TALK), (errors, ERRORS), (frame, FRAME)):
                 os.dup2(file, place)
             rows = _content(block)  # here: the file would tell when it was made, which is how long earlier blocks took
+            status = UNCONFINED
             self._confine(tell)
+            status = 1
             result = self._inside.answer(rows, cargo.package, cargo.entry, cargo.parameters, cargo.shape)
             _write(FRAME, self._inside.frame(result, cargo.count))
             status = 0

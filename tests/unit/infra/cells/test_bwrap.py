@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from infra.cells import wire
+from infra.cells import bwrap, wire
 from infra.cells.base import Backend, Cargo, Cell, CellsError, Limits, choose
 from infra.cells.bwrap import Bwrap, _command
 from infra.cells.cgroups import cgroups
@@ -239,6 +239,15 @@ def test_what_cannot_be_confined_is_said_and_not_run(backend: Bwrap) -> None:
     with replace(backend, groups=None).open(CARGO, limits) as opened, pytest.raises(CellsError) as caught:
         opened.run(block("adds"))
     assert caught.value.code == "cells_start_failed"
+
+
+def test_a_block_too_large_for_the_group_gives_no_frame(backend: Bwrap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process is killed before the program begins. That depends on the block, so it looks like every other end."""
+    monkeypatch.setattr(bwrap, "LIBRARIES_MB", 232)
+    with backend.open(CARGO, Limits(memory_mb=16, cpu_s=5, wall_s=10.0, output_bytes=16)) as opened:
+        assert numbers(opened.run(block("adds"))) == (7.0, 4.0)
+        assert opened.run(bytes(300 * 2**20)) is None
+        assert numbers(opened.run(block("adds"))) == (7.0, 4.0)
 
 
 def test_a_package_that_is_no_zip_gives_no_frame(backend: Bwrap) -> None:
