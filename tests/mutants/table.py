@@ -12,7 +12,7 @@ CHAIN, CHOOSE = "tests/unit/sandbox/noise/test_chain.py", "tests/unit/sandbox/no
 PLAN, PURE, TREE = (f"tests/unit/sandbox/plan/test_{name}.py" for name in ("plan", "pure", "tree"))
 KERNEL, SPARSE = (f"tests/unit/sandbox/raw/test_{name}.py" for name in ("kernel", "sparse"))
 NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/properties/test_ownership.py", "tests/spec/test_meaning.py"
-NOISE = "tests/statistics/test_noise.py"
+NOISE, BLOCKS = "tests/statistics/test_noise.py", "tests/properties/test_blocks.py"
 DISCLOSURE, SUBTRACTED = "tests/properties/test_disclosure.py", "tests/attack/test_differencing.py"
 POPULATIONS = "tests/unit/policies/disclosure/test_predicate.py"
 CALLS, CELL, WALLS = (f"tests/unit/infra/cells/test_{name}.py" for name in ("syscalls", "bwrap", "probe"))
@@ -32,6 +32,49 @@ class Mutant:
 
 
 MUTANTS = (
+    # ---- programs on blocks ----
+    Mutant(
+        "a unit's block follows from the unit alone",
+        "sandbox/raw/blocks.py",
+        "return ((hashes >> np.uint64(32)) * np.uint64(blocks) >> np.uint64(32)).astype(np.int64)",
+        "return np.arange(len(hashes), dtype=np.int64) * blocks // max(1, len(hashes))",
+        f"{BLOCKS}::test_one_unit_changes_one_block_and_no_total_by_more_than_its_cap",
+    ),
+    Mutant(
+        "a block's bytes hold nothing of its neighbours",
+        "sandbox/raw/blocks.py",
+        "plain(piece.column(name)) for name in scan.columns",
+        "piece.column(name) for name in scan.columns",
+        f"{BLOCKS}::test_one_unit_changes_one_block_and_no_total_by_more_than_its_cap",
+    ),
+    Mutant(
+        "units are numbered within their block",
+        "sandbox/raw/blocks.py",
+        "pa.array(ranks[first:last] - low, pa.int64())",
+        "pa.array(ranks[first:last], pa.int64())",
+        f"{BLOCKS}::test_one_unit_changes_one_block_and_no_total_by_more_than_its_cap",
+    ),
+    Mutant(
+        "what gives no frame counts as its default",
+        "sandbox/program/run.py",
+        "given = np.full((len(frames), self.floats), np.nan)",
+        "given = np.zeros((len(frames), self.floats))",
+        f"{BLOCKS}::test_a_block_that_gives_nothing_still_counts",
+    ),
+    Mutant(
+        "a sum over blocks is priced for a block that becomes another",
+        "sandbox/program/answers.py",
+        "max(clamp.width, clamp.cap), clamp.decimals)",
+        "clamp.cap, clamp.decimals)",
+        f"{BLOCKS}::test_one_unit_changes_one_block_and_no_total_by_more_than_its_cap",
+    ),
+    Mutant(
+        "a histogram of blocks is priced for one that goes and one that comes",
+        "sandbox/program/answers.py",
+        "clamp.most, 2, clamp.decimals, step=step, quantile=share)",
+        "clamp.most, 1, clamp.decimals, step=step, quantile=share)",
+        f"{BLOCKS}::test_one_unit_changes_one_block_and_no_total_by_more_than_its_cap",
+    ),
     # ---- who owns a row ----
     Mutant(
         "two units meet only on equality of their ids",
@@ -433,6 +476,13 @@ MUTANTS = (
         'control.send(b"D" if nursery.run(control, *files) else b"F")',
         'control.send(b"D" if nursery.run(control, *files) else b"D")',
         f"{CELL}::test_what_cannot_be_confined_is_said_and_not_run",
+    ),
+    Mutant(
+        "a block that is killed before its program begins ends like any other",
+        "infra/cells/zygote.py",
+        'os.read(told, 1) == b"y" or os.waitstatus_to_exitcode(ended) != UNCONFINED',
+        'os.read(told, 1) == b"y"',
+        f"{CELL}::test_a_block_too_large_for_the_group_gives_no_frame",
     ),
     Mutant(
         "silence of a cell is no proof that it holds",
