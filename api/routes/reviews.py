@@ -153,14 +153,14 @@ def withdraw(id: str, services: Serving, visit: Annotated[Visit, door("review_wi
 
 
 @router.get(
-    "/workbench/{job}",
+    "/workbench/{id}",
     summary="审核台：一张封存的表及其全部证据 · The workbench: a held table with all the evidence",
     description="每次查看先写入日志。 · Every look is in the log first.",
     responses=problems(401, 403, 404, 409),
     openapi_extra=roles("review_look"),
 )
-def look(job: str, services: Serving, visit: Annotated[Visit, door("review_look")]) -> Workbench:
-    return Workbench(workbench=found(workbench(services.office, job, by=visit.principal.id), "job"))
+def look(id: str, services: Serving, visit: Annotated[Visit, door("review_look")]) -> Workbench:
+    return Workbench(workbench=found(workbench(services.office, id, by=visit.principal.id), "job"))
 
 
 def _one(services: Services, id: str, visit: Visit) -> ReviewView:

@@ -51,6 +51,9 @@ PAIRS = [
     ("appointment_propose", "appointment_confirm"),
     ("program_review", "program_submit"),
     ("program_review", "policy_change"),
+    ("review_vote", "review_request"),
+    ("review_vote", "duty_set"),
+    ("review_vote", "policy_change"),
     ("policy_change", "job_submit"),
     ("policy_change", "key_issue"),
 ]
@@ -94,5 +97,5 @@ def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
         "job_list", "release_show", "dataset_list", "licence_list", "account_list", "events_read", "log_read", "audit_run", "me_show",
         "principal_list", "key_list", "key_rotate", "key_revoke", "token_issue", "session_list", "session_close", "refusals_read",
         "metrics_read", "freeze_list", "policy_show", "program_list",
-        "fee_list", "statement_show", "revenue_show", "product_list", "delivery_list", "webhook_manage",
+        "review_list", "duty_list", "standing_list", "fee_list", "statement_show", "revenue_show", "product_list", "delivery_list", "webhook_manage",
     }  # fmt: skip
