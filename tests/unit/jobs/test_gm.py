@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 from api.papers import html, markdown
 from api.services import Services
 from infra.crypto import sm3
 from infra.crypto.envelope import MAGIC
+from infra.database import reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.note import SM2_LINE, VerifierKey, open_note
 from jobs import acts, papers
 from jobs.audit import audit
+from jobs.products import seen
+from jobs.products.manifest import file_name, manifest
 from jobs.seals import gm_signers
-from tests.bureau import LICENCE, opened, set_up, settings_in
+from tests.bureau import LICENCE, Bureau, opened, set_up, settings_in
+from tests.products import ID, on_the_shelf
+from yunei.manifest import verify_product
+from yunei.transparency import Key
 
 
 def test_a_bureau_in_the_suite_gm(tmp_path: Path) -> None:
@@ -49,3 +57,27 @@ def test_a_bureau_in_the_suite_gm(tmp_path: Path) -> None:
         assert len(papers.bureau_keys(back.register)) == 1
     finally:
         back.close()
+
+
+def test_manifests_carry_sm2_beside_ed25519(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    keys = set_up(home, crypto_suite="gm")
+    services = opened(home, crypto_suite="gm")
+    try:
+        on_the_shelf(Bureau(services, keys))
+        with reading(services.register.engine) as connection:
+            product = seen.product(connection, ID)
+        assert product is not None
+        version = product.versions[0]
+        held = services.copies.held(version, None)
+        envelope = manifest(services.register, product, version, held, None)
+        assert len(envelope["signatures"]) == 2
+        for copy in held:
+            (tmp_path / file_name(ID, 1, copy.form)).write_bytes(copy.path.read_bytes())
+        key = Key.parse(services.register.vkey)
+        assert verify_product(json.dumps(envelope).encode(), tmp_path, (key,)).holds
+        envelope["signatures"][1]["sig"] = base64.b64encode(bytes(64)).decode()
+        (wrong,) = verify_product(json.dumps(envelope).encode(), tmp_path, (key,)).wrong
+        assert wrong.name[1] == "signature of the manifest"
+    finally:
+        services.close()

@@ -10,7 +10,7 @@ import pytest
 
 import policies
 
-MODULES = sorted(f"policies.{found.name}" for found in pkgutil.iter_modules(policies.__path__))
+MODULES = sorted(found.name for found in pkgutil.walk_packages(policies.__path__, "policies."))
 
 
 @pytest.mark.parametrize("name", MODULES)
