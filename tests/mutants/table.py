@@ -15,7 +15,10 @@ NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/p
 NOISE, BLOCKS = "tests/statistics/test_noise.py", "tests/properties/test_blocks.py"
 DISCLOSURE, SUBTRACTED = "tests/properties/test_disclosure.py", "tests/attack/test_differencing.py"
 POPULATIONS = "tests/unit/policies/disclosure/test_predicate.py"
-CALLS, CELL, WALLS = (f"tests/unit/infra/cells/test_{name}.py" for name in ("syscalls", "bwrap", "probe"))
+CALLS, CELL, WALLS, LAUNCHER, GROUPS = (
+    f"tests/unit/infra/cells/test_{name}.py" for name in ("syscalls", "bwrap", "probe", "launcher", "cgroups")
+)
+LAUNCHED = "tests/attack/cells/test_launcher.py"
 SYNTHETIC, MARKS = "tests/properties/test_synthetic.py", "tests/statistics/test_watermark.py"
 MODEL_STEPS = "tests/properties/test_models.py"
 MODEL_ROWS, MODEL_NOISE = (f"tests/unit/sandbox/{room}/test_fit.py" for room in ("raw", "noise"))
@@ -352,7 +355,7 @@ MUTANTS = (
     Mutant(
         "contributions are put together by unit",
         "sandbox/raw/fit_units.py",
-        "self.alone = self.rows == len(starts) <= BLOCK_ROWS",
+        "self.alone = plan.single and self.rows == len(starts) <= BLOCK_ROWS",
         "self.alone = True",
         f"{MODEL_STEPS}::test_caps_are_reached_where_they_bind",
     ),
@@ -371,6 +374,64 @@ MUTANTS = (
         f"{MODEL_ROWS}::test_duckdb_reads_the_rows_as_the_plan_says",
     ),
     # ---- cells ----
+    Mutant(
+        "the launcher hears those who are named",
+        "infra/cells/launcher.py",
+        "return user in self.users",
+        "return True",
+        f"{LAUNCHER}::test_whoever_is_not_named_is_not_heard",
+    ),
+    Mutant(
+        "the launcher reads sealed files only",
+        "infra/cells/frames.py",
+        "if fcntl.fcntl(file, fcntl.F_GET_SEALS) & _SEALS != _SEALS:",
+        "if False:",
+        f"{LAUNCHED}::test_files_that_are_no_contents",
+    ),
+    Mutant(
+        "and closes every file it was sent",
+        "infra/cells/frames.py",
+        """        for file in files:
+            with suppress(OSError):
+                os.close(file)""",
+        "        pass",
+        f"{LAUNCHED}::test_files_too_many_or_too_few",
+    ),
+    Mutant(
+        "it takes the keys of a message, all of them and no other",
+        "infra/cells/frames.py",
+        "if values.keys() != keys.keys() or any(type(values[key]) is not kind for key, kind in keys.items()):",
+        "if not values.keys() >= keys.keys():",
+        f"{LAUNCHED}::test_what_is_not_understood_is_dropped",
+    ),
+    Mutant(
+        "a container has no network",
+        "infra/cells/docker.py",
+        '"NetworkMode": "host" if "network" in without else "none",',
+        '"NetworkMode": "bridge",',
+        f"{LAUNCHED}::test_flags_are_the_same_for_every_job",
+    ),
+    Mutant(
+        "a group that is killed forks no more",
+        "infra/cells/cgroups.py",
+        """                (folder / "pids.max").write_text("0")""",
+        "                pass",
+        f"{GROUPS}::test_whoever_forks_all_the_time_is_ended_too",
+    ),
+    Mutant(
+        "no group is left behind by who was killed",
+        "infra/cells/cgroups.py",
+        """return "gone" if fields[0] in "ZX" else fields[19]""",
+        "return fields[19]",
+        f"{GROUPS}::test_a_group_of_a_maker_that_was_killed_is_swept",
+    ),
+    Mutant(
+        "files do not tell a block when they were made",
+        "infra/cells/syscalls.py",
+        """*(Call(name, "block", tuple(Rule(0, bit, bit) for bit in _OPENED)) for name in ("fstat", "newfstatat")),""",
+        """*_calls("block", "fstat newfstatat"),""",
+        f"{CALLS}::test_rules_of_the_block",
+    ),
     Mutant(
         "a futex is private, and only woken",
         "infra/cells/syscalls.py",

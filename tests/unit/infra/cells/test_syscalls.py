@@ -112,6 +112,8 @@ def test_other_ways_to_number_calls_kill(stage: Stage, machine: Machine) -> None
         ("mmap", (0, 4096, 6), False),
         ("mprotect", (0, 4096, 1), True),
         ("mprotect", (0, 4096, 5), False),  # what was written becomes code
+        *((call, (file,), file > 3) for call in ("fstat", "newfstatat") for file in (0, 1, 2, 3, 4, 7, 8, 31, 0xFFFFFF9C)),
+        ("fcntl", (0, 1030), False),  # F_DUPFD_CLOEXEC: a copy would have another number
         ("fcntl", (0, 1), True),
         ("fcntl", (0, 6), False),  # F_SETLK
         ("fcntl", (0, 1024), False),  # F_SETLEASE
