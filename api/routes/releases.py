@@ -151,7 +151,7 @@ router.add_api_route("/{id}/table", table, methods=["HEAD"], include_in_schema=F
     responses={
         200: {"description": "材料 · the paper", "content": {"application/json": {}, "image/svg+xml": {}}},
         304: {"description": "未变 · not modified"},
-        **problems(401, 403, 404),
+        **problems(401, 403, 404, 422),
     },
     openapi_extra=roles("release_fetch"),
 )
