@@ -146,7 +146,7 @@ def test_the_two_homes_do_hold_different_tables(neighbours: list[Asked]) -> None
     """What the test above compares would differ if anything of it came from the data: the sealed tables do."""
     totals = []
     for bureau in neighbours:
-        job = ready(bureau, RISKY["sql"])
+        job = ready(bureau, str(RISKY["sql"]))
         totals.append([cell.amounts[0].total for cell in sealed.opened(bureau.services.office, job).table.cells])
     assert totals[0] != totals[1]
 
