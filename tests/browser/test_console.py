@@ -87,7 +87,9 @@ def test_two_reviewers_who_do_not_see_each_other_let_an_exact_table_out(sit: Sit
     operator, first, second = sit("operator-1", language), sit("reviewer", language), sit("reviewer-2", language)
     page = operator.open("/console/exact")
     page.select_option("select[name=licence]", lane.LICENCE)
-    page.fill("textarea[name=sql]", question(language, 30 if language == "zh" else 600).replace("COUNT(*) AS n", "COUNT(*) AS n, SUM(days) AS days"))
+    page.fill(
+        "textarea[name=sql]", question(language, 30 if language == "zh" else 600).replace("COUNT(*) AS n", "COUNT(*) AS n, SUM(days) AS days")
+    )
     for name, text in lane.FACTS.items():
         page.fill(f"input[name={name}]", text)
     page.select_option("select[name=mend]", "round5")
