@@ -181,24 +181,19 @@ def _several(made: Outcome, mine: Sequence[tuple[int, Entry]], index: ReleaseInd
     """Combinations of the table's exact cells with earlier exact ones over the same snapshot."""
     assert rule.kind == "differencing"
     basis = made.table.basis
-    earlier = [
-        entry
-        for entry in index.of(basis.space, basis.rows)
-        if entry.snapshot == basis.snapshot and entry.units is not None and entry.disjoint and any(map(_exact, entry.values.values()))
-    ]
+    recent, known = index.recent(basis.space, basis.rows, basis.snapshot, rule.tables)
+    earlier = [entry for entry in recent if entry.units is not None and entry.disjoint and any(map(_exact, entry.values.values()))]
     fresh = [(number, entry) for number, entry in mine if entry.disjoint and any(map(_exact, entry.values.values()))]
     if not earlier or not fresh:
         return [], {}
-    jobs = list(dict.fromkeys(entry.job for entry in reversed(earlier)))[: rule.tables]
-    near = [entry for entry in earlier if entry.job in jobs]
     chosen = _coarse([entry for _, entry in fresh], MOST_ROWS // 2)
     taken = {entry.where for entry in chosen}
-    others = _coarse([entry for entry in near if entry.where not in taken], MOST_ROWS - len(chosen))
+    others = _coarse([entry for entry in earlier if entry.where not in taken], MOST_ROWS - len(chosen))
     rows = chosen + others
-    searched = {"cells": len(fresh) + len(earlier), "rows": len(rows), "left_out": len(fresh) + len(earlier) - len(rows)}
+    searched = {"cells": len(fresh) + known, "rows": len(rows), "left_out": len(fresh) + known - len(rows)}
     table = membership([entry.where for entry in rows])
     if table is None:
-        return [], {**searched, "left_out": len(fresh) + len(earlier)}
+        return [], {**searched, "left_out": len(fresh) + known}
     numbers = {entry.where: number for number, entry in fresh}
     found = []
     for group in isolated(table, [entry.units or 0 for entry in rows], rule.threshold):

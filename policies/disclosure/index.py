@@ -93,6 +93,7 @@ class _Group:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.columns: dict[str, _Column] = {}
+        self.jobs: dict[tuple[str, str], list[Entry]] = {}  # by job and snapshot, as they came
         self._rows: list[dict[str, int]] = []
         self._places: list[int] = []
         self.many: list[int] = []  # entries of several boxes: looked at one by one
@@ -103,6 +104,7 @@ class _Group:
     def add(self, entry: Entry) -> None:
         place = len(self.entries)
         self.entries.append(entry)
+        self.jobs.setdefault((entry.job, entry.snapshot), []).append(entry)
         self._matrix = self._units = None
         if len(entry.where.boxes) != 1:
             self.many.append(place)
@@ -184,10 +186,14 @@ class ReleaseIndex:
             return []
         return [(group.entries[place], holds) for place, holds in group.near(entry.where, entry.units, threshold)]
 
-    def of(self, space: str, rows: str) -> list[Entry]:
-        """Every entry over one relation."""
+    def recent(self, space: str, rows: str, snapshot: str, tables: int) -> tuple[list[Entry], int]:
+        """(entries, of how many): those of the newest tables over one relation and snapshot, and how many there are in all tables."""
+        found: list[Entry] = []
         group = self._groups.get((space, rows))
-        return [] if group is None else group.entries
+        several = [] if group is None else [entries for (_, of), entries in reversed(group.jobs.items()) if of == snapshot]
+        for entries in several[:tables]:
+            found += entries
+        return found, sum(map(len, several))
 
     def shown(self, table: ExactTable) -> frozenset[int]:
         """Cells of a table whose very population, on the same snapshot, an earlier release shows exactly."""

@@ -55,9 +55,15 @@ def differencing(released: int) -> dict[str, Any]:
     new = replace(random_counts(((10,), (9,), (8,)), seed=10**6), basis=basis({"ge": ["visits.age", ["number", "18"]]}, "new"))
     made = outcome(new, [], pack, earlier=index)
     rule = next(rule for rule in pack.rules if rule.kind == "differencing")
-    best = float("inf")
+    best, worked = float("inf"), float("inf")
     for _ in range(3):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         compared = compare(made, index, rule)
-        best = min(best, time.perf_counter() - started)
-    return {"cells": len(new.cells), "released": index.size, "pairs": compared.pairs, "seconds": round(best, 2)}
+        best, worked = min(best, time.perf_counter() - started), min(worked, time.process_time() - before)
+    return {
+        "cells": len(new.cells),
+        "released": index.size,
+        "pairs": compared.pairs,
+        "seconds": round(best, 2),
+        "cpu_seconds": round(worked, 2),
+    }
