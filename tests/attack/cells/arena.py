@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from infra.cells.base import Backend, Cargo, Cell, Limits
 from tests.attack.cells.probes.run import BATCH, GOT, NOTHING, REFUSED, WIDTH
-from tests.cells import a_backend
+from tests.cells import TRIALS, a_backend
 
 LIMITS = Limits(memory_mb=256, cpu_s=1, wall_s=4.0, output_bytes=8 * BATCH * WIDTH)
 HOW = {NOTHING: "nothing", GOT: "got", REFUSED: "refused"}
@@ -102,6 +102,11 @@ class Arena:
     strict: bool
     world: dict[str, Any]
     without: frozenset[str] = frozenset()
+
+    @property
+    def trials(self) -> int:
+        """How often what is drawn by lot is drawn. A strict cell is started for each: a hundredth of them."""
+        return max(3, TRIALS // 100) if self.strict else TRIALS
 
     def backend(self) -> Backend:
         return a_backend(self.kind, strict=self.strict, without=self.without)

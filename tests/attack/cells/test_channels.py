@@ -10,7 +10,6 @@ import pytest
 
 from infra.cells.base import Cargo, Limits
 from tests.attack.cells.arena import LIMITS, Arena, Outcome, Outside, Ring, block, package
-from tests.cells import CAMPAIGN, TRIALS
 
 BITS = "10110"
 
@@ -34,8 +33,8 @@ CHANNELS = [("neighbours:tell_by_lock", "neighbours:hear_by_lock"), ("neighbours
 
 
 @pytest.mark.parametrize(("tell", "hear"), CHANNELS)
-def test_no_bit_gets_across(arena: Arena, tell: str, hear: str) -> None:
-    heard = across(arena, tell, hear, "1" if arena.strict and not CAMPAIGN else BITS)
+def test_no_bit_gets_across(warm: Arena, tell: str, hear: str) -> None:
+    heard = across(warm, tell, hear)
     assert all(outcome.contained for outcome in heard), heard
 
 
@@ -45,10 +44,9 @@ def test_every_bit_gets_across_where_calls_are_not_filtered(out: Outside, tell: 
     assert "".join("1" if outcome.how == "got" else "0" for outcome in heard) == BITS
 
 
-def test_load_cannot_be_heard(arena: Arena) -> None:
+def test_load_cannot_be_heard(warm: Arena) -> None:
     """A neighbour that keeps processors and caches busy, or does not: all clocks there are stand still."""
-    trials = TRIALS if not arena.strict or CAMPAIGN else 4
-    assert {said for _, said in under_load(arena, trials)} == {under_load(arena, 1)[0][1]}
+    assert {said for _, said in under_load(warm, warm.trials)} == {under_load(warm, 1)[0][1]}
 
 
 def test_load_is_heard_where_there_are_clocks(out: Outside) -> None:
@@ -69,13 +67,12 @@ def under_load(arena: Arena, trials: int) -> list[tuple[bool, str]]:
     return heard
 
 
-def test_blocks_answer_alike_whatever_a_neighbour_does(arena: Arena) -> None:
+def test_blocks_answer_alike_whatever_a_neighbour_does(warm: Arena) -> None:
     """Numbers that the kernel counts up, memory that is used up: the same program on the same block gives the same frame each time."""
-    trials = TRIALS if not arena.strict or CAMPAIGN else 3
     probes = block(
         [(name, {"text": "x"}) for name in ("neighbours:own_numbers", "clocks:times_of_any_file", "clocks:time_calls", "outputs:say")]
     )
-    with arena.two_rings() as (noisy, quiet):
+    with warm.two_rings() as (noisy, quiet):
         stop = threading.Event()
 
         def disturb() -> None:
@@ -84,16 +81,16 @@ def test_blocks_answer_alike_whatever_a_neighbour_does(arena: Arena) -> None:
 
         disturbing = threading.Thread(target=disturb)
         disturbing.start()
-        frames = {quiet.cell.run(probes) for _ in range(trials)}
+        frames = {quiet.cell.run(probes) for _ in range(warm.trials)}
         stop.set()
         disturbing.join()
     assert len(frames) == 1
     assert None not in frames
 
 
-def test_nothing_is_left_for_the_next_block(arena: Arena) -> None:
+def test_nothing_is_left_for_the_next_block(warm: Arena) -> None:
     """Modules, built-in names, signal handlers, exit hooks, the harness itself: changed in one block, as they were in the next."""
-    with arena.ring() as ring:
+    with warm.ring() as ring:
         for round_ in range(2):
             assert ring.run("state:change_everything").how in ("nothing", "default"), round_
             found = ring.run("state:look_for_changes")
@@ -107,15 +104,15 @@ def test_what_is_changed_can_be_seen_in_the_same_block(out: Outside) -> None:
         assert found.how == "got"
 
 
-def test_two_operators_share_nothing(arena: Arena) -> None:
+def test_two_operators_share_nothing(warm: Arena) -> None:
     """Each cell has its own program, parameters and blocks; neither finds the other's in memory or files."""
     canaries = [f"OPERATOR-{number}-{'x' * 20}" for number in range(2)]
 
     def of(number: int) -> Cargo:
-        return Cargo(package(), "probes.run:attack", json.dumps({**arena.world, "mine": canaries[number]}).encode())
+        return Cargo(package(), "probes.run:attack", json.dumps({**warm.world, "mine": canaries[number]}).encode())
 
     long = Limits(memory_mb=256, cpu_s=30, wall_s=60.0, output_bytes=LIMITS.output_bytes)  # a search takes its time
-    with arena.backend().open(of(0), long) as first, arena.backend().open(of(1), long) as second:
+    with warm.backend().open(of(0), long) as first, warm.backend().open(of(1), long) as second:
         rings = [Ring(first), Ring(second)]
         for ring in rings:
             assert ring.run("outputs:say", text="here").text == "here"

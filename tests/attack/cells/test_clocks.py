@@ -24,9 +24,9 @@ def test_with_clocks_the_filter_still_leaves_no_own_machine_code(out: Outside) -
         assert [ring.run(f"clocks:{name}").how for name in ("cycle_counter", "interrupts")] == ["refused", "refused"]
 
 
-def test_blocks_do_not_know_how_many_came_before(arena: Arena) -> None:
+def test_blocks_do_not_know_how_many_came_before(warm: Arena) -> None:
     """Neither by numbers of processes nor by those or the times of files."""
-    with arena.ring() as ring:
+    with warm.ring() as ring:
         asked = [
             ring.run_all([(name, {}) for name in ("neighbours:own_numbers", "neighbours:numbers_of_files", "clocks:times_of_any_file")])
             for _ in range(3)

@@ -18,7 +18,6 @@ from infra.cells.base import Cargo, Limits
 from sandbox.program.manifest import Output
 from sandbox.program.run import Clamp
 from tests.attack.cells.arena import LIMITS, Arena, Outside, block
-from tests.cells import CAMPAIGN, TRIALS
 
 THREE = Limits(memory_mb=128, cpu_s=1, wall_s=5.0, output_bytes=24)
 TITLE = {"zh": "率", "en": "rate"}
@@ -72,10 +71,10 @@ def test_frames_of_another_shape(out: Outside, result: str) -> None:
 
 
 @pytest.mark.parametrize("probe", ["outputs:pickled", "outputs:numpy_object", "outputs:yaml_text"])
-def test_what_acts_when_read_is_never_read(arena: Arena, probe: str, tmp_path: Path) -> None:
+def test_what_acts_when_read_is_never_read(warm: Arena, probe: str, tmp_path: Path) -> None:
     """Bytes of the right length are a frame, whatever else they could be taken for: numbers, and nothing that acts."""
     trap = tmp_path / "sprung"
-    with arena.ring() as ring:
+    with warm.ring() as ring:
         frame = ring.cell.run(block([(probe, {"trap": str(trap)})]))
     assert frame is not None
     assert len(frame) == LIMITS.output_bytes
@@ -102,15 +101,15 @@ def damaged(draw: random.Random, good: bytes) -> bytes:
     return bytes(data)
 
 
-def test_damaged_blocks(arena: Arena) -> None:
+def test_damaged_blocks(warm: Arena) -> None:
     """The trusted end writes blocks and reads none. Were one damaged on its way: the cell may end, and the next block is as good as ever."""
     read = "rows['probe'].to_pylist()"
     source = f"def run(rows, parameters):\n  return [float(rows.num_rows), float(len({read})), float(sum(map(len, {read})))]\n"
     good, draw = block([("abc", {"x": [1] * number}) for number in range(40)]), random.Random(33)
-    with arena.backend().open(Cargo(program(source), "main:run"), THREE) as cell:
+    with warm.backend().open(Cargo(program(source), "main:run"), THREE) as cell:
         expected = cell.run(good)
         assert expected is not None
-        for _ in range(TRIALS if not arena.strict or CAMPAIGN else 2):
+        for _ in range(warm.trials):
             cell.run(damaged(draw, good))
         assert cell.run(good) == expected
 

@@ -17,7 +17,7 @@ from tests.processes import descendants
 ONE = Limits(memory_mb=128, cpu_s=1, wall_s=5.0, output_bytes=8)
 
 
-def test_ray_is_out_of_reach(workers: Workers, arena: Arena) -> None:
+def test_ray_is_out_of_reach(workers: Workers, warm: Arena) -> None:
     """Its ports, its sockets and its token: whoever reached them would run code beside the data."""
     sockets = [str(path) for folder in workers.folders if folder is not None for path in folder.rglob("*") if path.is_socket()]
     tokens = [str(path) for folder in workers.folders if folder is not None for path in folder.rglob("token")]
@@ -25,7 +25,7 @@ def test_ray_is_out_of_reach(workers: Workers, arena: Arena) -> None:
     assert sockets
     assert tokens
     assert ports
-    with arena.ring(ports=sorted(ports), sockets=sockets, tokens=tokens) as ring:
+    with warm.ring(ports=sorted(ports), sockets=sockets, tokens=tokens) as ring:
         found = ring.run_all([("ray:ports", {}), ("ray:sockets", {}), ("ray:tokens", {})])
     assert all(outcome.contained for outcome in found), found
 
