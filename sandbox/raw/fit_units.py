@@ -71,7 +71,8 @@ class Block:
         self.plan, self.features, self.target, self.starts, self.parameters = plan, features, target, starts, parameters
         self.rows = len(target)
         self.counts = np.diff(starts, append=self.rows)
-        self.alone = self.rows == len(starts) <= BLOCK_ROWS  # no unit has two rows here: what is skipped then would change nothing
+        # Public facts say that no unit has two rows, and none has: what is skipped then would change nothing.
+        self.alone = plan.single and self.rows == len(starts) <= BLOCK_ROWS
 
     def total(self, draw: VectorDraw) -> Ints:
         """The sum of the units' contributions to a draw."""
