@@ -26,7 +26,7 @@ from infra.cells.base import Backend, Cargo, Cell, Limits
 from tests.attack.cells.probes.run import BATCH, GOT, NOTHING, REFUSED, WIDTH
 from tests.cells import TRIALS, a_backend
 
-LIMITS = Limits(memory_mb=256, cpu_s=1, wall_s=4.0, output_bytes=8 * BATCH * WIDTH)
+LIMITS = Limits(memory_mb=256, cpu_s=1, wall_s=20.0, output_bytes=8 * BATCH * WIDTH)
 HOW = {NOTHING: "nothing", GOT: "got", REFUSED: "refused"}
 
 
