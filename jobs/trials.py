@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from infra.cells.base import CellsError
 from jobs.cells import libraries_digest
-from jobs.kinds.program import cargo_for
+from jobs.kinds.program import cargo_for, require_time
 from jobs.office import Office
 from policies.reasons import explained, reasons_of
 from sandbox.program.ask import RunAsk
@@ -42,6 +42,7 @@ def tried(office: Office, package: bytes, run: Mapping[str, Any]) -> Trial:
         ask = None
     if ask is None:
         raise explained(REQUEST_INVALID, reasons)
+    require_time(ask, office.settings)
     catalogue = office.register.catalogue()
     plan = compile_run(ask, read.manifest, catalogue, libraries=libraries_digest())
     office.cells.require_isolation()

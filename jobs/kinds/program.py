@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from jobs.programs import PROGRAM_STATE, PROGRAM_UNKNOWN
 from jobs.slots import estimate_ms
 from policies.catalogue import Catalogue
 from policies.licence import JobKind
+from policies.reasons import Reason, explained
 from sandbox.finish.finish import Released
 from sandbox.finish.finish import check as check_finish
 from sandbox.noise.chain import check as check_price
@@ -28,7 +30,7 @@ from sandbox.program.cargo import cargo_of, limits_of
 from sandbox.program.compile import ProgramPlan, compile_run
 from sandbox.program.explain import explain
 from sandbox.program.package import Package
-from sandbox.program.problems import CELLS_MISSING
+from sandbox.program.problems import CELLS_MISSING, REQUEST_INVALID
 from sandbox.raw.blocks import Bay, check_versions, exact_frames, exact_unit_totals
 from sandbox.raw.frames import ExactFrames, frame_totals
 from sandbox.raw.totals import ExactTotals
@@ -73,6 +75,7 @@ class ProgramKind:
 
     def compile(self, office: Office, request: ProgramRequest, catalogue: Catalogue) -> ProgramPlan:
         package = _approved(office, request.ask.program)
+        require_time(request.ask, office.settings)
         office.cells.backend()  # nothing is promised where no program can run
         return compile_run(request.ask, package.manifest, catalogue, libraries=libraries_digest())
 
@@ -145,4 +148,11 @@ def cargo_for(package: Package, plan: ProgramPlan, settings: Settings) -> tuple[
     """What a cell is opened with, and what a call in it may use."""
     imports = [name.partition(".")[0] for name in programs.report_of(package).imports]
     cargo = cargo_of(package, plan.run, [scan.dataset for scan in plan.scans], imports)
-    return cargo, limits_of(plan.run, memory_mb=settings.cells_memory_mb)
+    return cargo, limits_of(plan.run, memory_mb=settings.cells_memory_mb, cpu_s=settings.cells_cpu_s)
+
+
+def require_time(ask: RunAsk, settings: Settings) -> None:
+    """Raises `program_request_invalid` for calls that want more time than this installation gives one."""
+    most = settings.cells_wall_s
+    if ask.seconds > Decimal(str(most)):
+        raise explained(REQUEST_INVALID, [Reason("seconds", f"本平台至多 {most:g} 秒", f"this installation gives a call {most:g} at most")])

@@ -77,10 +77,11 @@ def cargo_of(package: Package, run: Run, tables: Sequence[str], libraries: Seque
     )
 
 
-def limits_of(run: Run, *, memory_mb: int = MEMORY_MB) -> Limits:
-    """What one call may use. Processor time is never what ends it, so that the time on the wall alone decides."""
+def limits_of(run: Run, *, memory_mb: int = MEMORY_MB, cpu_s: int = 86_400) -> Limits:
+    """What one call may use. Processor time is not what ends it, unless `cpu_s` is less than the time on the wall."""
     seconds = float(run.seconds)
-    return Limits(memory_mb=memory_mb, cpu_s=math.ceil(seconds) + 1, wall_s=seconds, output_bytes=FLOAT_BYTES * run.floats)
+    cpu_s = min(cpu_s, math.ceil(seconds) + 1)
+    return Limits(memory_mb=memory_mb, cpu_s=cpu_s, wall_s=seconds, output_bytes=FLOAT_BYTES * run.floats)
 
 
 def _adapter(manifest: Manifest, run: Run, tables: Sequence[str]) -> str:

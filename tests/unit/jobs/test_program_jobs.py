@@ -85,6 +85,7 @@ def refused(services: Services, order: Order) -> Problem:
         ({"weights": {"other": 2}}, "program_request_invalid", "weights.other"),
         ({"combine": "sum"}, "program_request_invalid", "combine"),
         ({"edges": 9}, "program_request_invalid", "edges"),
+        ({"seconds": 21}, "program_request_invalid", "seconds"),
         ({"tables": [{"dataset": "none", "columns": ["a"]}]}, "program_tables_refused", "tables[0](none)"),
         ({"tables": [{"dataset": "stays", "columns": ["zzz"]}]}, "program_tables_refused", "tables[0](stays).columns"),
         ({"tables": [{"dataset": "visits", "columns": ["days"]}]}, "licence_refused", "licence_catalogue_use"),

@@ -251,7 +251,13 @@ def program_show(
         return
     _program(Program.read(found["program"], say.language))
     report: Mapping[str, Any] = found["report"]
-    output.facts([(say("引用", "imports"), " ".join(report["imports"])), (say("行数", "lines"), report["lines"])])
+    output.facts(
+        [
+            (say("引用", "imports"), " ".join(report["imports"])),
+            (say("行数", "lines"), report["lines"]),
+            (say("库集合", "library set"), found["libraries"]["digest"]),
+        ]
+    )
     output.line()
     output.table(
         (say("文件", "file"), say("行", "lines"), say("函数", "functions"), say("先看这里", "look here first")),
