@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from policies.disclosure.predicate import EVERYTHING, NOT_NULL, NULL, Box, Population, Span, Value, Values
 
 PRIME = 2**31 - 1
-MOST_ROWS = 240  # cells in one elimination
+MOST_ROWS = 600  # cells in one elimination
 MOST_ATOMS = 200_000  # before those that no cell tells apart are joined
 
 
