@@ -696,4 +696,33 @@ MUTANTS = (
         "size = np.maximum(1.0, np.rint(STRENGTH * half))",
         "tests/unit/jobs/watermark/test_cells.py::test_by_a_tenth_and_whole_numbers_by_whole_numbers",
     ),
+    # ---- what builders are handed ----
+    Mutant(
+        "nobody is handed what it is not entitled to any more",
+        "jobs/products/deliveries.py",
+        "if held is None or not held.holds_at(at):",
+        "if held is None:",
+        "tests/unit/jobs/test_products.py::test_entitlement_is_per_builder_and_ends",
+    ),
+    Mutant(
+        "what was recalled is handed to nobody",
+        "jobs/products/deliveries.py",
+        'if wanted is None or wanted.state != "current" or found.state not in SERVED:',
+        "if wanted is None:",
+        "tests/unit/jobs/test_products.py::test_recall_stops_a_version_and_then_the_product",
+    ),
+    Mutant(
+        "webhooks are not turned inwards by a name",
+        "infra/webhooks.py",
+        "if not plain.is_global or plain.is_multicast or plain.is_reserved:",
+        "if False:",
+        "tests/unit/infra/test_webhooks.py::test_names_that_lead_inwards_are_refused_when_used",
+    ),
+    Mutant(
+        "a schedule runs once on the same data",
+        "jobs/products/renewal.py",
+        "if digest in {run.snapshots for run in schedule.runs} or self._held(schedule, digest):",
+        "if self._held(schedule, digest):",
+        "tests/unit/jobs/test_schedules.py::test_one_release_for_each_state_until_the_plan_is_used_up",
+    ),
 )
