@@ -37,6 +37,7 @@ from jobs import reviews
 from jobs.acts import duty as duties
 from jobs.acts import reviews as acts
 from jobs.acts import standings
+from jobs.lane import sealed
 from jobs.lane.case import case
 from jobs.lane.examine import mends_digest
 from jobs.lane.preflight import preflight
@@ -138,7 +139,10 @@ def vote(id: str, body: VoteGiven, services: Serving, visit: Annotated[Visit, do
     state = acts.cast_vote(services.register, id, body.verdict, codes=body.codes, words=body.words, by=visit.principal.id)
     if state == "release":
         services.keeper.wake()
-    return _one(services, id, visit)
+    made = found(reviews.review(services.register, id), "review")
+    for job in made.jobs if state == "reject" else ():
+        sealed.discard(services.office, job)  # nobody will ask for it again
+    return _view(services, made, visit)
 
 
 @router.post(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, select
 
 from infra.database import reading
+from infra.tables import holds, jobs
 from jobs import directory, reviews
 from jobs.kinds import KINDS, unsealed
 from jobs.kinds.exact import ExactRequest
@@ -55,6 +56,19 @@ def case(office: Office, job: str) -> Case | None:
     with reading(office.register.engine) as connection:
         row = reviews.held(connection, job)
         return None if row is None else case_of(office, connection, row)
+
+
+def held_beside(office: Office, found: Case) -> list[str]:
+    """Other tables still held that are in the same request, in the order in which they leave."""
+    query = (
+        select(holds.c.job)
+        .join(jobs, jobs.c.id == holds.c.job)
+        .where(holds.c.review == found.row.review, jobs.c.state == "held", holds.c.job != found.job)
+    )
+    if found.row.review is None:
+        return []
+    with reading(office.register.engine) as connection:
+        return list(connection.scalars(query.order_by(holds.c.job)))
 
 
 def case_of(office: Office, connection: Connection, row: Row[Any]) -> Case:

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobs.lane import sealed
-from jobs.lane.case import Case
+from jobs.lane.case import Case, held_beside
+from jobs.lane.case import case as case_of_job
 from jobs.lane.count import counted
-from jobs.lane.index import Earlier, earlier_releases
+from jobs.lane.index import Earlier, earlier_releases, fresh_index
 from jobs.lane.packs import pack_in_force
 from jobs.office import Office
 from policies.disclosure.apply import Outcome, outcome
 from policies.disclosure.differencing import entries
 from policies.disclosure.examine import evidence
-from policies.disclosure.index import entry_data
+from policies.disclosure.index import ReleaseIndex, entry_data
 from policies.disclosure.pack import RulePack
 from policies.disclosure.table import Evidence, ExactTable, ReleasedTable
 
@@ -70,16 +71,42 @@ class Examined:
 
 def examined(office: Office, case: Case) -> Examined:
     """Deterministic, but for what was released meanwhile. Raises StagingDamaged; `data_mend_*` for mends that do not fit the table."""
-    exact = sealed.opened(office, case.job)
-    table = replace(exact.table, facts=dict(case.request.facts))
+    table, lost = _table(office, case)
     pack = pack_in_force(office.settings)
     earlier = earlier_releases(office, case)
-    made = outcome(table, case.request.mends, pack, earlier=earlier.index)
-    found = evidence(made, earlier.index, case.request.mends)
+    index, cells = _with_bundle(office, case, earlier, pack)
+    made = outcome(table, case.request.mends, pack, earlier=index)
+    found = evidence(made, index, case.request.mends)
     if found.requests:  # only rows can tell how many units are between two cells
-        cells = {(data["job"], tuple(data["cell"])): data["where"] for one in earlier.left if one.approval for data in one.approval["entries"]}
-        found = evidence(made, earlier.index, case.request.mends, counted(office, case, made, found, cells))
-    return Examined(table, made, made.released(), found, pack, earlier, exact.lost)
+        cells |= {(data["job"], tuple(data["cell"])): data["where"] for one in earlier.left if one.approval for data in one.approval["entries"]}
+        found = evidence(made, index, case.request.mends, counted(office, case, made, found, cells))
+    return Examined(table, made, made.released(), found, pack, earlier, lost)
+
+
+def _table(office: Office, case: Case) -> tuple[ExactTable, int]:
+    """As it was counted, with what its author says of it."""
+    exact = sealed.opened(office, case.job)
+    return replace(exact.table, facts=dict(case.request.facts)), exact.lost
+
+
+Cells = dict[tuple[str, tuple[str, ...]], Any]
+
+
+def _with_bundle(office: Office, case: Case, earlier: Earlier, pack: RulePack) -> tuple[ReleaseIndex, Cells]:
+    """The index as it will be when those tables of the same request have left that leave before this one: a bundle is judged as one."""
+    before = [name for name in held_beside(office, case) if name < case.job]
+    if not before:
+        return earlier.index, {}
+    index, cells = fresh_index(earlier, case.plan.space), Cells()
+    for name in before:
+        other = case_of_job(office, name)
+        if other is None or other.plan.space != case.plan.space:
+            continue
+        made = outcome(_table(office, other)[0], other.request.mends, pack, earlier=index)
+        for entry, where in entries(made):
+            index.add(entry)
+            cells[entry.job, entry.cell] = where
+    return index, cells
 
 
 def new_findings(now: Known, before: Known) -> Known:

@@ -109,6 +109,11 @@ def _index(office: Office, space: str, left: tuple[Left, ...]) -> ReleaseIndex:
         return index
 
 
+def fresh_index(earlier: Earlier, space: str) -> ReleaseIndex:
+    """One that may be added to."""
+    return ReleaseIndex(entry for one in earlier.left for entry in entries_of(one, space))
+
+
 def entries_of(one: Left, space: str) -> list[Entry]:
     """What the index knows of a release: of the human lane every cell, as it was sealed when it left; of the noised lane that it left."""
     if one.approval is None:

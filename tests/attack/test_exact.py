@@ -205,3 +205,11 @@ def test_a_total_less_its_parts_is_held(bureau: Bureau) -> None:
     let_out(bureau, "SELECT COUNT(*) AS n FROM visits WHERE score < 2")
     found = rules(bureau, ready(bureau, "SELECT COUNT(*) AS n FROM visits WHERE score < 2 AND days <> 17"))
     assert "differencing" in found
+
+
+def test_tables_of_one_request_are_judged_together(bureau: Bureau) -> None:
+    """Nothing of them has left, and side by side they would tell of a few."""
+    jobs = [ready(bureau, f"SELECT COUNT(*) AS n, SUM(days) AS days FROM visits WHERE urgent AND days {than} 380") for than in ("<=", "<")]
+    assert all("differencing" not in rules(bureau, job) for job in jobs)
+    lane.requested(bureau, *jobs)
+    assert [("differencing" in rules(bureau, job)) for job in sorted(jobs)] == [False, True]

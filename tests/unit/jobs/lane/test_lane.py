@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
 
-from jobs import acts, lookup, reviews
+from jobs import acts, hops, lookup, reviews
 from jobs import events as ev
 from jobs.acts import duty
 from jobs.acts.reviews import cancel_held, cast_vote, withdraw_review
 from jobs.audit import audit
-from jobs.lane import sealed
+from jobs.lane import hold, sealed
+from jobs.queue import Stopping
+from jobs.release import resume
 from policies.loss import Loss
 from policies.problem import Problem
 from tests import lane
@@ -195,3 +198,29 @@ def test_the_author_takes_a_request_back_and_cancels(bureau: Bureau) -> None:
     found = reviews.review(bureau.services.register, second)
     assert found is not None
     assert found.state == "withdrawn"
+
+
+@pytest.mark.parametrize("at", ["before reading", "counted", "sealed"])
+def test_a_server_that_died_on_the_way_leaves_what_the_next_needs(bureau: Bureau, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """The walk breaks off on a line of `hold`; taken up again it ends in one held table, sealed once."""
+    office = bureau.services.office
+    broken = {"before reading": (hops, "begin_reading"), "counted": (hops, "spend"), "sealed": (hold, "_held")}[at]
+
+    def died(*_: object) -> None:
+        raise Stopping
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*broken, died)
+        asked = lane.exact_order(f"SELECT urgent, SUM(days) AS days FROM visits WHERE days > {len(at)} GROUP BY urgent")
+        job = bureau.services.submit(asked).result(20)
+        until = time.monotonic() + 10
+        while job in office.leases._ours and time.monotonic() < until:  # given back when its thread stops
+            time.sleep(0.01)
+    first = sealed.find(office, job)
+    resume(office, job)
+    assert wait(bureau, job).state == "held"
+    staged = sealed.find(office, job)
+    assert staged is not None
+    assert first is None or staged.digests == first.digests
+    kinds = [event.kind for event in office.register.events(limit=100_000) if getattr(event.event, "job", None) == job]
+    assert kinds.count("release_held") == 1
