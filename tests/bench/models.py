@@ -91,7 +91,7 @@ def _descended(x: Floats, y: Floats, rho: float, steps: int, seed: int) -> Float
     return theta
 
 
-def bench(rows: int = 1_000_000, runs: int = 200) -> dict[str, Any]:
+def bench(rows: int = 1_000_000, runs: int = 100) -> dict[str, Any]:
     return {
         "accuracy": accuracy(rows),
         "coverage": coverage(runs),
