@@ -82,6 +82,9 @@ def test_from_a_recipe_to_whoever_let_it_out(run: Run, served: tuple[str, dict[s
     acts.publish_product(register, DESCRIPTION.id, by="operator-1")
     acts.entitle_builder(register, DESCRIPTION.id, "builder", by="operator-1")
     _, copy = open_delivery(register, services.copies, DESCRIPTION.id, None, "builder", "parquet")
+    assert run("builder", "product", "show", DESCRIPTION.id)[0] == 0  # a column without half-width is no obstacle
+    code, _, err = run("builder", "product", "fetch", DESCRIPTION.id, "--format", "csv", "-o", str(tmp_path / "fetched"))
+    assert code == 0, err
     taken = pq.read_table(copy.path)
     found = tmp_path / "found.csv"
     lines = [",".join(taken.column_names)] + [
