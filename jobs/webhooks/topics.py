@@ -51,8 +51,13 @@ def _knows_product(connection: Connection, owner: Principal, product: str) -> bo
     return owner.role in ("supervisor", "auditor") or owner.id == found.operator
 
 
-def _about_product(type: str, kind: str, zh: str, en: str, *names: str) -> Topic:
-    return Topic(type, kind, zh, en, _product, _fields("product", *names), _knows_product)
+def _knows_deliveries(connection: Connection, owner: Principal, product: str) -> bool:
+    """Who else has a product is no builder's to know."""
+    return owner.role != "builder" and _knows_product(connection, owner, product)
+
+
+def _about_product(type: str, kind: str, zh: str, en: str, *names: str, known: Known = _knows_product) -> Topic:
+    return Topic(type, kind, zh, en, _product, _fields("product", *names), known)
 
 
 TOPICS: Mapping[str, Topic] = {
@@ -62,7 +67,16 @@ TOPICS: Mapping[str, Topic] = {
         _about_product("product.published", "product_published", "产品上架", "a product is published"),
         _about_product("product.deprecated", "product_deprecated", "产品不再更新", "a product is deprecated", "successor", "reason"),
         _about_product("product.recalled", "product_recalled", "产品或其版本被召回", "a product or a version is recalled", "version", "reason"),
-        _about_product("product.delivered", "product_delivered", "产品被交付", "a product is delivered", "version", "recipient", "format"),
+        _about_product(
+            "product.delivered",
+            "product_delivered",
+            "产品被交付",
+            "a product is delivered",
+            "version",
+            "recipient",
+            "format",
+            known=_knows_deliveries,
+        ),
     )
 }
 TRIAL = "webhook.test"

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +23,8 @@ from jobs.projections import DoesNotFit
 from policies.catalogue import Dataset
 from policies.problem import Problem
 from policies.product import PRODUCT_LIFE, PRODUCT_STATES, diagram
-from tests.bureau import LICENCE, OTHER_SQL, Bureau, licence
+from tests.bureau import LICENCE, OTHER_SQL, Bureau, licence, opened, order, set_up
+from tests.postgres import Postgres
 from tests.products import DESCRIPTION, ID, drafted, on_the_shelf, released, taken, version_of
 from tests.unit.jobs.test_freezes import freeze, refused, sound, thaw
 from yunei.problem import YuneiProblem
@@ -325,3 +327,21 @@ def test_files_that_are_gone_are_made_again(bureau: Bureau) -> None:
     shutil.rmtree(bureau.services.settings.products_dir)
     with pytest.raises(StoreDamaged):
         copies.bytes_for(version, None, "csv")
+
+
+def test_all_of_it_on_postgresql_too(postgres: Postgres, tmp_path: Path) -> None:
+    url = postgres.database()
+    keys = set_up(tmp_path / "home", database_url=url)
+    services = opened(tmp_path / "home", database_url=url)
+    try:
+        shop = Bureau(services, keys)
+        on_the_shelf(shop, deliveries_a_month=5)
+        taken(shop)
+        version_of(shop, released(shop, "SELECT city, COUNT(*) AS n FROM visits WHERE fee > 100 GROUP BY city"))
+        schedule = acts.set_schedule(services.register, order(), ID, releases_at_most=1)
+        acts.stop_schedule(services.register, schedule, by="operator-1")
+        acts.recall_product(services.register, ID, version=1, reason="x")
+        acts.recall_product(services.register, ID, reason="x")
+        assert sound(shop).products_made[ID].state == "recalled"
+    finally:
+        services.close()

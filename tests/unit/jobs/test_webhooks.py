@@ -114,6 +114,19 @@ def test_nobody_is_told_of_what_it_may_not_know(house: Bureau, sent: tuple[Sent,
     assert len(out) == 2
 
 
+def test_a_builder_is_not_told_who_else_has_a_product(house: Bureau, sent: tuple[Sent, Callable[[int | Exception], None]]) -> None:
+    out, _ = sent
+    register = house.services.register
+    on_the_shelf(house)
+    with pytest.raises(Problem):
+        hooks.open_hook(register, URL, ["product.delivered"], ID, by="builder")
+    hooks.open_hook(register, URL, ["product.delivered"], None, by="builder")
+    hooks.open_hook(register, URL, ["product.delivered"], ID, by="operator-1")
+    open_delivery(register, house.services.copies, ID, None, "builder", "csv")
+    assert Dispatcher(register).once() == 1
+    assert [message["data"]["recipient"] for _, message, _ in out] == ["builder"]  # type: ignore[index]  # to its operator
+
+
 def test_it_is_tried_again_and_then_given_up(house: Bureau, clock: Ahead, sent: tuple[Sent, Callable[[int | Exception], None]]) -> None:
     out, answer = sent
     register = house.services.register
