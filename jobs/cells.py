@@ -88,7 +88,8 @@ class CellRoom:
     def require(self, scans: Sequence[Scan], catalogue: Catalogue) -> None:
         """Raise `program_cells_unavailable` unless these rows may be given to programs now: the last probe is not too old and found what must
         be there, or all of them are declared to be invented."""
-        if not all(catalogue[scan.dataset].dataset.synthetic for scan in scans):
+        found = [catalogue.get(scan.dataset) for scan in scans]
+        if not all(snapshot is not None and snapshot.dataset.synthetic for snapshot in found):
             self.require_isolation()
 
     def require_isolation(self) -> None:
