@@ -18,7 +18,10 @@ from jobs.lane.case import Case, case
 from jobs.lane.examine import Examined, examined
 from jobs.lane.publish import news, standing_for
 from jobs.office import Office
+from policies.disclosure.preflight import preflight
 from policies.disclosure.table import Amount, ExactTable, Measure, text
+
+MOST_TRIED_CELLS = 2_000  # each set of mends is a whole examination
 
 
 def workbench(office: Office, job: str, *, by: str) -> dict[str, Any] | None:
@@ -72,6 +75,7 @@ def _shown(office: Office, found: Case, seen: Examined) -> dict[str, Any]:
         "leaves": _leaves(seen),
         "summaries": [_summary(seen.table, place) for place in range(len(seen.table.measures))],
         "evidence": dict(seen.evidence.data),
+        "proposal": _proposal(found, seen),
         "since": None if standing is None else {"standing": standing.id, "until": standing.until, "new": news(office, standing.id, seen)},
         "earlier": [_earlier(found, one) for one in seen.earlier.left[:100]],
         "earlier_count": len(seen.earlier.left),
@@ -118,6 +122,13 @@ def _value(measure: Measure, amount: Amount) -> str | None:
     if measure.kind == "mean":
         return text(round(Fraction(amount.total) / amount.values, measure.decimals)) if amount.values else None
     return text(amount.total)
+
+
+def _proposal(found: Case, seen: Examined) -> dict[str, Any] | None:
+    """The mildest mends that would pass, to be suggested to the author: where the rules refuse and the table is not too large to try."""
+    if not seen.refused or len(seen.table.cells) > MOST_TRIED_CELLS:
+        return None
+    return preflight(seen.table, seen.pack, seen.earlier.index, found.request.mends).for_reviewers()
 
 
 def _leaves(seen: Examined) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from jobs.acts import duty
 from jobs.acts.reviews import cancel_held, cast_vote, withdraw_review
 from jobs.audit import audit
 from jobs.lane import hold, sealed
+from jobs.lane.workbench import workbench
 from jobs.queue import Stopping
 from jobs.release import resume
 from policies.loss import Loss
@@ -162,6 +163,11 @@ def test_nobody_votes_twice_off_duty_in_conflict_or_on_their_own(bureau: Bureau)
 def test_what_the_rules_refuse_does_not_leave_whatever_was_voted(bureau: Bureau) -> None:
     job = held(bureau, lane.RISKY)
     review = lane.requested(bureau, job)
+    bench = workbench(bureau.services.office, job, by="reviewer")
+    assert bench is not None
+    assert "minimum_units" in bench["refused_by"]
+    assert any("minimum_units" in cell["risky"] for cell in bench["table"]["cells"])
+    assert bench["proposal"]["tried"]  # what would help, if anything, is said to reviewers
     for reviewer in ("reviewer", "reviewer-2"):
         lane.vote(bureau, review, reviewer)
     assert bureau.services.keeper.once() == [job]
