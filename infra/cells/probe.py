@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from infra.cells.base import Backend, Cargo, Cell, CellsError, Finding, Limits
 
-LIMITS = Limits(memory_mb=64, cpu_s=1, wall_s=2.0, output_bytes=8 * 32)
+LIMITS = Limits(memory_mb=64, cpu_s=1, wall_s=20.0, output_bytes=8 * 32)  # a busy machine is no reason to find cells wanting
 
 FEATURES: Mapping[str, tuple[str, str]] = {
     "network": ("没有网络", "no network"),

@@ -23,7 +23,7 @@ from infra.cells.cgroups import cgroups
 from infra.settings import Settings
 from tests.cells import a_backend
 
-QUICK = Limits(memory_mb=64, cpu_s=1, wall_s=1.5, output_bytes=16)
+QUICK = Limits(memory_mb=64, cpu_s=1, wall_s=10.0, output_bytes=16)  # the wall clock is for what sleeps; nothing in a whole cell can
 
 PROGRAM = """
 import json
@@ -119,6 +119,17 @@ def test_whatever_goes_wrong_gives_no_frame_and_leaves_the_cell_whole(cell: Cell
     assert cell.run(block(fault)) is None
     assert time.monotonic() - began < QUICK.wall_s + wire.GRACE_S + 5
     assert numbers(cell.run(block("adds"))) == (7.0, 4.0)
+
+
+def test_a_block_that_sleeps_is_ended_by_the_wall_clock(backend: Bwrap) -> None:
+    """Where it can: in a cell whose system calls are not filtered."""
+    weaker = replace(backend, without=frozenset({"seccomp"}))
+    with weaker.open(CARGO, replace(QUICK, wall_s=1.0)) as opened:
+        opened.run(block("adds"))
+        began = time.monotonic()
+        assert opened.run(block("hangs")) is None
+        assert 1.0 <= time.monotonic() - began < 1.0 + wire.GRACE_S + 5
+        assert opened._line is not None  # type: ignore[attr-defined]  # by the zygote, which lives
 
 
 def test_a_block_that_is_no_arrow_gives_no_frame(cell: Cell) -> None:
