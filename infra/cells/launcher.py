@@ -90,7 +90,7 @@ class Launcher:
     def _reap(self, children: set[int], options: int = os.WNOHANG) -> None:
         ended = False
         while children:
-            pid, _ = os.waitpid(-1, options)
+            pid, _ = os.waitpid(-1, options)  # every child of this process is a connection's
             if not pid:
                 break
             children.discard(pid)
