@@ -36,6 +36,8 @@ class EchoCell:
     def run(self, block: bytes) -> bytes | None:
         if block == b"die":
             os._exit(9)
+        if block == b"broken machine":
+            raise CellsError("cells_start_failed", "no process to be had")
         return None if block == b"nothing" else block
 
     def rehearse(self, block: bytes) -> Rehearsal:

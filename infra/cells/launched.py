@@ -101,6 +101,9 @@ class _LaunchedCell:
         except frames.Broken:
             self.close()
             return Rehearsal(None, "")
+        except CellsError:
+            self.close()  # so has the launcher: the next block gets another cell
+            raise
         complete = frame if values["frame"] and len(frame) == self._limits.output_bytes else None
         return Rehearsal(complete, text.decode("utf-8", "replace"))
 

@@ -153,6 +153,7 @@ def test_a_cell_of_the_launcher_ends_with_whoever_asked_and_with_the_launcher(ki
         return any(members for child in known for members in cells_of(child).values())
 
     with a_launcher(kind, tmp_path) as (launched, launcher):
+        assert [finding for finding in launched.probe() if not finding.ok] == [], "its cells are as good as those opened here"
         about = {"launcher": str(launched.path), "output_bytes": given(kind)["output_bytes"]}
         with holder(f"launched {kind}", about, tmp_path) as asker:
             known += children(launcher.pid)

@@ -68,6 +68,13 @@ def test_a_connection_that_dies_costs_its_block_only(launcher: Launched) -> None
         assert cell.run(bytes(16)) == bytes(16)
 
 
+def test_a_machine_that_cannot_run_a_block_is_said_and_the_next_gets_another_cell(launcher: Launched) -> None:
+    with launcher.open(CARGO, LIMITS) as cell:
+        with pytest.raises(CellsError, match="no process to be had"):
+            cell.run(b"broken machine")
+        assert cell.run(bytes(16)) == bytes(16)
+
+
 def test_large_blocks(launcher: Launched) -> None:
     with launcher.open(CARGO, Limits(output_bytes=2**20)) as cell:
         block = os.urandom(2**20)
