@@ -127,7 +127,8 @@ def answer(request: Request, copy: Copy, name: str) -> FileAnswer:
 async def file(ticket: str, name: str, request: Request) -> Response:
     services = services_of(request)  # in the event loop, as all of it that asks no database: one thread less to wait for
     entry = services.tickets.read(ticket)
-    copy, named = services.gate.recent(entry) or await run_in_threadpool(services.gate.open, entry)
+    known = services.gate.recent(entry)
+    copy, named = await run_in_threadpool(services.gate.open, entry) if known is None else known
     found(named if named == name else None, "product")
     return answer(request, copy, named)
 
