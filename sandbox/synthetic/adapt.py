@@ -79,7 +79,7 @@ def adapted(plan: SyntheticPlan, instrument: Instrument) -> Fit:
     measured = [_measured(instrument, (column,), pace.measuring) for column in range(len(sizes))]
     total = total_of(measured)
     model = fitted(sizes, measured, total=total, steps=STEPS)
-    candidates = {columns: weight for columns, weight in plan.candidates.items() if len(columns) > 1}
+    candidates = plan.candidates
     while candidates and instrument.left > 0:
         if instrument.left < 2 * pace.whole:  # the last round takes what is left
             left = instrument.left

@@ -104,3 +104,12 @@ def test_what_hangs_together_is_found() -> None:
     pairs = [one.columns for one in fit.measured if len(one.columns) == 2]
     assert {(0, 1), (1, 2)} <= set(pairs)
     assert pairs[0] in ((0, 1), (1, 2), (0, 2))
+
+
+def test_the_price_is_used_up_even_for_one_column() -> None:
+    made, table = in_columns({"d": columns()["d"]}, {"d": 5}, privacy={"epsilon": "1", "delta": "1e-9"})
+    looks = Looks(made, marginals_of_table(made, table, 0))
+    fit = adapted(made, looks)
+    assert looks.left < made.loss.pico_rho // 1000
+    finest = min(one.scale for one in fit.measured)
+    assert finest < 3 * (PICO / (2 * made.loss.pico_rho)) ** 0.5  # not far from measuring it once for all of the price
