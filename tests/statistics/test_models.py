@@ -1,6 +1,6 @@
 """Models keep what they say of their errors: noise has the step's scale, and 95 % intervals hold the truth in 90 to 99 % of runs.
 
-Runs are seeded as far as data goes; noise is fresh. A coverage of 95 % lies outside the accepted band with probability below 1e-6 for so
+Runs are seeded as far as data goes; noise is fresh. A coverage of 95 % lies outside the accepted band with probability below 1e-4 for so
 many intervals; half widths of errors that leave noise out are rejected with probability above 1 - 1e-9. The campaign with every model,
 size and price is in tests/bench/models.py.
 """
@@ -43,26 +43,26 @@ def test_noise_of_a_step_has_the_scale_it_is_priced_at() -> None:
     assert not fits(noise / 1.3)
 
 
-def hits(plan: FitPlan, model: str, count: int, runs: int, rows: int = 1) -> tuple[int, int, list[float]]:
-    """How many intervals hold the truth, of how many; and how wide each run's first slope's standard error is."""
-    held, widths = 0, []
+def misses(plan: FitPlan, model: str, count: int, runs: int, rows: int = 1) -> Any:
+    """Each coefficient's distance from the truth in standard errors, run by run."""
+    found = []
     for seed in range(runs):
         table = people(count // rows, seed)
         answer = run(plan, table.take(np.repeat(np.arange(count // rows), rows)) if rows > 1 else table).table
-        low, high = np.array(answer["low"]), np.array(answer["high"])
-        held += int(((low <= TRUE[model]) & (TRUE[model] <= high)).sum())
-        widths.append(answer["standard_error"][1].as_py())
-    return held, 3 * runs, widths
+        found.append((np.array(answer["estimate"]) - TRUE[model]) / np.array(answer["standard_error"]))
+    return np.array(found)
 
 
 @pytest.mark.parametrize(
-    ("model", "rows", "count"), [("linear", 1, 4000), ("logistic", 1, 4000), ("poisson", 1, 30_000), ("linear", 3, 24_000)]
+    ("model", "rows", "count"), [("linear", 1, 4000), ("logistic", 1, 4000), ("poisson", 1, 20_000), ("linear", 3, 24_000)]
 )
 def test_intervals_hold_the_truth(model: str, rows: int, count: int) -> None:
     """With noise that matters: at these sizes it is a third of the error or more."""
     plan = plan_of(model, rows, privacy={"rho": "0.05"})
-    held, of, _ = hits(plan, model, count, 60, rows)
-    assert 0.86 <= held / of <= 1.0, held / of
+    missed = misses(plan, model, count, 40, rows)
+    held = float((np.abs(missed) <= 1.96).mean())
+    assert held >= 0.86, held
+    assert 0.5 < float((missed**2).mean()) < 1.8  # announced errors a third too small, or half as large again, are outside
 
 
 def test_errors_without_noise_would_be_noticed() -> None:
