@@ -46,7 +46,7 @@ RISKY = {**BODY, "sql": "SELECT city, COUNT(*) AS n, SUM(fee) AS fee FROM visits
 def with_rows(bureau_home: Home, folder: Path, rows: pa.Table) -> Bureau:
     """A bureau whose second version of the data has these rows."""
     keys = dict(bureau_home.copy_to(folder))
-    services = opened(folder, review_sweep_s=3600)
+    services = opened(folder, review_sweep_s=3600, slots_ms=(50, 250, 1_000))
     source = visits.parquet(folder / "rows.parquet", rows)
     report = ingest(visits.dataset(rows=2_000), [source], services.vault, version=2, catalogue_public=Catalogue(()), random=os.urandom)
     source.unlink()

@@ -31,7 +31,7 @@ def bureau(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """One bureau for all tests here: nothing they do stands in another's way."""
     home = tmp_path_factory.mktemp("lane") / "home"
     keys = dict(bureau_home.copy_to(home))
-    services = opened(home, review_sweep_s=3600)  # tests look themselves
+    services = opened(home, review_sweep_s=3600, slots_ms=(50, 250, 1_000))  # tests look themselves, and wait for no long slot
     made = Bureau(services, keys)
     lane.prepare(made)
     yield made

@@ -48,7 +48,7 @@ def clock() -> Later:
 @pytest.fixture
 def bureau(bureau_home: Home, tmp_path: Path, clock: Later) -> Iterator[Bureau]:
     keys = dict(bureau_home.copy_to(tmp_path / "home"))
-    services = opened(tmp_path / "home", clock=clock, review_sweep_s=3600)
+    services = opened(tmp_path / "home", clock=clock, review_sweep_s=3600, slots_ms=(50, 250, 1_000))
     made = Bureau(services, keys)
     lane.prepare(made)
     yield made
