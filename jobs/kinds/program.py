@@ -9,14 +9,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from sqlalchemy import select
 
 from infra.cells.base import Cargo, CellsError, Limits
 from infra.database import reading
 from infra.settings import Settings
+from infra.tables import jobs
 from jobs import programs
 from jobs.cells import libraries_digest
 from jobs.programs import PROGRAM_STATE, PROGRAM_UNKNOWN
 from jobs.slots import estimate_ms
+from jobs.states import MEANING, State
 from policies.catalogue import Catalogue
 from policies.licence import JobKind
 from policies.reasons import Reason, explained
@@ -101,11 +104,18 @@ class ProgramKind:
 
     def totals(self, office: Office, job: Admitted[ProgramPlan]) -> ExactFrames | ExactTotals:
         plan, seed = job.plan, job.seed(office)
+
+        def wanted() -> bool:
+            """A cancelled job gives its workers back between two tasks."""
+            with reading(office.register.engine) as connection:
+                state = connection.execute(select(jobs.c.state).where(jobs.c.id == job.id)).scalar_one()
+            return MEANING[State(state)].at_start != "nothing"
+
         bay = Bay(job.id, office.cells.opener(), *_cargo(office, plan))
         with office.crew.reading(job.order.by.id, job.slots.rung_ms(job.slots.chosen)):
             if plan.run.mode == "units":
-                return exact_unit_totals(plan.plan, plan.run, office.vault, office.workers, bay, seed, rows=plan.rows)
-            return exact_frames(plan.plan, plan.run, office.vault, office.workers, bay, seed)
+                return exact_unit_totals(plan.plan, plan.run, office.vault, office.workers, bay, seed, rows=plan.rows, wanted=wanted)
+            return exact_frames(plan.plan, plan.run, office.vault, office.workers, bay, seed, wanted=wanted)
 
     def drawn(self, office: Office, job: Admitted[ProgramPlan], totals: ExactFrames | ExactTotals) -> Released:
         def compute(part: Part, read: Mapping[str, pa.Table]) -> ExactTotals:

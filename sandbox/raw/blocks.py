@@ -8,7 +8,7 @@ float64 or nothing. A call that gives nothing counts as its public defaults, wha
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -112,20 +112,33 @@ def end_cell(name: str) -> None:
         _kept.close(name)
 
 
-def exact_frames(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int) -> ExactFrames:
+Wanted = Callable[[], bool]  # asked before each task: whether anybody still waits for the run
+
+
+def exact_frames(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int, *, wanted: Wanted = lambda: True) -> ExactFrames:
     """Run the program once on every block. `seed` keys the dealing of units to blocks: 0 ≤ seed < 2**64, secret, one per job; the same seed
-    deals alike, whatever the number of workers. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on."""
+    deals alike, whatever the number of workers. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on, also when
+    the run is wanted no longer."""
     tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed)
     with _ended(workers, bay):
-        return constant_failure(lambda: ExactFrames(pa.concat_tables(_all(workers.stream(run_blocks, tasks)))))
+        return constant_failure(lambda: ExactFrames(pa.concat_tables(_all(workers.stream(run_blocks, _while(wanted, tasks))))))
 
 
-def exact_unit_totals(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int, *, rows: int) -> ExactTotals:
+def exact_unit_totals(
+    plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, seed: int, *, rows: int, wanted: Wanted = lambda: True
+) -> ExactTotals:
     """Run the program once on every unit and add up what they give, key by key. `rows`: how many the data is declared to have. As
     `exact_frames`."""
     tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed, rows=rows)
     with _ended(workers, bay):
-        return constant_failure(lambda: combine(plan.only, _all(workers.stream(run_blocks, tasks))))
+        return constant_failure(lambda: combine(plan.only, _all(workers.stream(run_blocks, _while(wanted, tasks)))))
+
+
+def _while(wanted: Wanted, tasks: Iterable[BlocksTask]) -> Iterator[BlocksTask]:
+    for task in tasks:
+        if not wanted():
+            raise ValueError("nobody waits for it any more")
+        yield task
 
 
 def check_versions(scans: Sequence[Scan], vault: Vault) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from api.services import Services
 from infra.cells.base import CellsError, Finding
-from jobs import acts, quote, trials
+from jobs import acts, hops, quote, trials
 from jobs.cells import CellRoom
 from jobs.kinds.program import ProgramKind
 from jobs.order import Order
@@ -160,6 +160,23 @@ def test_only_invented_rows_go_where_nothing_isolates(services: Services, isolat
     fake(services).isolates = isolates
     table = {"dataset": "invented" if synthetic else "stays", "columns": ["days", "urgent"]}
     assert wait(services, services.submit(asked(services, tables=[table])).result(20)).state == state
+
+
+def test_a_cancelled_job_gives_its_workers_back_between_tasks(services: Services) -> None:
+    def slow(rows: Any) -> list[float]:
+        time.sleep(0.05)
+        return [1.0, 0.5]
+
+    fake(services).program = slow
+    job = services.submit(asked(services, blocks=40, seconds=5)).result(20)
+    until = time.monotonic() + 20
+    while not fake(services).blocks and time.monotonic() < until:
+        time.sleep(0.01)
+    hops.cancel(services.office, job, "operator-1")
+    assert wait(services, job).state == "cancelled"
+    services.crew.close()
+    assert 0 < len(fake(services).blocks) < 40
+    sound(services)
 
 
 def trial(services: Services) -> trials.Trial:
