@@ -14,12 +14,12 @@ from tests.attack.cells.arena import LIMITS, Arena, Outside
 WEAK = frozenset({"seccomp", "landlock", "files"})
 
 
-def test_a_block_finds_nothing_of_an_earlier_one(arena: Arena) -> None:
-    with arena.ring(mark="left-by-one") as ring:
+def test_a_block_finds_nothing_of_an_earlier_one(warm: Arena) -> None:
+    with warm.ring(mark="left-by-one") as ring:
         assert ring.run("files:leave").contained
         found = ring.run("files:look")
         assert found.how in ("nothing", "refused"), found
-    with arena.ring(mark="left-by-one") as ring:
+    with warm.ring(mark="left-by-one") as ring:
         found = ring.run("files:look")
         assert found.how in ("nothing", "refused"), found
 
@@ -66,7 +66,7 @@ ENDS = (
 )
 
 
-def test_whatever_ends_a_block_looks_the_same(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_ends_a_block_looks_the_same(warm: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside: no frame, and the same one byte on the line."""
     said: list[bytes] = []
     receive = wire.Line._receive
@@ -76,7 +76,7 @@ def test_whatever_ends_a_block_looks_the_same(arena: Arena, monkeypatch: pytest.
         return said[-1]
 
     monkeypatch.setattr(wire.Line, "_receive", listen)
-    with arena.ring(Limits(LIMITS.memory_mb, 1, 1.0, LIMITS.output_bytes), mark="seen") as ring:
+    with warm.ring(Limits(LIMITS.memory_mb, 1, 1.0, LIMITS.output_bytes), mark="seen") as ring:
         for status in (0, 1, 255):
             assert ring.run("resources:leave", status=status).how == "default"
         for name in ENDS:
@@ -86,8 +86,8 @@ def test_whatever_ends_a_block_looks_the_same(arena: Arena, monkeypatch: pytest.
     assert set(words) <= {b"D"}
 
 
-def test_what_a_program_says_is_heard_by_nobody(arena: Arena, capfd: pytest.CaptureFixture[str]) -> None:
-    with arena.ring(mark="rows-say-so") as ring:
+def test_what_a_program_says_is_heard_by_nobody(warm: Arena, capfd: pytest.CaptureFixture[str]) -> None:
+    with warm.ring(mark="rows-say-so") as ring:
         assert ring.run("resources:raises").how == "default"
         assert ring.run("resources:log_flood").how == "nothing"
     heard = capfd.readouterr()

@@ -10,7 +10,7 @@ from probes.calls import MINE, libc
 PAGE = 4096
 SIG_BLOCK = 0
 RT_SIGPROCMASK = (14, 135)[MINE]
-FAR = 1 << 15  # pages in a row without memory, after which it is another region
+FAR = 1 << 12  # pages in a row without memory, after which it is another region
 
 
 def search(world: dict[str, Any]) -> str | None:
@@ -24,7 +24,7 @@ def search(world: dict[str, Any]) -> str | None:
     for start in starts:
         for step in (PAGE, -PAGE):
             page, missing = start // PAGE * PAGE, 0
-            while missing < FAR and 0 < page < 1 << 47 and len(seen) < 1 << 18:
+            while missing < FAR and 0 < page < 1 << 47 and len(seen) < 1 << 17:
                 if page in seen:
                     missing = 0
                 elif _mapped(page):

@@ -190,9 +190,8 @@ def tell_by_load(world: dict[str, Any]) -> str | None:
     """Keeps processor and caches busy, or does not."""
     if world["bit"]:
         room = bytearray(8 << 20)
-        for _ in range(3):
-            for at in range(0, len(room), 64):
-                room[at] = (room[at] + 1) & 255
+        for at in range(0, len(room), 64):
+            room[at] = (room[at] + 1) & 255
     return None
 
 
