@@ -26,6 +26,7 @@ from policies.disclosure.suppress import Pattern, Task, pattern
 from policies.disclosure.system import Linked, link
 from policies.disclosure.table import Exact, ExactTable, ReleasedCell, ReleasedTable, Shown
 
+MOST_WINDOWS = 300  # cells of a table whose rounding is reckoned with where others are hidden
 REPAIRS = 6  # rounds of hiding more where the audit finds a breach
 
 
@@ -181,8 +182,9 @@ def _suppressed(made: Outcome, found: Sequence[Sensitive], wanted: Sequence[Supp
         _others(made) | frozenset(slots[0, number] for number in made.known),
     )
     best: tuple[Outcome, Pattern] | None = None
-    for _ in range(REPAIRS):
-        chosen = pattern(task, made.pack.suppression.effort)
+    effort = made.pack.suppression.effort
+    for repair in range(REPAIRS):
+        chosen = pattern(task, effort // (1 + 4 * min(repair, 1)))
         hidden = frozenset(number for number in range(len(made.table.cells)) if slots[0, number] in chosen.hidden)
         result = replace(made, hidden=hidden, primary=primary, cost=chosen.cost)
         checked = _audited(result, found)
@@ -266,8 +268,11 @@ def _others(made: Outcome) -> frozenset[int]:
 
 
 def _windows(made: Outcome) -> list[dict[int, tuple[Exact, Exact]]]:
-    """Per system, what is left open of each number that is shown rounded (whether or not the cell is hidden later)."""
+    """Per system, what is left open of each number that is shown rounded (whether or not the cell is hidden later). Of a large table: nothing,
+    as if it were shown exactly; who knows more than there is to know is held off all the more, and programs stay small."""
     windows: list[dict[int, tuple[Exact, Exact]]] = [{} for _ in made.linked.systems]
+    if len(made.linked.cells) > MOST_WINDOWS:
+        return windows
     number_of = _systems(made)
     for name, how in made.rounded.items():
         measure = made.table.measures[made.table.measure(name)]

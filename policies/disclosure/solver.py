@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Places = NDArray[np.int32]
 INFINITY = float("inf")
+DUAL, PRIMAL = 1, 4  # HiGHS's numbers of the simplex methods
+LAST = 200_000  # iterations of the last attempt
 TOLERANCE = 1e-6  # of a point's residuals, and (relative) of the gap between an optimum and its bound
 
 
@@ -77,6 +79,7 @@ class Program:
         self.costs = np.zeros(len(lower))
         self._all = np.arange(len(lower), dtype=np.int32)
         self._highs = _loaded(self.costs, self.lower, self.upper, rows)
+        self.iterations = 1_000 + 4 * (len(lower) + len(rows.lower))
 
     def bound(self, columns: Sequence[int] | Places, lower: Sequence[float] | Vector, upper: Sequence[float] | Vector) -> None:
         places = np.asarray(columns, np.int32)
@@ -92,12 +95,15 @@ class Program:
         """None: nothing satisfies the program. An unbounded program is `Unsolved`: give bounds."""
         kind = highspy.ObjSense.kMinimize if sense == "min" else highspy.ObjSense.kMaximize
         self._highs.changeObjectiveSense(kind)
-        for again in (False, True):
-            if again:
+        # the basis of the last program can set the simplex method turning in circles: it is given an end, then another start, then another way
+        for attempt, (strategy, most) in enumerate(((DUAL, self.iterations), (DUAL, self.iterations), (PRIMAL, LAST))):
+            if attempt:
                 self._highs.clearSolver()
+            self._highs.setOptionValue("simplex_strategy", strategy)
+            self._highs.setOptionValue("simplex_iteration_limit", most)
             self._highs.run()
             status = self._highs.getModelStatus()
-            if status == highspy.HighsModelStatus.kInfeasible and again:
+            if status == highspy.HighsModelStatus.kInfeasible and attempt:
                 return None
             if status == highspy.HighsModelStatus.kOptimal:
                 solution = self._highs.getSolution()
