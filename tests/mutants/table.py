@@ -725,4 +725,26 @@ MUTANTS = (
         "if self._held(schedule, digest):",
         "tests/unit/jobs/test_schedules.py::test_one_release_for_each_state_until_the_plan_is_used_up",
     ),
+    # ---- the human lane ----
+    Mutant(
+        "who reviews is on duty",
+        "jobs/projections/reviews.py",
+        '_misfit("duties", who, writer.row(_ON_DUTY,',
+        '_misfit("duties", who, True or writer.row(_ON_DUTY,',
+        "tests/unit/jobs/lane/test_log.py::test_a_forged_one_fits_neither",
+    ),
+    Mutant(
+        "a vote is opened as it was cast",
+        "jobs/projections/reviews.py",
+        "cast == told and",
+        "set(cast) == set(told) and",
+        "tests/unit/jobs/lane/test_log.py::test_a_forged_one_fits_neither",
+    ),
+    Mutant(
+        "nothing exact leaves unapproved",
+        "jobs/projections/releases.py",
+        'if kind == "exact" and',
+        'if kind == "never" and',
+        "tests/unit/jobs/lane/test_log.py::test_a_forged_one_fits_neither",
+    ),
 )
