@@ -209,10 +209,10 @@ class Settings(BaseModel):
         default=60, gt=0, description="Seconds between looks for licences whose term began or ended. Decisions look at the clock themselves."
     )
     review_hours: int = Field(
-        default=48, ge=1, le=8_760, description="Hours that the bureau allows itself for a review; past it the request is overdue and escalates."
+        default=48, ge=1, le=8_760, description="Hours the bureau allows itself for a review; past it the request is overdue and escalates."
     )
     review_sweep_s: float = Field(
-        default=5, gt=0, description="Seconds between looks for what reviewers decided and has not left yet, and for tables under standing approvals."
+        default=5, gt=0, description="Seconds between looks for what reviewers let out and has not left yet, and for standing approvals."
     )
     rule_pack: str = Field(
         default="general",

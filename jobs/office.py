@@ -56,7 +56,11 @@ JOB_STOPPED = declare(
 
 JOB_RETURNED = declare(
     "job_returned",
-    zh=("审核退回", "审核员认为精确结果暂不宜发布；理由见审核记录（yunei review show）。", "按所列理由修改后重新提交作业，或补充说明后再次提请。"),
+    zh=(
+        "审核退回",
+        "审核员认为精确结果暂不宜发布；理由见审核记录（yunei review show）。",
+        "按所列理由修改后重新提交作业，或补充说明后再次提请。",
+    ),
     en=(
         "Review sent it back",
         "The reviewers would not let the exact table out as it is; why is with the review (yunei review show).",

@@ -1,6 +1,7 @@
 """Tracing: a file found where it should not be is held against the products that were delivered, and what came of it goes into the log.
 
-Who answers for a product's use is known by the mark in its copy (《山西省关于促进数据要素市场化配置改革的实施意见》（晋数发〔2025〕3号）二（六）17，水印溯源).
+Who answers for a product's use is known by the mark in its copy
+(《山西省关于促进数据要素市场化配置改革的实施意见》（晋数发〔2025〕3号）二（六）17，水印溯源).
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ def test_the_table_of_duties_kept_apart_is_kept() -> None:
 def test_the_administrator_sees_no_data_and_decides_nothing_about_it() -> None:
     assert {act for act in ACTS if reach("admin", act)} == {
         "dataset_list", "principal_list", "principal_register", "principal_suspend", "principal_close", "subject_link", "subject_unlink",
-        "appointment_propose", "key_list", "key_issue", "key_rotate", "key_revoke", "token_issue", "session_open", "session_list", "session_close",
-        "refusals_read", "metrics_read", "policy_show", "log_read", "me_show",
+        "appointment_propose", "key_list", "key_issue", "key_rotate", "key_revoke", "token_issue",
+        "session_open", "session_list", "session_close", "refusals_read", "metrics_read", "policy_show", "log_read", "me_show",
     }  # fmt: skip
 
 
@@ -95,7 +95,8 @@ def test_the_switch_for_emergencies_is_the_supervisors_alone() -> None:
 def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
     assert {act for act in ACTS if reach("auditor", act)} == {
         "job_list", "release_show", "dataset_list", "licence_list", "account_list", "events_read", "log_read", "audit_run", "me_show",
-        "principal_list", "key_list", "key_rotate", "key_revoke", "token_issue", "session_open", "session_list", "session_close", "refusals_read",
-        "metrics_read", "freeze_list", "policy_show", "program_list",
-        "review_list", "duty_list", "standing_list", "fee_list", "statement_show", "revenue_show", "product_list", "delivery_list", "webhook_manage",
+        "principal_list", "key_list", "key_rotate", "key_revoke", "token_issue",
+        "session_open", "session_list", "session_close", "refusals_read", "metrics_read", "freeze_list", "policy_show", "program_list",
+        "review_list", "duty_list", "standing_list", "fee_list", "statement_show", "revenue_show", "product_list",
+        "delivery_list", "webhook_manage",
     }  # fmt: skip
