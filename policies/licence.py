@@ -35,7 +35,7 @@ licence_invalid = declare(
     ),
 )
 
-# answered with noise; exact totals that people review; rows nobody is behind; models by noisy steps
+# answered with noise; exact totals that people review; rows nobody is behind; operators' programs; models by noisy steps
 JobKind = Literal["sql", "exact", "synthetic", "program", "model"]
 
 

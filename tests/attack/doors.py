@@ -44,7 +44,7 @@ DOORS: dict[str, Row] = {
     "GET /v1/reviews/{id}": Row("auditor operator reviewer supervisor", "404 request_not_found"),
     "POST /v1/reviews/{id}/votes": Row("reviewer", "422 request_invalid"),
     "POST /v1/reviews/{id}/withdraw": Row("operator", "404 review_unknown"),
-    "GET /v1/workbench/{job}": Row("reviewer supervisor", "404 request_not_found"),
+    "GET /v1/workbench/{id}": Row("reviewer supervisor", "404 request_not_found"),
     "GET /v1/duties": Row("auditor reviewer supervisor", "200"),
     "POST /v1/duties": Row("supervisor", "422 request_invalid"),
     "POST /v1/duties/{id}/end": Row("supervisor", "404 review_duty_unknown", REASON),
