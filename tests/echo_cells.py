@@ -11,6 +11,8 @@ from pathlib import Path
 from infra.cells import launcher
 from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
 
+MOST = launcher.Most(memory_mb=2_048, cpu_s=60, wall_s=120.0)
+
 
 class Echo:
     """A backend whose cells give the block back, and say what they were opened with."""
@@ -51,7 +53,8 @@ def main(path: str, users: str, cells: str) -> None:
     launcher.CELLS = int(cells)
     with launcher.door(Path(path)) as listening:
         print("ready", flush=True)
-        launcher.Launcher(Echo(), False, frozenset(int(user) for user in users.split(",")), lambda: 0).serve(listening)
+        who = frozenset(int(user) for user in users.split(","))
+        launcher.Launcher(Echo(), False, who, MOST, lambda: 0).serve(listening)
 
 
 if __name__ == "__main__":

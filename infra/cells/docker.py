@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import tempfile
 import time
@@ -33,9 +34,6 @@ from infra.cells.elf import NoLoader
 from infra.cells.libraries import LibrarySetBroken
 from infra.cells.probe import FEATURES, probe
 from infra.cells.rootfs import PYTHON, ZYGOTE, Rootfs, RootfsBroken, rootfs
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -127,6 +125,11 @@ class Docker:
         finally:
             cell.close()
 
+    def ready(self) -> None:
+        """CellsError(cells_unavailable) unless the daemon answers: to be asked before anything is promised."""
+        if not listens(Path(self.url.removeprefix("unix://"))):
+            raise CellsError("cells_unavailable", "Docker's daemon does not answer")
+
     def probe(self) -> tuple[Finding, ...]:
         """What the daemon says it cannot do, and what attacks succeed."""
         try:
@@ -137,7 +140,10 @@ class Docker:
         return (*_daemon_findings(about), *probe(replace(self, accept=frozenset(FEATURES))))
 
     def sweep(self) -> int:
-        """Removes the containers of holders of the socket that are gone; how many there were."""
+        """Removes the containers of holders of the socket that are gone, and their folders; how many containers there were."""
+        for folder in self.jobs.glob("cell-*"):
+            if not alive(folder.name.removeprefix("cell-").rpartition("-")[0]):
+                shutil.rmtree(folder, ignore_errors=True)
         with _client(self.url) as client:
             left = client.api.containers(all=True, filters={"label": LABEL})
             gone = [each["Id"] for each in left if not alive(each["Labels"][LABEL])]
@@ -192,7 +198,7 @@ class _DockerCell:
 @contextmanager
 def _running(backend: Docker, cargo: Cargo, limits: Limits, talkative: bool) -> Iterator[tuple[wire.Line, dict[str, bool]]]:
     with ExitStack() as held:
-        job = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cell-", dir=backend.jobs)))
+        job = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=f"cell-{owner(os.getpid())}-", dir=backend.jobs)))
         door = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         _listen(door, job)
         client = held.enter_context(_client(backend.url))

@@ -37,7 +37,7 @@ REQUESTS: Mapping[str, Kind] = {
     "probe": ({}, ()),
 }
 ANSWERS: Mapping[str, Kind] = {
-    "hello": ({"version": int, "backend": str, "strict": bool}, ()),
+    "hello": ({"version": int, "backend": str, "strict": bool, "most": dict}, ()),
     "opened": ({"features": dict}, ()),
     "done": ({"frame": bool}, (FRAME_BYTES, TEXT_BYTES)),
     "findings": ({"findings": list}, ()),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.cells import frames
 from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
-from infra.cells.launcher import VERSION
+from infra.cells.launcher import VERSION, Most
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -23,11 +23,13 @@ LATE_S = 30.0  # beyond a block's own time
 
 @dataclass(frozen=True)
 class Launched:
-    """The launcher at `path`, which has to be one of `name`, and strict where this side wants that."""
+    """The launcher at `path`, which has to be one of `name`, strict where this side wants that, and to give a block what this side promises:
+    `promised`, by the names of `Most`."""
 
     path: Path
     name: str
     strict: bool = False
+    promised: Most | None = None
     isolates: bool = True
 
     @contextmanager
@@ -67,10 +69,18 @@ class Launched:
                 raise CellsError("cells_unavailable", f"the launcher has {values['backend']} cells, version {values['version']}")
             if self.strict and not values["strict"]:
                 raise CellsError("cells_unavailable", "the launcher is not strict")
+            self._given(values["most"])
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _given(self, most: dict[str, Any]) -> None:
+        """A launcher cuts what it is asked for to its own settings: programs that count on more would give defaults, and be paid for."""
+        for name, promised in asdict(self.promised).items() if self.promised else ():
+            given = most.get(name)
+            if type(given) not in (int, float) or given < promised:
+                raise CellsError("cells_unavailable", f"YUNEI_CELLS_{name.upper()}: {promised:g}, the launcher gives {given}")
 
 
 class _LaunchedCell:
@@ -151,6 +161,6 @@ def _answer(connection: socket.socket, wanted: str) -> tuple[str, dict[str, Any]
 def from_settings(settings: Settings) -> Launched:
     """CellsError(cells_unavailable) when it does not answer, or has other cells than the settings name."""
     assert settings.cells_launcher is not None
-    launched = Launched(settings.cells_launcher, settings.cells_backend, settings.cells_strict)
+    launched = Launched(settings.cells_launcher, settings.cells_backend, settings.cells_strict, Most.from_settings(settings))
     launched._connected().close()
     return launched

@@ -1,6 +1,7 @@
 """The launcher: a service under a user of its own that opens cells for others. It alone may talk to Docker, and knows nothing else.
 
-    python -m infra.cells.launcher            settings: YUNEI_CELLS_LAUNCHER, _LAUNCHER_USERS, _BACKEND, _STRICT, _ACCEPT, _DIR, _DOCKER
+    python -m infra.cells.launcher            settings: YUNEI_CELLS_LAUNCHER, _LAUNCHER_USERS, _BACKEND, _STRICT, _ACCEPT, _DIR, _DOCKER,
+                                              _DOCKER_RUNTIME; _MEMORY_MB, _CPU_S and _WALL_S are the most that a block gets here
 
 The server and its workers hold rows and keys, so they may not hold Docker's socket, which is root. The launcher holds that, and no row but
 the block it passes on: what it is sent is bytes (`infra.cells.frames`), and what it starts is constant. Each connection is one cell and one
@@ -18,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,43 @@ from infra.cells import base, frames
 from infra.cells.base import Backend, Cargo, CellsError, Limits
 from infra.settings import Settings
 
-VERSION = 1
+VERSION = 2
 CELLS = 64  # at once; whoever comes after that is told to come again
 IDLE_S = 900.0  # without a word from the other end
 _PR_SET_PDEATHSIG = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Most:
+    """What a block gets at most, in the units of `Limits`. The launcher's own settings say it: who asks is not believed."""
+
+    memory_mb: int
+    cpu_s: int
+    wall_s: float
+
+    def of(self, asked: Limits) -> Limits:
+        """What was asked for, cut to this."""
+        return replace(
+            asked,
+            memory_mb=min(asked.memory_mb, self.memory_mb),
+            cpu_s=min(asked.cpu_s, self.cpu_s),
+            wall_s=min(asked.wall_s, self.wall_s),
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Most:
+        return cls(settings.cells_memory_mb, settings.cells_cpu_s, settings.cells_wall_s)
+
+
 @dataclass(frozen=True)
 class Launcher:
-    """`users`: numbers of those who may ask. `sweep` ends what processes of ours that are gone have left."""
+    """`users`: numbers of those who may ask. `most`: what a block gets at most, whatever is asked for. `sweep` ends what processes of ours
+    that are gone have left."""
 
     backend: Backend
     strict: bool
     users: frozenset[int]
+    most: Most
     sweep: Callable[[], int]
 
     def serve(self, door: socket.socket, until: Callable[[], bool] = lambda: False) -> None:
@@ -82,7 +107,7 @@ class Launcher:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _die_with_parent()
             with _gone_when_hung_up(connection):
-                converse(connection, self.backend, strict=self.strict)
+                converse(connection, self.backend, strict=self.strict, most=self.most)
             status = 0
         finally:
             os._exit(status)
@@ -99,18 +124,23 @@ class Launcher:
             self.sweep()
 
 
-def converse(connection: socket.socket, backend: Backend, *, strict: bool) -> None:
-    """One connection, from hello to its end. Whatever is not understood ends it without a word."""
+def converse(connection: socket.socket, backend: Backend, *, strict: bool, most: Most) -> None:
+    """One connection, from hello to its end; in place of hello, why there are no cells now. Whatever is not understood ends it without a
+    word."""
     connection.settimeout(IDLE_S)
     with suppress(frames.Broken):
-        frames.send(connection, "hello", version=VERSION, backend=backend.name, strict=strict)
+        try:
+            getattr(backend, "ready", lambda: None)()
+        except CellsError as problem:
+            return frames.send(connection, "problem", code=problem.code, about=problem.about)
+        frames.send(connection, "hello", version=VERSION, backend=backend.name, strict=strict, most=asdict(most))
         say, values, contents = frames.receive(connection, frames.REQUESTS)
         if say == "probe":
             frames.send(connection, "findings", findings=[asdict(finding) for finding in backend.probe()])
         elif say == "open":
             cargo, limits = _cargo(values, contents)
             try:
-                _run(connection, backend, cargo, limits, talkative=values["talkative"])
+                _run(connection, backend, cargo, most.of(limits), talkative=values["talkative"])
             except CellsError as problem:
                 frames.send(connection, "problem", code=problem.code, about=problem.about)
 
@@ -188,7 +218,8 @@ def from_settings(settings: Settings) -> Launcher:
     if not settings.cells_launcher_users:
         raise CellsError("cells_unavailable", "YUNEI_CELLS_LAUNCHER_USERS")
     backend = base.choose(settings.model_copy(update={"cells_launcher": None}))
-    return Launcher(backend, settings.cells_strict, frozenset(settings.cells_launcher_users), getattr(backend, "sweep", lambda: 0))
+    users, most = frozenset(settings.cells_launcher_users), Most.from_settings(settings)
+    return Launcher(backend, settings.cells_strict, users, most, getattr(backend, "sweep", lambda: 0))
 
 
 def main() -> int:

@@ -382,6 +382,13 @@ MUTANTS = (
         f"{LAUNCHER}::test_whoever_is_not_named_is_not_heard",
     ),
     Mutant(
+        "the launcher gives no more than its own settings say",
+        "infra/cells/launcher.py",
+        "memory_mb=min(asked.memory_mb, self.memory_mb),",
+        "",
+        f"{LAUNCHER}::test_no_block_gets_more_than_the_launchers_own_settings_say",
+    ),
+    Mutant(
         "the launcher reads sealed files only",
         "infra/cells/frames.py",
         "if fcntl.fcntl(file, fcntl.F_GET_SEALS) & _SEALS != _SEALS:",

@@ -19,7 +19,7 @@ from infra.cells.base import Cargo, Cell, Limits
 from infra.cells.launcher import converse
 from infra.cells.wire import memory_file
 from tests.cells import TRIALS
-from tests.echo_cells import Echo, EchoCell
+from tests.echo_cells import MOST, Echo, EchoCell
 
 LIMITS = {"memory_mb": 64, "cpu_s": 1, "wall_s": 1.0, "output_bytes": 16}
 OPEN = {"say": "open", "entry": "m:f", "libraries": ["numpy"], "shape": "arrow", "limits": LIMITS, "talkative": False}
@@ -52,7 +52,7 @@ def talking(backend: Counting) -> Iterator[socket.socket]:
 
     def serve() -> None:
         with theirs:
-            converse(theirs, backend, strict=False)
+            converse(theirs, backend, strict=False, most=MOST)
 
     thread = threading.Thread(target=serve)
     thread.start()

@@ -120,6 +120,8 @@ def a_launcher(kind: str, folder: Path) -> Iterator[tuple[Launched, subprocess.P
         "YUNEI_CELLS_LAUNCHER": str(path),
         "YUNEI_CELLS_LAUNCHER_USERS": str(os.getuid()),
         "YUNEI_CELLS_DIR": str(a_root().path.parents[1]),
+        "YUNEI_CELLS_CPU_S": str(BLOCK_S),
+        "YUNEI_CELLS_WALL_S": str(BLOCK_S),
         "PATH": os.environ["PATH"],
     }
     if kind == "docker":

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ import pytest
 from infra.cells import base, frames
 from infra.cells.base import Cargo, CellsError, Finding, Limits, Rehearsal
 from infra.cells.launched import Launched
-from infra.cells.launcher import from_settings
+from infra.cells.launcher import Most, from_settings
 from infra.settings import Settings
+from tests.echo_cells import MOST
 
 CARGO = Cargo(b"package", "m:f", b'{"a": 1}', ("numpy",), "pandas")
 LIMITS = Limits(memory_mb=32, wall_s=1.5, output_bytes=16)
@@ -55,6 +57,34 @@ def test_bytes_go_there_and_back(launcher: Launched) -> None:
 def test_a_cell_is_opened_with_what_was_said(launcher: Launched) -> None:
     with launcher.open(CARGO, LIMITS, talkative=True) as cell:
         assert cell.rehearse(bytes(16)) == Rehearsal(bytes(16), repr((CARGO, LIMITS)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ({"memory_mb": 2**20}, {"memory_mb": MOST.memory_mb}),
+        ({"cpu_s": 86_400}, {"cpu_s": MOST.cpu_s}),
+        ({"wall_s": 86_400}, {"wall_s": MOST.wall_s}),
+        ({"memory_mb": MOST.memory_mb, "cpu_s": MOST.cpu_s, "wall_s": MOST.wall_s}, {}),
+    ],
+)
+def test_no_block_gets_more_than_the_launchers_own_settings_say(launcher: Launched, asked: dict[str, float], given: dict[str, float]) -> None:
+    limits = replace(LIMITS, **asked)  # type: ignore[arg-type]
+    with launcher.open(CARGO, limits, talkative=True) as cell:
+        assert cell.rehearse(bytes(16)).text == repr((CARGO, replace(limits, **given)))  # type: ignore[arg-type]
+
+
+def test_what_it_gives_at_most_is_what_its_settings_say() -> None:
+    assert Most.from_settings(Settings(cells_memory_mb=33, cells_cpu_s=4, cells_wall_s=5.5)) == Most(33, 4, 5.5)
+
+
+@pytest.mark.parametrize("name", ["memory_mb", "cpu_s", "wall_s"])
+def test_who_promises_more_than_the_launcher_gives_is_told_before_anything_is_promised(launcher: Launched, name: str) -> None:
+    exact = {f"cells_{each}": value for each, value in asdict(MOST).items()}
+    assert base.choose(Settings.model_validate({"cells_backend": "bwrap", "cells_launcher": launcher.path, **exact}))
+    more = exact | {f"cells_{name}": exact[f"cells_{name}"] + 1}
+    with pytest.raises(CellsError, match=f"YUNEI_CELLS_{name.upper()}"):
+        base.choose(Settings.model_validate({"cells_backend": "bwrap", "cells_launcher": launcher.path, **more}))
 
 
 def test_a_cell_that_takes_rows_does_not_talk(launcher: Launched) -> None:
