@@ -18,7 +18,7 @@ from infra.cells.base import Backend
 from infra.cells.bwrap import USER, Bwrap
 from infra.cells.cgroups import cgroups
 from infra.cells.docker import Docker, load
-from infra.cells.dockerd import private_dockerd
+from infra.cells.dockerd import SOCKET, private_dockerd
 from infra.cells.rootfs import Rootfs, rootfs
 
 CAMPAIGN = "CAMPAIGN" in os.environ
@@ -43,17 +43,42 @@ def a_root() -> Rootfs:
     return rootfs(folder)
 
 
+class Daemon:
+    """A Docker daemon of our own, which can be stopped and started again: it keeps its address and its images."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+        self.folder = Path(tempfile.mkdtemp(prefix="yunei-dockerd-"))
+
+    def start(self) -> str:
+        return self._held.enter_context(private_dockerd(self.folder))
+
+    def stop(self) -> None:
+        self._held.close()
+
+    def end(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 @cache
-def a_dockerd() -> tuple[str, str, Path]:
-    """A Docker daemon of our own, started once and ended with this process: its address, the id of the cells' image, a folder for sockets."""
+def the_daemon() -> Daemon:
+    """Started once and ended with this process."""
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         needed_here("docker.io, and root to start it (make test installs it)")
-    held = ExitStack()
-    atexit.register(held.close)
-    folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="yunei-dockerd-", ignore_cleanup_errors=True)))
-    jobs = folder / "jobs"
+    daemon = Daemon()
+    atexit.register(daemon.end)
+    daemon.start()
+    return daemon
+
+
+@cache
+def a_dockerd() -> tuple[str, str, Path]:
+    """The daemon's address, the id of the cells' image, a folder for sockets."""
+    daemon = the_daemon()
+    jobs = daemon.folder / "jobs"
     jobs.mkdir()
-    url = held.enter_context(private_dockerd(folder))
+    url = f"unix://{daemon.folder}/{SOCKET}"
     return url, load(url, a_root()), jobs
 
 

@@ -148,7 +148,7 @@ class Docker:
             left = client.api.containers(all=True, filters={"label": LABEL})
             gone = [each["Id"] for each in left if not alive(each["Labels"][LABEL])]
             for each in gone:
-                _remove(client, each)
+                _remove(client, each, self.url)
         return len(gone)
 
 
@@ -206,7 +206,7 @@ def _running(backend: Docker, cargo: Cargo, limits: Limits, talkative: bool) -> 
             made = client.api.create_container_from_config(container(backend.image, job, limits.memory_mb, backend.runtime, backend.without))[
                 "Id"
             ]
-            held.callback(_remove, client, made)
+            held.callback(_remove, client, made, backend.url)
             client.api.start(made)
         except ImageNotFound:
             raise CellsError("cells_unavailable", "docker image") from None
@@ -256,11 +256,11 @@ def _parts(credentials: bytes) -> Iterator[bytes]:
     return (credentials[start : start + 4] for start in (0, 4, 8))
 
 
-def _remove(client: DockerClient, made: str) -> None:
-    """Kills what is in the container, takes it away, and returns when it is gone. The daemon may have begun to by itself."""
+def _remove(client: DockerClient, made: str, url: str) -> None:
+    """Kills what is in the container, takes it away, and returns when it is gone. The daemon may have begun to by itself, or be gone."""
     until = time.monotonic() + START_S
     with suppress(NotFound, OSError):
-        while time.monotonic() < until:
+        while time.monotonic() < until and listens(Path(url.removeprefix("unix://"))):
             with suppress(APIError):
                 client.api.remove_container(made, force=True, v=True)
             client.api.inspect_container(made)
