@@ -45,6 +45,7 @@ from api.routes import (
     register,
     releases,
     reviews,
+    rule_packs,
     schedules,
     sharing,
     sign_in,
@@ -124,6 +125,7 @@ def create_app(services: Services | None) -> FastAPI:
     ):
         app.include_router(router)
     app.include_router(authority.router)
+    app.include_router(rule_packs.router)
     app.include_router(programs.router)
     for router in (products.router, deliveries.router, deliveries.public, sharing.router, webhooks.router, schedules.router, tracing.router):
         app.include_router(router)

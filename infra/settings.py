@@ -217,7 +217,7 @@ class Settings(BaseModel):
     rule_pack: str = Field(
         default="general",
         pattern=r"^[a-z][a-z0-9_-]{0,63}$",
-        description="Rules that exact tables are checked by: one of the packs of policies/disclosure/packs (docs/how-to/review.md).",
+        description="Rules that exact tables are checked by until two supervisors change them: a pack of policies/disclosure/packs.",
     )
     database_timeout_s: int = Field(
         default=30, ge=1, description="Seconds a writer waits for another process's transaction before it gives up."

@@ -76,6 +76,8 @@ Act = Literal[
     "freeze_thaw",
     "policy_show",
     "policy_change",
+    "pack_show",
+    "pack_change",
     "program_list",
     "program_submit",
     "program_test",
@@ -169,6 +171,8 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "freeze_thaw": {"supervisor": "all"},  # two of them
     "policy_show": _EVERYONE,  # rules are made to be read
     "policy_change": {"supervisor": "all"},  # two of them
+    "pack_show": {"operator": "all", "reviewer": "all", "supervisor": "all", "auditor": "all"},  # whose tables, and who judges them
+    "pack_change": {"supervisor": "all"},  # two of them
     "program_list": {"operator": "own", "reviewer": "all", "supervisor": "all", "auditor": "all"},
     "program_submit": {"operator": "own"},
     "program_test": {"operator": "own"},  # on invented rows
@@ -279,7 +283,17 @@ KEPT_APART: tuple[Apart, ...] = (
     ),
     *_apart(
         "review_vote",
-        ("review_request", "job_submit", "duty_set", "conflict_lift", "policy_change", "licence_grant", "version_ingest", "key_issue"),
+        (
+            "review_request",
+            "job_submit",
+            "duty_set",
+            "conflict_lift",
+            "policy_change",
+            "pack_change",
+            "licence_grant",
+            "version_ingest",
+            "key_issue",
+        ),
         "审核结果者不提交作业、不安排值班、不改规则、不授权、不登记数据、不发密钥",
         "whoever reviews results submits none, sets no duty, changes no rule, grants nothing, registers no data and hands out no keys",
     ),
@@ -288,6 +302,12 @@ KEPT_APART: tuple[Apart, ...] = (
         ("job_submit", "dataset_register", "key_issue", "appointment_propose"),
         "改规则者不使用数据、不登记数据，也不决定谁能登录",
         "whoever changes the rules uses no data, registers none and lets nobody in",
+    ),
+    *_apart(
+        "pack_change",
+        ("job_submit", "review_request", "dataset_register", "key_issue", "appointment_propose"),
+        "改披露规则者不提交结果、不登记数据，也不决定谁能登录",
+        "whoever changes the disclosure rules submits no table, registers no data and lets nobody in",
     ),
 )
 

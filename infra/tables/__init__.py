@@ -14,6 +14,7 @@ from sqlalchemy import Table
 
 from infra.tables.authority import freezes as freezes
 from infra.tables.authority import policy_versions as policy_versions
+from infra.tables.authority import rule_packs as rule_packs
 from infra.tables.base import CAP_LIMIT as CAP_LIMIT
 from infra.tables.base import Digest as Digest
 from infra.tables.base import Id as Id
@@ -105,6 +106,7 @@ PROJECTIONS: tuple[Table, ...] = (
     settlement_shares,
     freezes,
     policy_versions,
+    rule_packs,
     programs,
     program_reviews,
     duties,

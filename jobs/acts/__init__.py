@@ -29,6 +29,9 @@ from jobs.acts.licences import consent_licence as consent_licence
 from jobs.acts.licences import decline_licence as decline_licence
 from jobs.acts.licences import grant_licence as grant_licence
 from jobs.acts.licences import propose_licence as propose_licence
+from jobs.acts.packs import change_pack as change_pack
+from jobs.acts.packs import check_pack as check_pack
+from jobs.acts.packs import propose_pack as propose_pack
 from jobs.acts.people import close_principal as close_principal
 from jobs.acts.people import register_principal as register_principal
 from jobs.acts.people import resume_principal as resume_principal

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from jobs.events.authority import FreezeSet as FreezeSet
 from jobs.events.authority import FreezeThawed as FreezeThawed
+from jobs.events.authority import PackChanged as PackChanged
+from jobs.events.authority import PackProposed as PackProposed
 from jobs.events.authority import PolicyChanged as PolicyChanged
 from jobs.events.authority import PolicyProposed as PolicyProposed
 from jobs.events.authority import ThawProposed as ThawProposed

@@ -63,3 +63,26 @@ class PolicyChanged(Event):
     before: Digest | None
     document: Digest
     proposal: int = Field(ge=0)
+
+
+class PackProposed(Event):
+    """`document` holds the text of a disclosure rule pack; `pack` is the digest that holds and approvals under it will carry, `name` and
+    `version` what it calls itself; `before` the document in force (None: the pack that the settings name)."""
+
+    kind = "pack_proposed"
+    pack: Digest
+    name: Identifier
+    version: int = Field(ge=1)
+    before: Digest | None
+    document: Digest
+    reason: Text
+
+
+class PackChanged(Event):
+    """In force from this entry on, in every server process: tables are held, and let out, under this pack."""
+
+    kind = "pack_changed"
+    pack: Digest
+    before: Digest | None
+    document: Digest
+    proposal: int = Field(ge=0)

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from infra.database import reading
 from jobs.lane import sealed
 from jobs.lane.case import Case, held_beside
 from jobs.lane.case import case as case_of_job
@@ -72,7 +73,8 @@ class Examined:
 def examined(office: Office, case: Case) -> Examined:
     """Deterministic, but for what was released meanwhile. Raises StagingDamaged; `data_mend_*` for mends that do not fit the table."""
     table, lost = _table(office, case)
-    pack = pack_in_force(office.settings)
+    with reading(office.register.engine) as connection:
+        pack = pack_in_force(connection, office.settings)
     earlier = earlier_releases(office, case)
     index, cells = _with_bundle(office, case, earlier, pack)
     made = outcome(table, case.request.mends, pack, earlier=index)

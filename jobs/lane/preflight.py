@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from infra.database import reading
 from jobs import verdicts
 from jobs.kinds.exact import ExactKind, ExactRequest, dummy_counts
 from jobs.lane.packs import pack_in_force
@@ -45,7 +46,8 @@ def preflight(office: Office, order: Order) -> Said:
     catalogue = office.register.catalogue()
     plan = ExactKind().compile(office, order.request, catalogue)
     verdicts.may_compute(office, order, plan, catalogue)
-    pack = pack_in_force(office.settings)
+    with reading(office.register.engine) as connection:
+        pack = pack_in_force(connection, office.settings)
     table = replace(dummy_counts(plan, catalogue).table, facts=dict(order.request.facts))
     broken = {finding.rule for finding in findings(outcome(table, order.request.mends, pack).subject)}
     own = [rule for rule in pack.rules if rule.kind in OF_THE_SHAPE]

@@ -20,6 +20,7 @@ from jobs.lane import sealed
 from jobs.lane.case import Case, case
 from jobs.lane.examine import Examined, examined, new_findings
 from jobs.lane.index import newest
+from jobs.lane.packs import digest_in_force
 from jobs.office import SYSTEM, Office
 from jobs.projections.reviews import china_day
 from jobs.register import Act
@@ -68,6 +69,8 @@ def _let_out(office: Office, name: str, *, review: str | None = None, standing: 
         state = act.connection.execute(select(jobs.c.state).where(jobs.c.id == name)).scalar_one()
         if state != "held" or newest(act.connection, found.plan.space) != seen.earlier.newest:
             return False  # somebody was quicker, or something was released since the rules ran: they run again at the next look
+        if digest_in_force(act.connection, office.settings) != seen.pack.digest:
+            return False  # the rules changed while they ran
         decision = verdicts.decided(act.connection, office, found.order, found.plan, found.admitted.catalogue)
         if decision.allowed:
             evidence = act.seal(seen.locked(office, name))

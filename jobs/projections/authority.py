@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import String, and_, bindparam, exists, literal_column, or_, select, update
 
 from infra.prepared import Prepared, Writer
-from infra.tables import charge_accounts, freezes, jobs, policy_versions, releases
+from infra.tables import charge_accounts, freezes, jobs, policy_versions, releases, rule_packs
 from jobs import events as ev
 from jobs.projections.table import projects
 from jobs.rows import DoesNotFit, add, move
@@ -30,6 +30,21 @@ _CHANGE = Prepared(
         policy_versions.c.since.is_(None),
     )
     .values(changed_by=bindparam("by_"), since=bindparam("since_"), changed_at=bindparam("at_"))
+)
+_CHANGE_PACK = Prepared(
+    update(rule_packs)
+    .where(
+        rule_packs.c.entry == bindparam("entry_"),
+        rule_packs.c.pack == bindparam("pack_"),
+        rule_packs.c.before == bindparam("before_"),
+        rule_packs.c.document == bindparam("document_"),
+        rule_packs.c.proposed_by != bindparam("by_"),
+        rule_packs.c.since.is_(None),
+    )
+    .values(changed_by=bindparam("by_"), since=bindparam("since_"), changed_at=bindparam("at_"))
+)
+_PACK = Prepared(
+    select(rule_packs.c.pack, rule_packs.c.document).where(rule_packs.c.since.is_not(None)).order_by(rule_packs.c.since.desc()).limit(1)
 )
 
 
@@ -64,6 +79,34 @@ def _policy_changed(writer: Writer, recorded: ev.Recorded, event: ev.PolicyChang
     values = {"entry_": event.proposal, "policy_": event.policy, "before_": event.before or "", "document_": event.document}
     if writer.run(_CHANGE, {**values, "by_": event.by, "since_": recorded.index, "at_": recorded.at}) != 1:
         raise DoesNotFit("policy_versions", str(event.proposal))
+
+
+@projects(ev.PackProposed)
+def _pack_proposed(writer: Writer, recorded: ev.Recorded, event: ev.PackProposed) -> None:
+    _follows(writer, event.before, recorded.index)
+    row = {name: getattr(event, name) for name in ("pack", "name", "version", "document", "reason")}
+    add(writer, rule_packs, **row, entry=recorded.index, before=event.before or "", proposed_by=event.by, proposed_at=recorded.at)
+
+
+@projects(ev.PackChanged)
+def _pack_changed(writer: Writer, recorded: ev.Recorded, event: ev.PackChanged) -> None:
+    _follows(writer, event.before, event.proposal)
+    values = {"entry_": event.proposal, "pack_": event.pack, "before_": event.before or "", "document_": event.document}
+    if writer.run(_CHANGE_PACK, {**values, "by_": event.by, "since_": recorded.index, "at_": recorded.at}) != 1:
+        raise DoesNotFit("rule_packs", str(event.proposal))
+
+
+def _follows(writer: Writer, before: str | None, proposal: int) -> None:
+    now = writer.row(_PACK, {})
+    if before != (None if now is None else now[1]):
+        raise DoesNotFit("rule_packs", str(proposal))
+
+
+def under_pack(writer: Writer, job: str, pack: str) -> None:
+    """Once a pack was changed in the register, tables are held and let out under the one in force; before, under that of the settings."""
+    now = writer.row(_PACK, {})
+    if now is not None and now[0] != pack:
+        raise DoesNotFit("rule_packs", job)
 
 
 _HALTING = select(freezes.c.id).where(

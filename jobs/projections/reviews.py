@@ -20,6 +20,7 @@ from infra.tables import (
     standings,
 )
 from jobs import events as ev
+from jobs.projections.authority import under_pack
 from jobs.projections.table import projects
 from jobs.projections.work import step
 from jobs.rows import DoesNotFit, add, move
@@ -141,6 +142,7 @@ def _conflict_lifted(writer: Writer, recorded: ev.Recorded, event: ev.ConflictLi
 
 @projects(ev.ReleaseHeld)
 def _held(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseHeld) -> None:
+    under_pack(writer, event.job, event.pack)
     step(writer, event.job, State.HELD, recorded.at)
     row = {"job": event.job, "shape": event.shape, "pack": event.pack, "sealed_sha256": event.sealed_sha256}
     add(writer, holds, **row, entry=recorded.index, held_at=recorded.at)
@@ -238,6 +240,7 @@ def _approved(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseApproved) 
         same = standing is not None and (standing[0], standing[1], standing[2]) == (licence, shape, event.pack) and pack == event.pack
         _misfit("standings", event.job, same and standing is not None and standing[4] == "in_force" and china_day(recorded.at) <= standing[3])
         _misfit("reviews", event.job, writer.row(_IN_REVIEW, {"key_": event.job}) is None)
+    under_pack(writer, event.job, event.pack)
     step(writer, event.job, State.STAGED, recorded.at)
     row = {"job": event.job, "review": event.review, "standing": event.standing, "pack": event.pack, "evidence": event.evidence}
     add(writer, approvals, **row, table_sha256=event.table_sha256, entry=recorded.index, approved_at=recorded.at)

@@ -1,4 +1,4 @@
-"""yunei freeze, policy and program: over HTTP as people type them, and the policy's files without a server."""
+"""yunei freeze, policy, rule-pack and program: over HTTP as people type them, and the policy's files without a server."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from api import logs
 from jobs import acts
 from policies.authority import shipped
 from policies.decide import AUTHORITY
+from policies.disclosure.pack import shipped_pack_text
 from tests.bureau import Home, opened
 from tests.e2e.conftest import listening
 from tests.programs import FILES, MAIN
@@ -154,3 +155,34 @@ def test_a_policy_that_does_not_hold_is_told_so(capsys: pytest.CaptureFixture[st
     code, out, _ = alone(capsys, "policy", "test", "--shipped")
     assert code == 1
     assert "✗ cases[6](licence_important_price)" in out
+
+
+def test_a_rule_pack_from_the_command_line(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "pack.toml"
+    file.write_text(run("operator-1", "rule-pack", "show", "--shipped", "general", "--text")[1], encoding="utf-8")
+    assert file.read_text(encoding="utf-8").strip() == shipped_pack_text("general").strip()
+    assert json.loads(run("auditor", "rule-pack", "show", "--format", "json")[1])["document"] is None
+    assert "minimum_units" in run("reviewer", "rule-pack", "show")[1]
+    code, _, err = run("supervisor", "rule-pack", "propose", str(file), "--reason", "x")
+    assert code != 0
+    assert "Nothing changes" in err
+
+    text = file.read_text(encoding="utf-8").replace('name = "general"', 'name = "health"')
+    file.write_text(text.replace("threshold = 10", "threshold = 2"), encoding="utf-8")
+    code, _, err = run("supervisor", "rule-pack", "check", str(file))
+    assert code != 0
+    assert "rules[0](minimum_units)" in err
+    file.write_text(text.replace("threshold = 10", "threshold = 20"), encoding="utf-8")
+    assert "health 1" in run("supervisor", "rule-pack", "check", str(file))[1]
+
+    assert run("supervisor", "rule-pack", "propose", str(file), "--reason", "x")[0] == 0
+    (version,) = rows(run("auditor", "rule-pack", "history", "--format", "csv")[1])
+    assert version["since"] == ""
+    assert run("supervisor-2", "rule-pack", "show", "--proposal", version["proposal"])[1].strip() == file.read_text(encoding="utf-8").strip()
+    assert run("supervisor-2", "rule-pack", "show", "--proposal", "0")[0] != 0
+    assert run("supervisor", "rule-pack", "confirm", version["proposal"])[0] != 0, "nobody alone"
+    code, out, _ = run("supervisor-2", "rule-pack", "confirm", version["proposal"])
+    assert (code, "health 1 is in force" in out) == (0, True)
+    assert json.loads(run("auditor", "rule-pack", "show", "--format", "json")[1])["pack"] == version["digest"]
+    assert rows(run("auditor", "rule-pack", "show", "--format", "csv")[1])[0]["rule"] == "minimum_units"
+    assert "supervisor-2" in run("auditor", "rule-pack", "history")[1]

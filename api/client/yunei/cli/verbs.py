@@ -230,6 +230,18 @@ NOUNS: tuple[Noun, ...] = (
         ),
     ),
     Noun(
+        "rule-pack",
+        "披露控制规则包与变更",
+        "the rules that exact tables are checked by, and their changes",
+        (
+            Verb("show", "现行规则包", "the pack in force", "rulepacks:show"),
+            Verb("check", "检查一份规则包，不作变更", "check a pack; nothing changes", "rulepacks:check"),
+            Verb("propose", "提议变更", "propose a change", "rulepacks:propose"),
+            Verb("confirm", "确认他人提议的变更，立即生效", "confirm what another proposed: in force at once", "rulepacks:confirm"),
+            Verb("history", "历次提议与变更", "every pack proposed, and which came into force", "rulepacks:history"),
+        ),
+    ),
+    Noun(
         "program",
         "算法登记与审查",
         "the algorithm registry",

@@ -1,4 +1,4 @@
-"""Rules of replay: freezes and the policy."""
+"""Rules of replay: freezes, the policy, the disclosure rule pack."""
 
 from __future__ import annotations
 
@@ -51,9 +51,35 @@ def _follows(book: Book, event: Event) -> None:
     require(event["before"] == now, f"policy {event['policy']} does not follow the one in force")
 
 
+def _pack_proposed(book: Book, event: Event, index: int) -> None:
+    _follows_pack(book, event)
+    proposed(book, event, index)
+
+
+def _pack_changed(book: Book, event: Event, _index: int) -> None:
+    second(book, event, {"kind": "pack_proposed", **{name: event[name] for name in ("pack", "before", "document")}})
+    _follows_pack(book, event)
+    book.packs.append((event["document"], event["pack"]))
+
+
+def _follows_pack(book: Book, event: Event) -> None:
+    acts_as(book, event, "supervisor")
+    now = book.packs[-1][0] if book.packs else None
+    require(event["before"] == now, f"rule pack {event['pack']} does not follow the one in force")
+
+
+def under_pack(book: Book, event: Event) -> None:
+    """Once two supervisors changed the pack, no table is held or let out under another. Before, the settings named it and the log does not."""
+    require(
+        not book.packs or event["pack"] == book.packs[-1][1], f"job {event['job']} is under rule pack {event['pack']}, not the one in force"
+    )
+
+
 RULES: dict[str, Rule] = {
     "freeze_set": _set,
     "freeze_thawed": _thawed,
+    "pack_changed": _pack_changed,
+    "pack_proposed": _pack_proposed,
     "policy_changed": _changed,
     "policy_proposed": _policy_proposed,
     "thaw_proposed": _thaw_proposed,

@@ -168,6 +168,7 @@ class Book:
     freezes: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)  # in force: freeze → what it stops
     policies: list[str] = field(default_factory=list)  # documents, in the order they came into force
+    packs: list[tuple[str, str]] = field(default_factory=list)  # documents and rule packs, in the order they came into force
     programs: dict[str, Program] = field(default_factory=dict)
     products_made: dict[str, Product] = field(default_factory=dict)
     product_codes: set[str] = field(default_factory=set)

@@ -8,6 +8,7 @@ import hmac
 import json
 from typing import Any
 
+from yunei.replay.authority import under_pack
 from yunei.replay.book import (
     Book,
     Contradiction,
@@ -69,6 +70,7 @@ def _held(book: Book, event: Event, _index: int) -> None:
     book.step(job, ("staged",), "held")
     require(job not in book.lane.held, f"job {job} is held twice")
     operator, licence = book.asked.get(job, ("", ""))
+    under_pack(book, event)
     book.lane.held[job] = Held(operator, licence, event["shape"], event["pack"])
 
 
@@ -167,6 +169,7 @@ def _approved(book: Book, event: Event, _index: int) -> None:
             raise Contradiction(f"standing approval {event['standing']} is not in force")
         same = (standing.licence, standing.shape, standing.pack) == (held.licence, held.shape, event["pack"]) and held.pack == event["pack"]
         require(same and not _busy(book, job), f"standing approval {event['standing']} is for something else than job {job}")
+    under_pack(book, event)
     book.step(job, ("held",), "staged")
     book.lane.approved[job] = event["table_sha256"], event["review"] or "", event["pack"]
 

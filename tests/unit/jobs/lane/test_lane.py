@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from infra.database import reading
 from jobs import acts, hops, lookup, reviews
 from jobs import events as ev
 from jobs.acts import duty
@@ -18,6 +19,7 @@ from jobs.lane import hold, sealed
 from jobs.lane.workbench import workbench
 from jobs.queue import Stopping
 from jobs.release import resume
+from policies.disclosure.pack import shipped_pack, shipped_pack_text
 from policies.loss import Loss
 from policies.problem import Problem
 from tests import lane
@@ -65,6 +67,36 @@ def test_an_exact_table_is_held_under_seal_and_charged_nothing(bureau: Bureau) -
     assert b"cells" not in data
     counted = sealed.opened(bureau.services.office, job)
     assert sum(int(cell.amounts[0].total) for cell in counted.table.cells) == 2000
+
+
+def test_a_pack_changed_by_two_judges_what_is_held_already(bureau: Bureau) -> None:
+    """Each table keeps the digest it was held under; what the rules of now refuse goes back, whatever was voted."""
+    register = bureau.services.register
+    acts.issue_key(register, "supervisor-8", "supervisor")
+    general = shipped_pack_text("general")
+    strict = general.replace('name = "general"', 'name = "strict"').replace("threshold = 10", "threshold = 5000")
+
+    def change(text: str) -> None:
+        proposal = acts.propose_pack(register, text, reason="x", by="supervisor")
+        acts.change_pack(register, proposal=proposal, by="supervisor-8")
+
+    job = held(bureau, "SELECT city, COUNT(*) AS n FROM visits WHERE days < 6 GROUP BY city")
+    review = lane.requested(bureau, job)
+    for reviewer in ("reviewer", "reviewer-2"):
+        lane.vote(bureau, review, reviewer)
+    change(strict)
+    try:
+        assert bureau.services.keeper.once() == [job]
+        assert lane.seen(bureau, job).state == "returned"
+        (back,) = (each.event for each in register.events(kinds=("release_returned",)) if getattr(each.event, "job", "") == job)
+        assert isinstance(back, ev.ReleaseReturned)
+        assert "minimum_units" in back.codes
+        other = held(bureau, "SELECT city, COUNT(*) AS n FROM visits WHERE days < 5 GROUP BY city")
+        with reading(register.engine) as connection:
+            packs = {name: reviews.held(connection, name).pack for name in (job, other)}  # type: ignore[union-attr]  # both are held
+        assert packs == {job: shipped_pack("general").digest, other: acts.check_pack(strict).digest}
+    finally:
+        change(general)  # as the other tests here know it
 
 
 def test_two_who_agree_let_it_out_and_the_table_is_what_was_counted(bureau: Bureau) -> None:
