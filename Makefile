@@ -21,8 +21,9 @@ outside: setup  # Go's verifiers of transparency logs, which a test compiles; wh
 	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap docker.io iptables chromium fonts-noto-cjk
 	@bash infra/setup/delta.sh
 
-test: setup outside  ## all tests · 全部测试
-	@$(PY) -m pytest -q
+TESTERS ?= 2
+test: setup outside  ## all tests, by TESTERS=2 processes · 全部测试
+	@$(PY) -m pytest -q -n $(TESTERS) --dist loadfile
 
 test-outside test-attack test-unit test-browser: outside
 

@@ -65,8 +65,15 @@ class Group:
             file.write_text(f"{pid}\n")
 
     def members(self) -> frozenset[int]:
-        """Process ids, as seen here."""
-        return frozenset(int(line) for file in self.procs if file.exists() for line in file.read_text().split())
+        """Process ids, as seen here. A group that is removed while it is read has none."""
+        found: set[int] = set()
+        for file in self.procs:
+            try:
+                found.update(map(int, file.read_text().split()))
+            except OSError as error:  # gone before it was opened, or while it was read; anything else is not for us to overlook
+                if error.errno not in (errno.ENOENT, errno.ENODEV):
+                    raise
+        return frozenset(found)
 
     def kill(self, within_s: float = 10.0) -> None:
         """Ends every process in the group and returns when none is left: a cell's namespace outlives the last answer by some milliseconds,

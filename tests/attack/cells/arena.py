@@ -216,11 +216,11 @@ class Outside:
 @contextmanager
 def outside(folder: Path) -> Iterator[Outside]:
     found = Outside(folder)
-    os.environ["YUNEI_TEST_CANARY"] = found.secret
+    os.environ["CELLS_TEST_CANARY"] = found.secret
     try:
         yield found
     finally:
-        del os.environ["YUNEI_TEST_CANARY"]
+        del os.environ["CELLS_TEST_CANARY"]
         found.close()
 
 

@@ -111,7 +111,9 @@ def test_workers_leave_no_core_file(workers: Workers) -> None:
 
 def test_ray_listens_on_loopback_only(workers: Workers) -> None:
     assert workers.size == 2
-    assert listening([os.getpid(), *descendants(os.getpid())]) == {"127.0.0.1"}
+    found = listening([os.getpid(), *descendants(os.getpid())])  # other tests' listeners in this process may be on ::1
+    assert "127.0.0.1" in found
+    assert found <= {"127.0.0.1", "::1"}
 
 
 def test_only_this_user_can_reach_ray(workers: Workers) -> None:
