@@ -23,6 +23,12 @@ class Refused(Exception):
     def code(self) -> str:
         return str(self.document.get("code", ""))
 
+    def of_the_form(self) -> dict[str, Any]:
+        """The problem, to be shown beside the form it is about. Raises it again when it is about the visitor, who is not to fill in more."""
+        if self.status == 401 or self.code == "auth_csrf":
+            raise self
+        return self.document
+
 
 class Interface:
     """The interface, for one visitor's request. `csrf` is what the visitor's form sent: the interface checks it, as anybody's."""

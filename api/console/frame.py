@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +10,6 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from fastapi import Depends, FastAPI, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.auth import AUTH_FORBIDDEN
@@ -153,8 +151,3 @@ def handle(app: FastAPI) -> None:
 
     app.add_exception_handler(SignInNeeded, to_the_door)
     app.add_exception_handler(Refused, refused)
-
-
-def mark(text: str) -> Markup:
-    """A stable, short name for an anchor, from any text."""
-    return Markup(hashlib.sha256(text.encode()).hexdigest()[:12])  # noqa: S704  # hex

@@ -65,6 +65,4 @@ async def asked(page: Looking) -> Response:
             return await _form(page, values, dummy=dummy, picture=picture)
         return await _form(page, values, quote=await page.api.post("/v1/jobs/check", body))
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _form(page, values, status=refused.status, problem=refused.document)
+        return await _form(page, values, status=refused.status, problem=refused.of_the_form())

@@ -76,7 +76,5 @@ async def propose(page: Looking, id: str) -> Response:
             cap = {"rho": form.get("rho", ""), "delta": form.get("delta", "") or "0"}
             await page.api.post(f"/v1/accounts/{id}/proposals", {"cap": cap, "reason": form.get("reason", "")})
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _one(page, id, status=refused.status, problem=refused.document)
+        return await _one(page, id, status=refused.status, problem=refused.of_the_form())
     return go(f"/console/budgets/{id}")

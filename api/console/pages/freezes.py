@@ -37,7 +37,5 @@ async def act(page: Looking) -> Response:
             subject = "" if scope == "everything" else form.get("subject", "").strip()
             await page.api.post("/v1/freezes", {"scope": scope, "subject": subject, "reason": form.get("reason", "")})
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _shown(page, status=refused.status, problem=refused.document)
+        return await _shown(page, status=refused.status, problem=refused.of_the_form())
     return go("/console/freezes")

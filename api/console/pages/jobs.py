@@ -30,5 +30,5 @@ async def cancel(page: Looking, id: str) -> Response:
         await page.api.post(f"/v1/jobs/{id}/cancel")
     except Refused as refused:
         found = await page.api.get(f"/v1/jobs/{id}")
-        return page.show("job.html.j2", status=refused.status, job=found, problem=refused.document)
+        return page.show("job.html.j2", status=refused.status, job=found, problem=refused.of_the_form())
     return go(f"/console/jobs/{id}")

@@ -73,7 +73,5 @@ async def act(page: Looking, id: str) -> Response:
             body = {"decision_document": decision, "second_approvals": approvals, "proposal": proposal}
             await page.api.post(f"/v1/licences/{id}/{step}", body)
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _one(page, id, status=refused.status, problem=refused.document)
+        return await _one(page, id, status=refused.status, problem=refused.of_the_form())
     return go(f"/console/licences/{id}")

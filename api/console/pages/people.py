@@ -50,7 +50,5 @@ async def act(page: Looking) -> Response:
         elif step == "end":
             await page.api.post(f"/v1/sessions/{who}/close", {"reason": form.get("reason", "")})
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _shown(page, status=refused.status, problem=refused.document)
+        return await _shown(page, status=refused.status, problem=refused.of_the_form())
     return go("/console/people")

@@ -47,7 +47,5 @@ async def act(page: Looking) -> Response:
             checked = await page.api.post("/v1/policy/check", {"rules": draft["rules"], "cases": draft["cases"]})
             return await _shown(page, checked=checked, draft=draft)
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _shown(page, status=refused.status, problem=refused.document, draft=draft if form.get("rules") else None)
+        return await _shown(page, status=refused.status, problem=refused.of_the_form(), draft=draft if form.get("rules") else None)
     return go("/console/policy")

@@ -70,9 +70,7 @@ async def act(page: Looking, id: str) -> Response:
     try:
         sent = await _send(page, id, form)
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _one(page, id, status=refused.status, problem=refused.document)
+        return await _one(page, id, status=refused.status, problem=refused.of_the_form())
     return sent or go(f"/console/products/{id}")
 
 

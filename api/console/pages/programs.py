@@ -37,7 +37,5 @@ async def act(page: Looking, id: str) -> Response:
         elif step in ("withdraw", "invalidate"):
             await page.api.post(f"/v1/programs/{id}/{step}", {"reason": reason})
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _one(page, id, status=refused.status, problem=refused.document)
+        return await _one(page, id, status=refused.status, problem=refused.of_the_form())
     return go(f"/console/programs/{id}")

@@ -60,9 +60,7 @@ async def act(page: Looking, id: str) -> Response:
             codes = [code for code in REASONS if form.get(f"code:{code}")]
             await page.api.post(f"/v1/reviews/{id}/votes", {"verdict": form.get("verdict", ""), "codes": codes, "words": form.get("words", "")})
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _one(page, id, status=refused.status, problem=refused.document)
+        return await _one(page, id, status=refused.status, problem=refused.of_the_form())
     return go(f"/console/reviews/{id}")
 
 
@@ -101,9 +99,7 @@ async def set_duty(page: Looking) -> Response:
             case _:
                 await api.post("/v1/conflicts/lift", {name: form.get(name, "") for name in ("reviewer", "operator", "reason")})
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _duties(page, status=refused.status, problem=refused.document)
+        return await _duties(page, status=refused.status, problem=refused.of_the_form())
     return go("/console/duties")
 
 
@@ -142,6 +138,4 @@ async def exact_asked(page: Looking) -> Response:
             return go(f"/console/jobs/{job['id']}")
         return await _form(page, values, preflight=await page.api.post("/v1/jobs/preflight", body))
     except Refused as refused:
-        if refused.status == 401 or refused.code == "auth_csrf":
-            raise
-        return await _form(page, values, status=refused.status, problem=refused.document)
+        return await _form(page, values, status=refused.status, problem=refused.of_the_form())
