@@ -1,5 +1,5 @@
 """Jobs whose programs run in Docker's cells, opened by the server's own process and by a launcher under another user: what they give is what
-bubblewrap gives."""
+bubblewrap gives, and whatever breaks beneath them shows as one of two public outcomes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 
 from api.services import ClosablePool, Services
 from infra.cells.base import Cargo, Limits
-from infra.workers import InlineWorkers
+from infra.workers import InlineWorkers, Workers
 from jobs.cells import CellRoom
 from jobs.kinds.program import ProgramKind
 from policies.problem import Problem
@@ -29,7 +29,8 @@ from sandbox.raw.blocks import BlocksTask
 from tests.attack.cells.test_teardown import containers, gone
 from tests.bureau import Home, settings_in
 from tests.cells import a_backend, a_dockerd, a_root, the_daemon
-from tests.program_jobs import asked, released, sound
+from tests.e2e.conftest import Borrowed
+from tests.program_jobs import asked, released, sound, wait
 from tests.program_jobs import programs_home as programs_home
 
 BLOCKS = 12
@@ -126,6 +127,11 @@ class Launcher:
         status = Path(f"/proc/{self._running.pid}/status").read_text()
         assert int(status.partition("\nUid:")[2].split()[0]) == LAUNCHER_USER
 
+    def kill(self) -> None:
+        assert self._running is not None
+        self._running.kill()
+        self._running.wait()
+
     def folders(self) -> list[Path]:
         """Of cells, open or left behind."""
         return list((self.cells / "jobs").iterdir())
@@ -219,6 +225,18 @@ def test_a_program_runs_over_protected_rows_in_containers(way: str, seen: Seen, 
     assert gone(left)
 
 
+def test_real_workers_open_cells_through_the_launcher(launched: Services, workers: Workers) -> None:
+    """What a worker needs travels to it: settings, the program, limits."""
+    office = launched.office
+    inline = office.workers
+    object.__setattr__(office, "workers", cast(ClosablePool, Borrowed(workers)))
+    try:
+        answered(launched, blocks=6, privacy={"rho": "0.08"})
+    finally:
+        object.__setattr__(office, "workers", inline)
+    assert gone(left)
+
+
 def test_a_strict_launcher_starts_a_container_for_each_block(
     programs_home: Path, launcher: Launcher, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,3 +270,45 @@ def refused(services: Services, why: str) -> None:
 
 def charges(services: Services) -> int:
     return sum(event.kind == "charge_reserved" for event in services.register.events(limit=1000))
+
+
+def broken(services: Services, seen: Seen, breaks: Callable[[], None], rho: str) -> None:
+    """A job beneath which something breaks before its fourth block ends like every job that fails."""
+    seen.before = lambda number: breaks() if number == 3 else None
+    found = wait(services, services.submit(order(services, privacy={"rho": rho})).result(30))
+    assert (found.state, found.release, list(found.problem)) == ("failed", None, ["job_failed"])
+    assert 4 <= len(seen.blocks) < BLOCKS
+    seen.before = lambda _: None
+    seen.blocks.clear()
+    seen.frames.clear()
+    sound(services)
+
+
+def test_a_launcher_that_is_killed_fails_the_job_and_refuses_the_next_until_it_is_back(
+    launched: Services, launcher: Launcher, seen: Seen
+) -> None:
+    broken(launched, seen, launcher.kill, "0.04")
+    refused(launched, "the launcher does not answer")
+    assert gone(left), "the zygote ends when nobody listens"
+    assert launcher.folders(), "it had no time to clear them away"
+    launcher.start()
+    assert launcher.folders() == []
+    answered(launched, privacy={"rho": "0.05"})
+    assert as_bubblewrap_has_it(seen)
+
+
+def test_a_daemon_that_is_stopped_fails_the_job_and_refuses_the_next_until_it_is_back(
+    direct: Services, launched: Services, launcher: Launcher, seen: Seen
+) -> None:
+    daemon = the_daemon()
+    try:
+        broken(direct, seen, daemon.stop, "0.06")
+        for services in (direct, launched):
+            refused(services, "Docker's daemon does not answer")
+    finally:
+        daemon.start()
+        share_the_daemon()
+    assert left() == []
+    assert gone(lambda: launcher.folders() or list((a_root().path.parents[1] / "jobs").glob(f"cell-{os.getpid()}-*")))
+    for services in (direct, launched):
+        answered(services, privacy={"rho": "0.07"})
