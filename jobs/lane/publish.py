@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 import structlog
 from sqlalchemy import Connection, select
 
@@ -25,9 +26,11 @@ from jobs.office import SYSTEM, Office
 from jobs.projections.reviews import china_day
 from jobs.register import Act
 from jobs.slots import parse_time
+from jobs.staging import Staged
 from policies.problem import Problem
 from policies.review import CHINA
 from sandbox.exact import approved_table
+from sandbox.finish.finish import Released
 
 log = structlog.get_logger("yunei.review")
 
@@ -67,10 +70,14 @@ def _let_out(office: Office, name: str, *, review: str | None = None, standing: 
     refused: tuple[str, ...] = ()
     with office.register.transaction() as act:
         state = act.connection.execute(select(jobs.c.state).where(jobs.c.id == name)).scalar_one()
-        if state != "held" or newest(act.connection, found.plan.space) != seen.earlier.newest:
-            return False  # somebody was quicker, or something was released since the rules ran: they run again at the next look
-        if digest_in_force(act.connection, office.settings) != seen.pack.digest:
-            return False  # the rules changed while they ran
+        if state != "held":
+            return False  # somebody was quicker
+        changed = digest_in_force(act.connection, office.settings) != seen.pack.digest
+        if changed or newest(act.connection, found.plan.space) != seen.earlier.newest or not _is_of(staged, answer):
+            # Rules or releases are others than when this was made, now or before a crash: the rules run again at the next look, and what was
+            # fixed by the old ones must not be what leaves then (the first stage of a job wins).
+            office.staging.discard(name)
+            return False
         decision = verdicts.decided(act.connection, office, found.order, found.plan, found.admitted.catalogue)
         if decision.allowed:
             evidence = act.seal(seen.locked(office, name))
@@ -85,6 +92,11 @@ def _let_out(office: Office, name: str, *, review: str | None = None, standing: 
         office.staging.discard(name)
     office.done(name)
     return True
+
+
+def _is_of(staged: Staged, answer: Released) -> bool:
+    """Whether what is fixed is this table, and not one that an earlier look fixed and did not let out."""
+    return bool(pa.ipc.open_stream(staged.read("table.arrow")).read_all().equals(answer.table))
 
 
 def _back(office: Office, name: str, codes: tuple[str, ...]) -> None:

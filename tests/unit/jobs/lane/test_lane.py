@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
+import pyarrow as pa
 import pytest
 
 from infra.database import reading
@@ -22,6 +23,7 @@ from jobs.release import resume
 from policies.disclosure.pack import shipped_pack, shipped_pack_text
 from policies.loss import Loss
 from policies.problem import Problem
+from sandbox.finish.formats import encode
 from tests import lane
 from tests.bureau import Bureau, Home, opened
 from tests.unit.jobs.test_release import wait
@@ -262,3 +264,19 @@ def test_a_server_that_died_on_the_way_leaves_what_the_next_needs(bureau: Bureau
     assert first is None or staged.digests == first.digests
     kinds = [event.kind for event in office.register.events(limit=100_000) if getattr(event.event, "job", None) == job]
     assert kinds.count("release_held") == 1
+
+
+def test_a_table_fixed_by_an_earlier_look_is_not_what_leaves(bureau: Bureau) -> None:
+    """A server died after fixing a table that the rules of then let out; what leaves is what the rules of now say."""
+    asked = "SELECT city, COUNT(*) AS n FROM visits WHERE days > 3 GROUP BY city"
+    job = held(bureau, asked)
+    bureau.services.staging.stage(job, {"table.arrow": encode(pa.table({"city": ["x"], "n": [1]}), "arrow", metadata={})}, {"notes": []})
+    review = lane.requested(bureau, job)
+    lane.vote(bureau, review, "reviewer")
+    lane.vote(bureau, review, "reviewer-2")
+    bureau.services.keeper.once()
+    bureau.services.keeper.once()
+    assert lane.seen(bureau, job).state == "published"
+    staged = bureau.services.staging.load(job)
+    assert staged is not None
+    assert len(json.loads(staged.read("table.json"))["rows"]) > 1
