@@ -22,8 +22,9 @@ outside: setup  # Go's verifiers of transparency logs, which a test compiles; wh
 	@bash infra/setup/delta.sh
 
 TESTERS ?= 2
-test: setup outside  ## all tests, by TESTERS=2 processes · 全部测试
-	@$(PY) -m pytest -q -n $(TESTERS) --dist loadfile
+SEED ?= 1
+test: setup outside  ## all tests, by TESTERS=2 processes, in the order that SEED=1 gives; SEED=last, or any number · 全部测试
+	@$(PY) -m pytest -q -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED)
 
 test-outside test-attack test-unit test-browser: outside
 

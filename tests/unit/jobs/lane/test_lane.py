@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -30,10 +31,10 @@ from tests.unit.jobs.test_release import wait
 from yunei.replay import Book
 
 
-@pytest.fixture(scope="module")
-def bureau(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
-    """One bureau for all tests here: nothing they do stands in another's way."""
-    home = tmp_path_factory.mktemp("lane") / "home"
+@pytest.fixture
+def bureau(bureau_home: Home, tmp_path: Path) -> Iterator[Bureau]:
+    """A bureau per test: what one lets out is what the next would be compared with."""
+    home = tmp_path / "home"
     keys = dict(bureau_home.copy_to(home))
     services = opened(home, review_sweep_s=3600, slots_ms=(50, 250, 1_000))  # tests look themselves, and wait for no long slot
     made = Bureau(services, keys)
