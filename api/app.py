@@ -111,6 +111,7 @@ def create_app(services: Services | None) -> FastAPI:
     )
     app.state.services = services
     for router in (
+        deliveries.public,  # first, for each request goes through the routes in order: short files are asked for most
         reviews.router,
         jobs.router,
         releases.router,
@@ -127,7 +128,7 @@ def create_app(services: Services | None) -> FastAPI:
     app.include_router(authority.router)
     app.include_router(rule_packs.router)
     app.include_router(programs.router)
-    for router in (products.router, deliveries.router, deliveries.public, sharing.router, webhooks.router, schedules.router, tracing.router):
+    for router in (products.router, deliveries.router, sharing.router, webhooks.router, schedules.router, tracing.router):
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):
         app.include_router(router)
