@@ -5,6 +5,11 @@ from __future__ import annotations
 EVENTS: dict[str, tuple[str, str]] = {
     "access_refused": ("访问被拒（计数）", "access refused, counted"),
     "account_opened": ("开立预算账户", "budget account opened"),
+    "alert_acknowledged": ("确认告警", "alert acknowledged"),
+    "alert_closed": ("告警办结", "alert closed"),
+    "alert_raised": ("发出告警", "alert raised"),
+    "alert_rules_changed": ("监测规则变更", "alert rules changed"),
+    "alert_rules_proposed": ("提议变更监测规则", "alert rules proposed"),
     "appointment_proposed": ("提议任命", "appointment proposed"),
     "cap_raise_proposed": ("提议提高上限", "raise of a cap proposed"),
     "cap_raised": ("上限提高", "cap raised"),

@@ -12,6 +12,11 @@ from __future__ import annotations
 
 from sqlalchemy import Table
 
+from infra.tables.alerts import alert_rules as alert_rules
+from infra.tables.alerts import alert_things as alert_things
+from infra.tables.alerts import alerts as alerts
+from infra.tables.alerts import watch_cursor as watch_cursor
+from infra.tables.alerts import watch_notes as watch_notes
 from infra.tables.authority import freezes as freezes
 from infra.tables.authority import policy_versions as policy_versions
 from infra.tables.authority import rule_packs as rule_packs
@@ -118,4 +123,7 @@ PROJECTIONS: tuple[Table, ...] = (
     output_views,
     approvals,
     standings,
+    alerts,
+    alert_things,
+    alert_rules,
 )

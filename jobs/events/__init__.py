@@ -8,6 +8,17 @@ confidential content by a salted commitment (`Commitment`, opened to the bureau 
 
 from __future__ import annotations
 
+from jobs.events.alerts import AlertAcknowledged as AlertAcknowledged
+from jobs.events.alerts import AlertClosed as AlertClosed
+from jobs.events.alerts import AlertFact as AlertFact
+from jobs.events.alerts import AlertKey as AlertKey
+from jobs.events.alerts import AlertOutcome as AlertOutcome
+from jobs.events.alerts import AlertRaised as AlertRaised
+from jobs.events.alerts import AlertRulesChanged as AlertRulesChanged
+from jobs.events.alerts import AlertRulesProposed as AlertRulesProposed
+from jobs.events.alerts import AlertSeverity as AlertSeverity
+from jobs.events.alerts import Thing as Thing
+from jobs.events.alerts import ThingKind as ThingKind
 from jobs.events.authority import FreezeSet as FreezeSet
 from jobs.events.authority import FreezeThawed as FreezeThawed
 from jobs.events.authority import PackChanged as PackChanged

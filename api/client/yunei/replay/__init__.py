@@ -11,12 +11,12 @@ entitled, while it stands. Nothing leaves while it is frozen, one freezes and tw
 change the policy, and two who are not its author approve a program. An exact table leaves only when two
 reviewers on duty, neither its author, voted to release it, or while a standing approval of two covers it. What leaves under a tariff is
 charged for at once, once, and as the tariff says; periods are closed in order and add up. Licences, people and keys are in a state for what
-is done under them.
+is done under them. Of one thing there is one alert that stands: the server raises it, a supervisor answers for it.
 """
 
 from __future__ import annotations
 
-from yunei.replay import authority, data, fees, ledger, licences, people, products, programs, releases, reviews, work
+from yunei.replay import alerts, authority, data, fees, ledger, licences, people, products, programs, releases, reviews, work
 from yunei.replay.book import RULES as RULES
 from yunei.replay.book import Account as Account
 from yunei.replay.book import Book as Book
@@ -26,6 +26,6 @@ from yunei.replay.book import Event as Event
 from yunei.replay.book import Meter as Meter
 from yunei.replay.book import Rule as Rule
 
-TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, reviews, products)
+TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, reviews, products, alerts)
 for topic in TOPICS:
     RULES.update(topic.RULES)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from yunei.problem import problem
+from yunei.replay.alarms import Alerts
 from yunei.replay.bill import Bill
 from yunei.replay.lane import Lane
 
@@ -178,6 +179,7 @@ class Book:
     log_keys: list[str] = field(default_factory=list)  # that sign now, once the log has changed its key
     bill: Bill = field(default_factory=Bill)
     lane: Lane = field(default_factory=Lane)
+    alerts: Alerts = field(default_factory=Alerts)
     unknown: dict[str, int] = field(default_factory=dict)  # kinds these rules say nothing about
 
     def apply(self, index: int, entry: bytes) -> None:
