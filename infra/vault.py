@@ -9,6 +9,10 @@ On disk, under the vault's directory:
 Each part is bound to dataset, version and position by an AAD prefix that is not stored in the file; the manifest is bound likewise. So a
 flipped bit, a part moved to another place, and an old version put in the place of a new one are all refused. A version appears by one
 rename after everything in it has been synced: after a crash it is there wholly or not at all. Nothing is written in plaintext.
+
+A version may keep the parts of an earlier one and add as many of its own, one to each shard. Kept files stay where they were written, bound to
+that version and position; the new manifest names them with their digests and wraps their keys anew. Such a version can be read only
+while the versions that it keeps parts of are there (`Version.needs`).
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ from infra.crypto import SealBroken, Suite, envelope_of
 
 Random = Callable[[int], bytes]
 KEY_BYTES = 32
-_FORMAT = 1
+_FORMAT = 1  # of what is bound by an AAD, and of a manifest that keeps nothing
+_KEEPING = 2  # of a manifest that keeps parts: whoever knows only the other kind refuses it, rather than read half
 _NAME = re.compile(r"[^\W\d]\w{0,62}")  # as the catalogue has it: nothing that means something in a path
 
 
@@ -63,6 +68,7 @@ class Part:
     sha256: str  # of the encrypted file
     rows: int = field(repr=False)
     key: bytes = field(repr=False)
+    content: str = field(default="", repr=False)  # digest of the rows, where whoever wrote the part gave one
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of these columns (all: None), in stored order. One thread. Raises VaultError part_missing or part_damaged."""
@@ -90,13 +96,27 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One committed version. `digest` is the content digest that whoever wrote the version gave it; `schema` pairs column and Arrow type."""
+    """One committed version. `digest` is the content digest that whoever wrote the version gave it; `schema` pairs column and Arrow type.
+
+    `shards`: the files of each shard, oldest first; all shards have as many. They are read together: a unit's rows may lie in several
+    files, but of one shard.
+    """
 
     dataset: str
     version: int
     digest: str
     schema: tuple[tuple[str, str], ...]
-    parts: tuple[Part, ...] = field(repr=False)
+    shards: tuple[tuple[Part, ...], ...] = field(repr=False)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All files, by shard."""
+        return tuple(part for shard in self.shards for part in shard)
+
+    @property
+    def needs(self) -> tuple[int, ...]:
+        """The versions whose files these are, ascending: its own and those it keeps parts of."""
+        return tuple(sorted({part.version for part in self.parts}))
 
 
 class Vault:
@@ -141,19 +161,25 @@ class Vault:
         try:
             plain = self.envelope.open(_manifest_key(key), sealed, _aad(dataset, version, "manifest"))
             content = json.loads(plain)
-            if content["format"] != _FORMAT:
+            if content["format"] not in (_FORMAT, _KEEPING):
                 raise ValueError("a manifest of another format")
-            parts = tuple(
-                Part(dataset, version, index, str(folder / _part_name(index)), part["sha256"], part["rows"], self.unwrap(key, part["key"]))
-                for index, part in enumerate(content["parts"])
-            )
+            own = [(version, index, part) for index, part in enumerate(content["parts"])]
+            kept = [[(part["version"], part["index"], part) for part in shard] for shard in content.get("kept") or [[] for _ in own]]
+            shards = tuple(tuple(self._part(dataset, key, *of) for of in (*older, new)) for older, new in zip(kept, own, strict=True))
         except (SealBroken, ValueError):
             raise VaultError("manifest_damaged", dataset, version) from None
-        return Version(dataset, version, content["digest"], tuple((name, kind) for name, kind in content["schema"]), parts)
+        return Version(dataset, version, content["digest"], tuple((name, kind) for name, kind in content["schema"]), shards)
 
-    def begin(self, dataset: str, version: int, random: Random) -> Draft:
-        """Start writing a version; use as a context manager. Raises VaultError version_exists, and key_refused from its first part on."""
+    def _part(self, dataset: str, key: bytes, version: int, index: int, of: dict[str, Any]) -> Part:
+        path = self._folder(dataset) / f"v{version}" / _part_name(index)
+        return Part(dataset, version, index, str(path), of["sha256"], of["rows"], self.unwrap(key, of["key"]), of.get("content", ""))
+
+    def begin(self, dataset: str, version: int, random: Random, after: Version | None = None) -> Draft:
+        """Start writing a version; use as a context manager. `after`: an earlier version of the dataset whose parts all are kept, and to
+        each shard of which one part is added. Raises VaultError version_exists, and key_refused from its first part on."""
         folder = self._folder(dataset)
+        if after is not None and (after.dataset.casefold() != dataset.casefold() or after.version >= version):
+            raise ValueError("a version keeps parts of an earlier version of the same dataset")
         folder.mkdir(mode=0o700, exist_ok=True)
         if (folder / f"v{version}").exists():
             raise VaultError("version_exists", dataset, version)
@@ -162,7 +188,7 @@ class Vault:
                 shutil.rmtree(left, ignore_errors=True)  # a crash left it; its keys are gone, so it is noise on the disk
         draft = folder / f".draft-{os.getpid()}-{random(8).hex()}"
         draft.mkdir(mode=0o700)
-        return Draft(self, dataset, version, draft, folder / f"v{version}", random)
+        return Draft(self, dataset, version, draft, folder / f"v{version}", random, after)
 
     def _folder(self, dataset: str) -> Path:
         if not _NAME.fullmatch(dataset):
@@ -191,9 +217,9 @@ class Vault:
 class Draft:
     """A version being written. Leaving the context without `commit` removes every trace of it."""
 
-    def __init__(self, vault: Vault, dataset: str, version: int, draft: Path, final: Path, random: Random) -> None:
+    def __init__(self, vault: Vault, dataset: str, version: int, draft: Path, final: Path, random: Random, after: Version | None) -> None:
         self._vault, self.dataset, self.version = vault, dataset, version
-        self._draft, self._final, self._random = draft, final, random
+        self._draft, self._final, self._random, self._after = draft, final, random, after
         self._parts: dict[int, dict[str, object]] = {}
         self._schema: pa.Schema | None = None
 
@@ -210,14 +236,16 @@ class Draft:
         return self._vault.dataset_key(self.dataset, self.version, self._random)
 
     def part(self, index: int, schema: pa.Schema) -> PartWriter:
-        """Write part `index`: parts are numbered from 0 without gaps, all of one schema."""
+        """Write part `index`, which is its shard's number: parts are numbered from 0 without gaps, all of one schema, kept ones included."""
         if index in self._parts or (self._schema is not None and not self._schema.equals(schema)):
             raise ValueError("a part is written once, and all parts have one schema")
+        if self._after is not None and self._after.schema != _described(schema):
+            raise ValueError("all parts have one schema, and kept ones have another")
         self._schema = schema
         wrapping, key = self._key, self._random(KEY_BYTES)
 
         def finished(sha256: str, rows: int) -> None:
-            self._parts[index] = {"sha256": sha256, "rows": rows, "key": _text(self._vault.envelope.wrap(wrapping, key, self._random))}
+            self._parts[index] = {"sha256": sha256, "rows": rows, "key": self._wrapped(wrapping, key)}
 
         return PartWriter(self._draft / _part_name(index), schema, key, _aad(self.dataset, self.version, index), finished)
 
@@ -225,16 +253,18 @@ class Draft:
         """A temporary encrypted file for rows on their way to a part; its key exists in this process only."""
         return Scratch(self._draft / f"scratch-{index:05}", schema, self._random(KEY_BYTES))
 
-    def commit(self, digest: str) -> Version:
-        """Make the version appear, whole and synced. Raises VaultError version_exists when another process was first."""
+    def commit(self, digest: str, contents: Sequence[str] = ()) -> Version:
+        """Make the version appear, whole and synced. `contents`: the digest of the rows of each new part, to be had from `Part.content`
+        again. Raises VaultError version_exists when another process was first."""
         if self._schema is None or sorted(self._parts) != list(range(len(self._parts))):
             raise ValueError("a version has parts numbered from 0")
-        content = {
-            "format": _FORMAT,
-            "digest": digest,
-            "schema": [[column.name, str(column.type)] for column in self._schema],
-            "parts": [self._parts[index] for index in range(len(self._parts))],
-        }
+        if self._after is not None and len(self._after.shards) != len(self._parts):
+            raise ValueError("a version that keeps parts adds one to each shard")
+        parts = [self._parts[index] for index in range(len(self._parts))]
+        content: dict[str, object] = {"format": _FORMAT, "digest": digest, "schema": _described(self._schema)}
+        content["parts"] = [part | {"content": rows} for part, rows in zip(parts, contents or [""] * len(parts), strict=True)]
+        if self._after is not None:
+            content |= {"format": _KEEPING, "kept": [[self._kept(part) for part in shard] for shard in self._after.shards]}
         plain = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         _write(
             self._draft / "manifest",
@@ -251,6 +281,13 @@ class Draft:
             raise VaultError("version_exists", self.dataset, self.version) from None
         _sync(self._final.parent)
         return self._vault.open(self.dataset, self.version)
+
+    def _kept(self, part: Part) -> dict[str, object]:
+        same = {name: getattr(part, name) for name in ("version", "index", "sha256", "rows", "content")}
+        return same | {"key": self._wrapped(self._key, part.key)}
+
+    def _wrapped(self, wrapping: bytes, key: bytes) -> str:
+        return _text(self._vault.envelope.wrap(wrapping, key, self._random))
 
 
 class PartWriter:
@@ -306,6 +343,10 @@ def _writer(path: Path, schema: pa.Schema, properties: Any) -> Any:
         write_statistics=False,
         store_decimal_as_integer=True,
     )
+
+
+def _described(schema: pa.Schema) -> tuple[tuple[str, str], ...]:
+    return tuple((column.name, str(column.type)) for column in schema)
 
 
 def _part_name(index: int) -> str:

@@ -25,7 +25,7 @@ from sandbox.program.run import Run
 from sandbox.raw.frames import ExactFrames, unit_totals
 from sandbox.raw.partition import hashes_of
 from sandbox.raw.plain import plain
-from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version
+from sandbox.raw.run import Pool, Source, constant_failure, decrypted, files_of, open_version
 from sandbox.raw.totals import ExactTotals, combine
 
 Hashes = npt.NDArray[np.uint64]
@@ -180,12 +180,14 @@ def groups(scans: Sequence[Scan], blocks: int, vault: Vault) -> Iterator[Group]:
     powers of two). Blocks are shared out evenly. All of it is public.
     """
     versions = [open_version(scan, vault) for scan in scans]
-    shards = min(len(version.parts) for version in versions)
+    shards = min(len(version.shards) for version in versions)
     count = shards if not blocks else min(shards, 1 << (blocks.bit_length() - 1))
     for place in range(count):
         own = blocks // count + (1 if place < blocks % count else 0)
         yield Group(
-            tuple(Source(scan.alias, version.parts[place::count], scan.columns) for scan, version in zip(scans, versions, strict=True)),
+            tuple(
+                Source(scan.alias, files_of(version.shards[place::count]), scan.columns) for scan, version in zip(scans, versions, strict=True)
+            ),
             own,
         )
 

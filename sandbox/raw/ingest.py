@@ -140,7 +140,7 @@ def ingest(
     return IngestReport(
         snapshot=Snapshot(dataset=dataset, version=version, digest=digest),
         rows=sum(part.rows for part in committed.parts),
-        shards=len(committed.parts),
+        shards=len(committed.shards),
         dropped_null_units=tally.dropped_null_units,
         dropped_missing_units=tally.dropped_missing_units,
         cut_rows=tally.cut_rows,

@@ -41,7 +41,7 @@ class Pool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table of the shard query: which parts make it up in this shard, and the only columns to decrypt."""
+    """A table of the shard query: which files make it up in this shard, and the only columns to decrypt."""
 
     alias: str
     parts: tuple[File, ...]
@@ -115,20 +115,26 @@ def shard_tasks(part: Part, vault: Vault, seed: int, memory_bytes: int, released
 
 
 def sources_of(scans: Sequence[Scan], vault: Vault) -> list[tuple[Source, ...]]:
-    """Which parts are read together, shard by shard: a private table part by part, a public one whole with each.
+    """Which files are read together, shard by shard: a private table shard by shard, a public one whole with each.
 
-    Private tables of one unit space are partitioned by the same keyed hash into powers of two, so of two tables with unlike numbers of parts
-    the finer one's parts i, i + n, i + 2n … hold the units of the coarser one's part i of n. Raises `data_snapshot_refused`.
+    Private tables of one unit space are partitioned by the same keyed hash into powers of two, so of two tables with unlike numbers of shards
+    the finer one's shards i, i + n, i + 2n … hold the units of the coarser one's shard i of n. A shard of a version that others were appended
+    to is several files: all of them, so that a unit's rows are met in one task. Raises `data_snapshot_refused`.
     """
     versions = [open_version(scan, vault) for scan in scans]
-    shards = min((len(version.parts) for scan, version in zip(scans, versions, strict=True) if scan.private), default=1)
+    shards = min((len(version.shards) for scan, version in zip(scans, versions, strict=True) if scan.private), default=1)
     return [
         tuple(
-            Source(scan.alias, version.parts[shard::shards] if scan.private else version.parts, scan.columns)
+            Source(scan.alias, files_of(version.shards[shard::shards]) if scan.private else version.parts, scan.columns)
             for scan, version in zip(scans, versions, strict=True)
         )
         for shard in range(shards)
     ]
+
+
+def files_of(shards: Sequence[tuple[File, ...]]) -> tuple[File, ...]:
+    """Every file of these shards."""
+    return tuple(file for shard in shards for file in shard)
 
 
 def warm(workers: Pool) -> None:

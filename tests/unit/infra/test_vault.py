@@ -13,15 +13,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from infra.vault import Vault, VaultError, Version
+from infra.vault import Part, Vault, VaultError, Version
 from tests.conftest import MASTER_KEY
 
 TABLE = pa.table({"id": [1, 2, 3], "name": ["MARKER-one", "MARKER-two", None]})
 OTHER = pa.table({"id": [7, 8, 9], "name": ["a", "b", "c"]})
 
 
-def commit(vault: Vault, *tables: pa.Table, dataset: str = "visits", version: int = 1) -> Version:
-    with vault.begin(dataset, version, os.urandom) as draft:
+def commit(vault: Vault, *tables: pa.Table, dataset: str = "visits", version: int = 1, after: Version | None = None) -> Version:
+    with vault.begin(dataset, version, os.urandom, after) as draft:
         for index, table in enumerate(tables):
             with draft.part(index, table.schema) as writer:
                 writer.write(table)
@@ -233,3 +233,91 @@ def test_an_empty_part_keeps_its_columns(vault: Vault) -> None:
     assert part.rows == 0
     assert part.read(["id"]).schema.names == ["id"]
     assert part.read().num_rows == 0
+
+
+# ── versions that keep the parts of an earlier one ───────────────────────────────────────────────────────────────────────────────────
+
+
+def rows_of(shard: tuple[Part, ...]) -> list[int]:
+    return [value for part in shard for value in part.read(["id"]).column(0).to_pylist()]
+
+
+def test_a_version_keeps_the_parts_of_an_earlier_one_and_adds_its_own(vault: Vault, tmp_path: Path) -> None:
+    first = commit(vault, TABLE, OTHER)
+    before = {path: path.read_bytes() for path in (tmp_path / "vault" / "visits" / "v1").iterdir()}
+    second = commit(vault, OTHER, TABLE, version=2, after=first)
+    third = commit(vault, TABLE.slice(0, 1), OTHER.slice(0, 1), version=4, after=vault.open("visits", 2))
+    opened = vault.open("visits", 4)
+    assert [rows_of(shard) for shard in opened.shards] == [[1, 2, 3, 7, 8, 9, 1], [7, 8, 9, 1, 2, 3, 7]]
+    assert [[part.version for part in shard] for shard in third.shards] == [[1, 2, 4], [1, 2, 4]]
+    assert opened.needs == (1, 2, 4)
+    assert (first.needs, second.needs) == ((1,), (1, 2))
+    assert [part.path for part in opened.shards[0]][:2] == [first.parts[0].path, second.shards[0][1].path]
+    for part in opened.parts:
+        part.check()
+    assert before == {path: path.read_bytes() for path in (tmp_path / "vault" / "visits" / "v1").iterdir()}
+    assert sorted(path.name for path in (tmp_path / "vault" / "visits" / "v4").iterdir()) == [
+        "manifest", "part-00000.parquet", "part-00001.parquet",
+    ]  # fmt: skip
+
+
+def test_digests_of_rows_stay_with_kept_parts(vault: Vault) -> None:
+    with vault.begin("visits", 1, os.urandom) as draft:
+        with draft.part(0, TABLE.schema) as writer:
+            writer.write(TABLE)
+        first = draft.commit("0" * 64, ["aa"])
+    (shard,) = commit(vault, OTHER, version=2, after=first).shards
+    assert [part.content for part in shard] == ["aa", ""]
+    assert "aa" not in repr(shard[0])
+
+
+def test_a_kept_part_is_bound_to_where_it_was_written(vault: Vault) -> None:
+    """To the version and position of its writing, not to that of whoever keeps it; and only with the digest the new manifest says."""
+    first = commit(vault, TABLE, OTHER)
+    kept = commit(vault, OTHER, TABLE, version=2, after=first).shards[0][0]
+    assert (kept.version, kept.index) == (1, 0)
+    for version, index in ((2, 0), (1, 1)):
+        moved = type(kept)("visits", version, index, path=kept.path, sha256=kept.sha256, rows=3, key=kept.key)
+        assert code_of(moved.read) == "part_damaged"
+
+
+@pytest.mark.parametrize("by", ["another shard", "the new part", "an older write"])
+def test_a_kept_part_that_was_replaced_is_refused(vault: Vault, by: str) -> None:
+    first = commit(vault, TABLE, OTHER)
+    second = commit(vault, OTHER, TABLE, version=2, after=first)
+    stranger = commit(vault, TABLE, OTHER, dataset="others")
+    source = {"another shard": first.parts[1], "the new part": second.shards[0][1], "an older write": stranger.parts[0]}[by]
+    shutil.copyfile(source.path, first.parts[0].path)
+    kept = vault.open("visits", 2).shards[0][0]
+    assert code_of(kept.read) == "part_damaged"
+    assert code_of(kept.check) == "part_damaged"
+    assert rows_of(vault.open("visits", 2).shards[1]) == [7, 8, 9, 1, 2, 3]
+
+
+def test_without_what_it_keeps_a_version_is_not_read(vault: Vault) -> None:
+    first = commit(vault, TABLE)
+    second = commit(vault, OTHER, version=2, after=first)
+    shutil.rmtree(Path(first.parts[0].path).parent)
+    assert code_of(second.shards[0][0].read) == "part_missing"
+
+
+def test_a_manifest_that_keeps_parts_takes_no_other_place(vault: Vault) -> None:
+    first = commit(vault, TABLE)
+    folder = Path(commit(vault, OTHER, version=2, after=first).shards[0][1].path).parent
+    shutil.copytree(folder, folder.parent / "v3")
+    assert code_of(lambda: vault.open("visits", 3)) == "manifest_damaged"
+
+
+def test_only_an_earlier_version_of_the_same_dataset_and_schema_is_kept(vault: Vault) -> None:
+    first = commit(vault, TABLE, OTHER)
+    for name, version in (("others", 2), ("visits", 1)):
+        with pytest.raises(ValueError, match="earlier version of the same"):
+            vault.begin(name, version, os.urandom, first)
+    with vault.begin("visits", 2, os.urandom, first) as draft:
+        with pytest.raises(ValueError, match="another"):
+            draft.part(0, TABLE.select(["id"]).schema)
+        with draft.part(0, TABLE.schema) as writer:
+            writer.write(TABLE)
+        with pytest.raises(ValueError, match="one to each shard"):
+            draft.commit("0" * 64)
+    assert vault.versions("visits") == (1,)
