@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from infra.crypto.suites import Suite
 from infra.journal.witness import WitnessAddress
+from infra.vault_settings import VaultSettings
 
 Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
@@ -23,10 +24,11 @@ CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenari
 
 LISTS = frozenset({  # comma-separated in the environment
     "slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "webhook_networks", "cells_accept", "cells_launcher_users",
+    "master_key_files",
 })  # fmt: skip
 
 
-class Settings(BaseModel):
+class Settings(VaultSettings):
     """Frozen and closed. `load` is how a process gets its settings; tests build one directly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)

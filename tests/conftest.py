@@ -12,6 +12,7 @@ from infra.vault import Vault
 from infra.workers import InlineWorkers, Workers
 from tests.bureau import Home, set_up
 from tests.postgres import Postgres, a_postgres
+from tests.softhsm import tokens_in
 
 MASTER_KEY = bytes(range(32))
 
@@ -38,6 +39,12 @@ def vault(tmp_path: Path) -> Vault:
 def other_vault(tmp_path: Path) -> Vault:
     """A vault of another owner."""
     return Vault(tmp_path / "other", os.urandom(32))
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Labels of fresh PKCS#11 tokens, for `next`: one for each test that wants one."""
+    return tokens_in(tmp_path_factory.mktemp("softhsm"), 24)
 
 
 @pytest.fixture(scope="session")
