@@ -1,0 +1,158 @@
+"""Fees and shares at the last entry of a source, by licence and settlement period: to the fen, and as the statements have them.
+
+Fees are summed from the rows their entries made, settlements from the entries that closed them. A period that is not closed is told as closing
+it at that entry would come to, without the fees by the month, which are posted when it is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from infra.tables import fee_lines, fee_shares, fees
+from jobs.reports.source import Source
+from jobs.reports.world import LicenceSeen, World
+from jobs.slots import parse_time
+from policies.catalogue import Title
+from policies.fees import settle
+from policies.period import PERIOD_KINDS, Period
+from policies.tariff import Body, Item, Measure
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSum:
+    """Whole counts of a measure that were charged for, and that were free; fen."""
+
+    item: str
+    title: Title
+    measure: Measure
+    charged: int
+    free: int
+    fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class BodySum:
+    """Fen. `payable` + `carried` = `posted` + `brought`."""
+
+    body: Body
+    posted: int
+    brought: int
+    payable: int
+    carried: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One licence in one settlement period. `closed`: the entry that closed it."""
+
+    licence: str
+    operator: str
+    period: Period
+    closed: int | None
+    allowed: int | None
+    fees: int
+    free: int
+    items: tuple[ItemSum, ...]
+    bodies: tuple[BodySum, ...]
+
+    def sum(self, name: str) -> int:
+        return sum(int(getattr(body, name)) for body in self.bodies)
+
+
+@dataclass(slots=True)
+class _Posted:
+    fees: int = 0
+    free: int = 0
+    shares: dict[str, int] = field(default_factory=dict)
+
+
+class Money:
+    """All accounts of one source."""
+
+    def __init__(self, source: Source, world: World) -> None:
+        self.source = source
+        self.world = world
+        self._closed = {(entry["licence"], entry["period"]): entry for entry in source.entries(("period_closed",))}
+        self._posted = self._fees()
+
+    def _fees(self) -> dict[tuple[str, str], _Posted]:
+        found: dict[tuple[str, str], _Posted] = {}
+        execute, before = self.source.connection.execute, fees.c.entry < self.source.size
+        counts = select(fees.c.licence, fees.c.period, fees.c.free, func.count().label("n")).where(before)
+        for row in execute(counts.group_by(fees.c.licence, fees.c.period, fees.c.free)):
+            posted = found.setdefault((row.licence, row.period), _Posted())
+            posted.fees += row.n
+            posted.free += row.n if row.free else 0
+        sums = select(fees.c.licence, fees.c.period, fee_shares.c.body, func.sum(fee_shares.c.fen).label("fen"))
+        sums = sums.join(fees, fees.c.entry == fee_shares.c.fee).where(before)
+        for row in execute(sums.group_by(fees.c.licence, fees.c.period, fee_shares.c.body)):
+            found[row.licence, row.period].shares[row.body] = int(row.fen)
+        return found
+
+    def accounts(self, within: Period, operator: str | None = None) -> Iterator[Account]:
+        """Of every settlement period that lies in `within` and has begun, by licence and time."""
+        for licence in self.world.licences.values():
+            if operator in (None, licence.operator):
+                yield from self._of(licence, within)
+
+    def _of(self, licence: LicenceSeen, within: Period) -> Iterator[Account]:
+        first = next((version for version in licence.versions if version.licence.tariff), None)
+        if first is None:
+            return
+        tariff = first.licence.tariff
+        assert tariff is not None
+        begun = Period.holding(tariff.period, parse_time(first.at))
+        if PERIOD_KINDS.index(begun.kind) > PERIOD_KINDS.index(within.kind):
+            return
+        each = Period.holding(begun.kind, within.start)
+        while each.start < within.end:
+            if each.number >= begun.number and each.start <= self.source.moment:
+                yield self._account(licence, each)
+            each = each.following
+
+    def _account(self, licence: LicenceSeen, period: Period) -> Account:
+        posted = self._posted.get((licence.id, str(period)), _Posted())
+        closing = self._closed.get((licence.id, str(period)))
+        earlier = self._closed.get((licence.id, str(Period(period.kind, period.number - 1))))
+        brought = {share["body"]: int(share["carried"]) for share in earlier["shares"]} if earlier else {}
+        if closing is not None:
+            allowed = None if closing["allowed"] is None else int(closing["allowed"])
+            payable = {share["body"]: int(share["payable"]) for share in closing["shares"]}
+            carried = {share["body"]: int(share["carried"]) for share in closing["shares"]}
+        else:
+            last = licence.in_force(min(period.end, self.source.moment + timedelta(microseconds=1)))
+            tariff = last.licence.tariff if last else None
+            allowed = tariff.allowed_fen if tariff else None
+            settled = settle(posted.shares, brought, allowed)
+            payable, carried = dict(settled.payable), dict(settled.carried)
+        known = {body.id: body for version in licence.versions if version.licence.tariff for body in version.licence.tariff.bodies}
+        bodies = tuple(
+            BodySum(known[name], posted.shares.get(name, 0), brought.get(name, 0), payable.get(name, 0), carried.get(name, 0))
+            for name in sorted(posted.shares.keys() | brought.keys())
+        )
+        items = tuple(self._items(licence, period))
+        closed = None if closing is None else closing.index
+        return Account(licence.id, licence.operator, period, closed, allowed, posted.fees, posted.free, items, bodies)
+
+    def _items(self, licence: LicenceSeen, period: Period) -> Iterator[ItemSum]:
+        known: dict[str, Item] = {
+            item.name: item for version in licence.versions if version.licence.tariff for item in version.licence.tariff.items
+        }
+        key = (fee_lines.c.item, fee_lines.c.measure, fees.c.free)
+        query = (
+            select(*key, func.sum(fee_lines.c.quantity).label("quantity"), func.sum(fee_lines.c.fen).label("fen"))
+            .join(fees, fees.c.entry == fee_lines.c.fee)
+            .where(fees.c.entry < self.source.size, fees.c.licence == licence.id, fees.c.period == str(period))
+            .group_by(*key)
+        )
+        found: dict[tuple[str, Measure], list[int]] = {}
+        for row in self.source.connection.execute(query):
+            total = found.setdefault((row.item, row.measure), [0, 0, 0])
+            total[1 if row.free else 0] += int(row.quantity)
+            total[2] += int(row.fen)
+        for (item, measure), (charged, free, fen) in sorted(found.items()):
+            yield ItemSum(item, known[item].title, measure, charged, free, fen)
