@@ -119,7 +119,7 @@ def build(folder: Path, source: Path, *, key: Path | None, debs: bool, cache: Pa
     (folder / "requirements.txt").write_text(pins((source / "requirements.lock").read_text(), names))
     cache.mkdir(parents=True, exist_ok=True)
     hashed = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--find-links", cache]
-    _run(*PIP, "download", *hashed, "--dest", wheels, "-r", folder / "requirements.txt")
+    _download(*hashed, "--dest", wheels, "-r", folder / "requirements.txt")
     for wheel in wheels.iterdir():
         shutil.copyfile(wheel, cache / wheel.name)
     for project in (source, source / "api" / "client"):
@@ -156,6 +156,14 @@ def fetch_debs(names: list[str], into: Path) -> None:
 def _pinned(wheel: Path) -> str:
     name, version, *_ = parse_wheel_filename(wheel.name)
     return f"{name}=={version} \\\n    --hash=sha256:{digest(wheel)}\n"
+
+
+def _download(*options: object) -> None:
+    """From the cache alone if it has everything, else with the index that this machine's pip is set up for."""
+    try:
+        _run(*PIP, "download", "--no-index", *options)
+    except subprocess.CalledProcessError:
+        _run(*PIP, "download", *options)
 
 
 def _run(module: str, *arguments: object) -> None:
