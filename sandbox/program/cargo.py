@@ -67,14 +67,20 @@ def run(rows, parameters):
 def cargo_of(package: Package, run: Run, tables: Sequence[str], libraries: Sequence[str]) -> Cargo:
     """What a cell is opened with. `tables`: the datasets of the run, in order; `libraries`: roots of what the sources import."""
     manifest = package.manifest
-    needed = {"pyarrow", *libraries, *(("pandas",) if run.rows == "pandas" else ())}
     sources = {**package.sources, f"{ADAPTER}.py": _adapter(manifest, run, tables)}
     return Cargo(
         package=_zipped(sources),
         entry=f"{ADAPTER}:run",
         parameters=run.parameters.encode(),
-        libraries=tuple(name for name in LIBRARIES if name in needed),
+        libraries=libraries_for(package, run.rows, libraries),
     )
+
+
+def libraries_for(package: Package, rows: str, imports: Sequence[str]) -> tuple[str, ...]:
+    """Libraries to have loaded before any call. pandas is one that `to_pandas` needs without an import of it."""
+    converts = rows == "pandas" or any("to_pandas" in text for text in package.sources.values())
+    needed = {"pyarrow", *imports, *(("pandas",) if converts else ())}
+    return tuple(name for name in LIBRARIES if name in needed)
 
 
 def limits_of(run: Run, *, memory_mb: int = MEMORY_MB, cpu_s: int = 86_400) -> Limits:

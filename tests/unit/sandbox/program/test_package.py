@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.problem import Problem
+from sandbox.program.cargo import libraries_for
 from sandbox.program.package import FILES_LIMIT, PACKAGE_LIMIT, Package, read_document, read_package
 from sandbox.program.report import LOCKED, Report, inspect
 from tests.programs import FILES, MAIN, MANIFEST, changed, linked, packed
@@ -166,6 +167,18 @@ def test_what_a_directory_claims_of_sizes_is_not_believed() -> None:
     at = data.rindex(b"PK\x01\x02", 0, data.rindex(b"bomb.txt"))
     data[at + 24 : at + 28] = struct.pack("<I", 10)
     assert refusal(bytes(data))[0][0] in ("package", "bomb.txt")
+
+
+@pytest.mark.parametrize(
+    ("line", "rows", "expected"),
+    [
+        ("", "arrow", ("numpy", "pyarrow")),
+        ("", "pandas", ("numpy", "pandas", "pyarrow")),
+        ("def frame(rows):\n    return rows.to_pandas()\n", "arrow", ("numpy", "pandas", "pyarrow")),
+    ],
+)
+def test_pandas_is_loaded_where_a_program_asks_for_it_in_any_way(line: str, rows: str, expected: tuple[str, ...]) -> None:
+    assert libraries_for(read_package(changed("main.py", MAIN + line)), rows, ["numpy"]) == expected
 
 
 def test_nothing_in_a_package_is_run(tmp_path: Path) -> None:
