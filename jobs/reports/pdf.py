@@ -64,11 +64,6 @@ def page(report: Report, language: Language) -> bytes:
     about = [say.period(report, language)] if report.period else []
     about += [say.pick(report.subject_title, language)] if report.subject_title else []
     lead = " · ".join(about)
-        [
-            *([say.period(report, language)] if report.period else []),
-            *([say.pick(report.subject_title, language)] if report.subject_title else []),
-        ]
-    )
     _words(paper, lead, 12, SOFT, after=3)
     early = say.unfinished(report, language)
     if early:
