@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Delete, Dialect, Executable, Insert, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Executable, Insert, Row, Select, Update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from infra.pipeline import Failed, Outcome, Pipeline
 
-Statement = Insert | Update | Delete | Select[*tuple[Any, ...]]
+Statement = Insert | Update | Delete | Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Values = Mapping[str, Any]
 
 
@@ -44,6 +44,14 @@ class Prepared:
         """What the driver is handed for the SQL that `on` gave."""
         whole = {**self._constants, **given} if self._constants else given
         return whole if order is None else [whole[name] for name in order]
+
+
+def fetch(connection: Connection, statement: Prepared, values: Values) -> Sequence[Row[Any]]:
+    """All rows of a query, with what the driver makes of them, in the connection's transaction: for questions that every job asks, and none
+    of which needs a statement made anew. Booleans are 0 and 1 on SQLite."""
+    sql, order = statement.on(connection.dialect)
+    given = statement.values(order, values)
+    return connection.exec_driver_sql(sql, given if order is None else tuple(given)).all()
 
 
 Failure = Callable[[], Exception]

@@ -10,8 +10,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, literal, select, union_all
+from sqlalchemy import Connection, String, bindparam, func, literal_column, or_, select, union_all
 
+from infra.prepared import Prepared
 from infra.settings import Settings
 from infra.tables import answers, jobs
 from jobs import directory, ledger, verdicts
@@ -72,21 +73,22 @@ def admit(office: Office, order: Order, plan: Work, catalogue: Catalogue) -> Adm
         decision = verdicts.decided(act.connection, office, order, plan, catalogue)
         verdicts.require(decision)
         _submit(act, job, order, plan)
-        found = _same_question(act.connection, question)
+        found = _same_question(act, question)
         if found is None:
             require_quota(act.connection, order.licence, parse_time(act.at), office.settings)
-            return _reserve(office, act, job, order, plan, catalogue, decision.policy_digest)
-        _share(act, job, order.by.id, plan, found, decision.policy_digest)
+            return _reserve(office, act, job, order, plan, question, catalogue, decision.policy_digest)
+        _share(act, job, order.by.id, plan, question, found, decision.policy_digest)
     office.done(job)
     return job
 
 
 def go_on(office: Office, act: Act, lease: Lease, order: Order, plan: Work, catalogue: Catalogue, policy: str) -> Admitted[Any] | Shared:
     """A job that waited for another one's answer, that job being over: ours to carry, answered, or waiting for yet another job."""
-    found = _same_question(act.connection, question_of(plan))
+    question = question_of(plan)
+    found = _same_question(act, question)
     if found is None:
-        return _reserve(office, act, lease.job, order, plan, catalogue, policy, lease)
-    _share(act, lease.job, SYSTEM, plan, found, policy)
+        return _reserve(office, act, lease.job, order, plan, question, catalogue, policy, lease)
+    _share(act, lease.job, SYSTEM, plan, question, found, policy)
     return found[0]
 
 
@@ -106,29 +108,47 @@ def _submit(act: Act, job: str, order: Order, plan: Work) -> None:
     )
 
 
-def _same_question(connection: Connection, question: str) -> tuple[Shared, str] | None:
+_question = bindparam("question_", type_=String)
+_SAME = Prepared(
+    union_all(
+        select(literal_column("'release'").label("what"), answers.c.release.label("id")).where(answers.c.question == _question),
+        select(literal_column("'job'"), jobs.c.id).where(
+            jobs.c.question == _question, or_(*(jobs.c.state == literal_column(f"'{state}'") for state in CARRIED))
+        ),
+    )
+)
+_SUBMITTED = Prepared(select(jobs.c.submitted_at).where(jobs.c.id == bindparam("key_", type_=String)))
+
+
+def _same_question(act: Act, question: str) -> tuple[Shared, str] | None:
     """("release", its id) when it was answered, ("job", its id) when it is being answered."""
-    released = select(literal("release").label("what"), answers.c.release.label("id")).where(answers.c.question == question)
-    running = select(literal("job"), jobs.c.id).where(jobs.c.question == question, jobs.c.state.in_(CARRIED))
-    found = {row.what: row.id for row in connection.execute(union_all(released, running))}
+    found = dict(act.writer.rows(_SAME, {"question_": question}))
     kinds: tuple[Shared, ...] = ("release", "job")
     return next(((what, found[what]) for what in kinds if what in found), None)
 
 
-def _share(act: Act, job: str, by: str, plan: Work, found: tuple[Shared, str], policy: str) -> None:
+def _share(act: Act, job: str, by: str, plan: Work, question: str, found: tuple[Shared, str], policy: str) -> None:
     what, name = found
     if what == "release":
         act.append(ev.ReleaseReused(by=by, job=job, release=name, policy_digest=policy))
     else:
-        act.append(ev.JobAttached(by=by, job=job, follows=name, plan_digest=plan.digest, question=question_of(plan)))
+        act.append(ev.JobAttached(by=by, job=job, follows=name, plan_digest=plan.digest, question=question))
 
 
 def _reserve(
-    office: Office, act: Act, job: str, order: Order, plan: Work, catalogue: Catalogue, policy: str, lease: Lease | None = None
+    office: Office,
+    act: Act,
+    job: str,
+    order: Order,
+    plan: Work,
+    question: str,
+    catalogue: Catalogue,
+    policy: str,
+    lease: Lease | None = None,
 ) -> Admitted[Any]:
     """The price on every account, and a lease unless there is one. A job that waited before has a slot that begins when it began."""
-    charge, question, ladder = f"charge-{job}", question_of(plan), office.settings.slots_ms
-    submitted = act.connection.execute(select(jobs.c.submitted_at).where(jobs.c.id == job)).scalar_one()
+    charge, ladder = f"charge-{job}", office.settings.slots_ms
+    submitted = str(act.writer.rows(_SUBMITTED, {"key_": job})[0][0])
     waited = parse_time(act.at) - parse_time(submitted)
     chosen = choose(ladder, kind_of(order).expected_ms(office.settings, plan, catalogue) + waited / timedelta(milliseconds=1))
     slots = Slots(parse_time(submitted), chosen, ladder)
@@ -144,7 +164,7 @@ def _reserve(
         )
     )
     ledger.reserve(act, charge=charge, job=job, accounts=accounts_named(plan, order), loss=plan.loss, by=order.by.id)
-    lease = lease or office.leases.take(act.connection, job)
+    lease = lease or office.leases.take(act.writer, job)
     return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.ADMITTED)
 
 

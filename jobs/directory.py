@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, String, and_, bindparam, literal_column, or_, select
 
+from infra.prepared import Prepared, fetch
 from infra.tables import answers, dataset_versions, datasets, documents, licence_consents, licence_versions, licences, principals
 from jobs.documents import read_licence, read_snapshot
 from policies.catalogue import Catalogue, Registration, Snapshot, Title
@@ -75,42 +76,52 @@ def _licence(document: str, body: bytes) -> Licence:
     return read_licence(body)
 
 
+_CURRENT: ColumnElement[str] = literal_column("'current'")
+_WITHDRAWN: ColumnElement[str] = literal_column("'withdrawn'")
+_CATALOGUE = Prepared(
+    select(dataset_versions.c.document, documents.c.body)
+    .join(datasets, (datasets.c.id == dataset_versions.c.dataset) & (datasets.c.version == dataset_versions.c.version))
+    .join(documents, documents.c.digest == dataset_versions.c.document)
+    .where(datasets.c.state == _CURRENT, dataset_versions.c.state == _CURRENT)
+    .order_by(datasets.c.id)
+)
+
+
 def catalogue(connection: Connection) -> Catalogue:
     """The current snapshot of every dataset that has one and was not withdrawn."""
-    query = (
-        select(dataset_versions.c.document, documents.c.body)
-        .join(datasets, (datasets.c.id == dataset_versions.c.dataset) & (datasets.c.version == dataset_versions.c.version))
-        .join(documents, documents.c.digest == dataset_versions.c.document)
-        .where(datasets.c.state == "current", dataset_versions.c.state == "current")
-        .order_by(datasets.c.id)
+    return Catalogue(tuple(_snapshot(row.document, bytes(row.body)) for row in fetch(connection, _CATALOGUE, {})))
+
+
+@cache
+def _gone(count: int) -> Prepared:
+    """Which of `count` versions that were seen may not be used any more."""
+    names = [bindparam(f"name_{at}", type_=String) for at in range(count)]
+    seen = [and_(dataset_versions.c.dataset == name, dataset_versions.c.version == bindparam(f"seen_{at}")) for at, name in enumerate(names)]
+    return Prepared(
+        select(datasets.c.id)
+        .join(dataset_versions, dataset_versions.c.dataset == datasets.c.id)
+        .where(
+            or_(*(datasets.c.id == name for name in names)),
+            or_(
+                datasets.c.state == _WITHDRAWN,
+                and_(dataset_versions.c.state == _WITHDRAWN, dataset_versions.c.version == datasets.c.version),
+                and_(dataset_versions.c.state == _WITHDRAWN, or_(*seen)),
+            ),
+        )
     )
-    return Catalogue(tuple(_snapshot(row.document, bytes(row.body)) for row in connection.execute(query)))
 
 
 def standing_in(connection: Connection, older: Catalogue, names: Iterable[str] | None = None) -> Catalogue:
     """Of a catalogue seen before (of these `names` in it, else of all), the snapshots that may still be used: neither they, nor their dataset,
     nor its current version were withdrawn since."""
     seen = {name.casefold(): older[name] for name in (older if names is None else names) if name in older}
-    state = (
-        select(datasets.c.id, dataset_versions.c.version)
-        .join(dataset_versions, dataset_versions.c.dataset == datasets.c.id)
-        .where(
-            datasets.c.id.in_(seen),
-            or_(
-                datasets.c.state == "withdrawn",
-                and_(dataset_versions.c.state == "withdrawn", dataset_versions.c.version == datasets.c.version),
-                and_(dataset_versions.c.state == "withdrawn", _is_seen(seen)),
-            ),
-        )
-    )
-    gone = {row.id for row in connection.execute(state)}
+    if not seen:
+        return Catalogue(())
+    given: dict[str, object] = {}
+    for at, (name, snapshot) in enumerate(seen.items()):
+        given |= {f"name_{at}": name, f"seen_{at}": snapshot.version}
+    gone = {row.id for row in fetch(connection, _gone(len(seen)), given)}
     return Catalogue(tuple(snapshot for name, snapshot in seen.items() if name not in gone))
-
-
-def _is_seen(seen: Mapping[str, Snapshot]) -> ColumnElement[bool]:
-    """The row is the version that was seen."""
-    pairs = [and_(dataset_versions.c.dataset == name, dataset_versions.c.version == snapshot.version) for name, snapshot in seen.items()]
-    return or_(false(), *pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,9 @@ def snapshot(connection: Connection, dataset: str, version: int) -> Snapshot | N
 
 
 _LICENCES = select(licences, documents.c.body).join(documents, documents.c.digest == licences.c.document)
+_key = bindparam("key_", type_=String)
+_LICENCE = Prepared(_LICENCES.where(licences.c.id == _key))
+_PRINCIPAL = Prepared(select(principals).where(principals.c.id == _key))
 
 
 def _licence_record(row: Row[tuple[object, ...]]) -> LicenceRecord:
@@ -177,8 +191,8 @@ def _licence_record(row: Row[tuple[object, ...]]) -> LicenceRecord:
 
 
 def licence(connection: Connection, licence_id: str) -> LicenceRecord | None:
-    row = connection.execute(_LICENCES.where(licences.c.id == licence_id)).one_or_none()
-    return None if row is None else _licence_record(row)
+    rows = fetch(connection, _LICENCE, {"key_": licence_id})
+    return _licence_record(rows[0]) if rows else None
 
 
 def all_licences(connection: Connection, operator: str | None = None) -> list[LicenceRecord]:
@@ -209,8 +223,8 @@ def principal_of(row: Row[tuple[object, ...]]) -> Principal:
 
 
 def principal(connection: Connection, principal_id: str) -> Principal | None:
-    row = connection.execute(select(principals).where(principals.c.id == principal_id)).one_or_none()
-    return None if row is None else principal_of(row)
+    rows = fetch(connection, _PRINCIPAL, {"key_": principal_id})
+    return principal_of(rows[0]) if rows else None
 
 
 def all_principals(connection: Connection) -> list[Principal]:

@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, String, bindparam, select
 
+from infra.prepared import Prepared, fetch
 from infra.tables import fee_totals, metering, openings, releases
 from jobs import directory
 from jobs.events import FeeLine, FeePosted, FeeShare
@@ -26,12 +27,25 @@ from policies.tariff import Item, Tariff
 SYSTEM = "system"
 
 
+_TOTALS = Prepared(
+    select(fee_totals.c.item, fee_totals.c.quantity).where(
+        fee_totals.c.licence == bindparam("licence_", type_=String),
+        fee_totals.c.period == bindparam("period_", type_=String),
+        fee_totals.c.tariff == bindparam("tariff_", type_=String),
+    )
+)
+_USED = Prepared(
+    select(metering, openings.c.content)
+    .join(releases, releases.c.id == metering.c.release)
+    .join(openings, openings.c.commitment == releases.c.record)
+    .where(metering.c.release == bindparam("release_", type_=String))
+)
+
+
 def totals(connection: Connection, licence: str, period: Period, tariff: str) -> dict[str, int]:
     """What of each item was charged for in a period so far."""
-    query = select(fee_totals.c.item, fee_totals.c.quantity).where(
-        fee_totals.c.licence == licence, fee_totals.c.period == str(period), fee_totals.c.tariff == tariff
-    )
-    return {row.item: row.quantity for row in connection.execute(query)}
+    given = {"licence_": licence, "period_": str(period), "tariff_": tariff}
+    return {row.item: row.quantity for row in fetch(connection, _TOTALS, given)}
 
 
 def posting(fee: Fee) -> dict[str, object]:
@@ -53,13 +67,7 @@ def post(act: Act, release: str, *, delivery: int | None = None) -> None:
 
 def due(act: Act, release: str, *, delivery: int | None = None) -> FeePosted | None:
     """The fee; None without a tariff. A delivery is a call, under the licence the release was made under."""
-    query = (
-        select(metering, openings.c.content)
-        .join(releases, releases.c.id == metering.c.release)
-        .join(openings, openings.c.commitment == releases.c.record)
-        .where(metering.c.release == release)
-    )
-    row = act.connection.execute(query).one()
+    (row,) = fetch(act.connection, _USED, {"release_": release})
     held = directory.licence(act.connection, row.licence)
     if held is None or held.licence.tariff is None:
         return None

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, literal_column, select
 
 from infra.database import reading
+from infra.prepared import Prepared, fetch
 from infra.tables import freezes, jobs
 from jobs.lookup import ReleaseSeen
 from jobs.register import Register
@@ -47,10 +48,12 @@ class Freeze:
     changed_at: str
 
 
+_SET = Prepared(select(freezes.c.scope, freezes.c.subject).where(freezes.c.state == literal_column("'set'")))
+
+
 def frozen(connection: Connection) -> frozenset[str]:
     """Names of all that is stopped at this moment of the transaction, as `policies.freeze.frozen_name` spells them."""
-    rows = connection.execute(select(freezes.c.scope, freezes.c.subject).where(freezes.c.state == "set"))
-    return frozenset(frozen_name(row.scope, row.subject) for row in rows)
+    return frozenset(frozen_name(row.scope, row.subject) for row in fetch(connection, _SET, {}))
 
 
 def one(connection: Connection, freeze: str) -> Freeze | None:

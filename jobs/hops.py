@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import String, bindparam, select
 
 from infra.database import reading
+from infra.prepared import Prepared, fetch
 from infra.tables import answers, jobs, releases
 from jobs import admission, directory, fees, ledger, verdicts
 from jobs import events as ev
@@ -25,31 +26,43 @@ from jobs.states import MEANING, State
 from policies.catalogue import Catalogue
 from policies.problem import Problem
 from sandbox.finish.finish import Released
-from sandbox.finish.formats import FORMATS, encode
+from sandbox.finish.formats import encode_all
 from sandbox.plan.model import Scan
 
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+_VISIBLE = Prepared(
+    select(answers.c.release)
+    .join(releases, releases.c.id == answers.c.release)
+    .where(answers.c.question == bindparam("question_", type_=String), releases.c.visible_at <= bindparam("now", type_=String))
+)
+
+
 def released_before(office: Office, question: str) -> str | None:
     """The visible release that answers the question, or None."""
     now = ev.rfc3339(office.clock())
-    query = select(answers.c.release).join(releases, releases.c.id == answers.c.release)
     with reading(office.register.engine) as connection:
-        found = connection.execute(query.where(answers.c.question == question, releases.c.visible_at <= now)).scalar_one_or_none()
-    return None if found is None else str(found)
+        found = fetch(connection, _VISIBLE, {"question_": question, "now": now})
+    return str(found[0].release) if found else None
 
 
 # ── 7 and 8: behind the wall ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+_STATE = Prepared(select(jobs.c.state).where(jobs.c.id == bindparam("key_", type_=String)))
+
+
+def _state(act: Act, job: Admitted[Any]) -> State:
+    return State(act.writer.rows(_STATE, {"key_": job.id})[0][0])
 
 
 @contextmanager
 def step(office: Office, job: Admitted[Any], *, publish: bool = False) -> Iterator[Act]:
     """One step of the job, in one transaction with the proof that the job is still ours and still goes on."""
     with office.register.transaction(publish=publish) as act:
-        office.leases.hold(act.connection, job.lease)
-        state = act.connection.execute(select(jobs.c.state).where(jobs.c.id == job.id)).scalar_one()
-        if MEANING[State(state)].at_start == "nothing":  # cancelled meanwhile
+        office.leases.hold(act.writer, job.lease)
+        if MEANING[_state(act, job)].at_start == "nothing":  # cancelled meanwhile
             raise LeaseLost(job.id)
         yield act
 
@@ -111,8 +124,7 @@ def spend(office: Office, job: Admitted[Any]) -> None:
     """State `spent`, at a public instant: the step lengthens a log that others may read."""
     office.crew.wait_until(job.slots.spend_at(office.clock()))
     with step(office, job) as act:
-        state = act.connection.execute(select(jobs.c.state).where(jobs.c.id == job.id)).scalar_one()
-        if state == State.READING:  # a resumed job may have spent already
+        if _state(act, job) is State.READING:  # a resumed job may have spent already
             ledger.spend(act, job.charge, by=SYSTEM)
 
 
@@ -125,7 +137,7 @@ def stage(office: Office, job: Admitted[Any], answer: Released, beside: Mapping[
     """Fix the answer in every format, with the record of what it is; `beside`: what the record says besides."""
     release = f"rel-{job.id.removeprefix('job-')}"
     about = {"yunei.release": release, "yunei.query": job.plan.query, "yunei.delta": job.plan.delta}
-    files = {f"table.{form}": encode(answer.table, form, metadata=about) for form in FORMATS}
+    files = {f"table.{form}": data for form, data in encode_all(answer.table, metadata=about).items()}
     papers = {name: len(data) for name, data in answer.papers.items()}
     columns: list[dict[str, Any]] = []
     for column in answer.columns:
@@ -246,7 +258,7 @@ def take_up(office: Office, job_id: str) -> Admitted[Any] | None:
         slots = Slots.of(parse_time(row.submitted_at), row.slot_ms, office.settings.slots_ms)
         return Admitted(job_id, order, plan, catalogue, row.question, row.charge, slots, lease, row.state)
     with office.register.transaction() as act:
-        office.leases.hold(act.connection, lease)
+        office.leases.hold(act.writer, lease)
         if row.state in (State.ADMITTED, State.ATTACHED):
             verdicts.refuse_admitted(act, job_id, row.charge, JOB_OUTDATED())
         else:
@@ -262,7 +274,7 @@ def _follow(office: Office, job_id: str, lease: Lease, order: Order, plan: Work,
     outcome: Admitted[Any] | admission.Shared = "release"
     try:
         with office.register.transaction() as act:
-            office.leases.hold(act.connection, lease)
+            office.leases.hold(act.writer, lease)
             if act.connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one() != State.ATTACHED:
                 raise LeaseLost(job_id)  # cancelled meanwhile
             decision = verdicts.decided(act.connection, office, order, plan, catalogue)
@@ -272,7 +284,7 @@ def _follow(office: Office, job_id: str, lease: Lease, order: Order, plan: Work,
         if problem.code.startswith("server_"):
             raise
         with office.register.transaction() as act:
-            office.leases.hold(act.connection, lease)
+            office.leases.hold(act.writer, lease)
             verdicts.refuse_admitted(act, job_id, None, problem)
     if isinstance(outcome, Admitted):
         return outcome

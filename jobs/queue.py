@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, Engine, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Integer, String, and_, bindparam, exists, insert, literal_column, or_, select, update
 
 from infra.clock import Clock
 from infra.database import UNAVAILABLE, reading, writing
+from infra.prepared import Prepared, Writer, fetch
 from infra.tables import jobs, leases
 from jobs.events import rfc3339
 from jobs.fair import FairGate, FairQueue
@@ -55,6 +56,31 @@ _LEADERS = jobs.alias("leaders")
 _CARRIED = tuple(sorted(state.value for state in OPEN - {State.ATTACHED}))
 
 
+_key = bindparam("key_", type_=String)
+_token, _holder, _end = bindparam("token_", type_=Integer), bindparam("holder_", type_=String), bindparam("end", type_=String)
+_held = update(leases).where(leases.c.job == _key, leases.c.token == _token)
+_LEASE = Prepared(select(leases.c.token, leases.c.expires_at).where(leases.c.job == _key))
+_FIRST = Prepared(insert(leases))
+_TAKE = Prepared(_held.values(holder=_holder, token=bindparam("next_", type_=Integer), expires_at=_end))
+_HOLD = Prepared(_held.where(leases.c.holder == _holder).values(expires_at=_end))
+_unheld = (
+    select(jobs.c.id, jobs.c.operator)
+    .outerjoin(leases, leases.c.job == jobs.c.id)
+    .where(or_(leases.c.job.is_(None), leases.c.expires_at <= bindparam("now", type_=String)))
+    .order_by(jobs.c.submitted_at, jobs.c.id)
+)
+
+
+def _in(column: ColumnElement[str], states: Iterable[str]) -> ColumnElement[bool]:
+    return or_(*(column == literal_column(f"'{state}'") for state in states))
+
+
+_led = exists().where(_LEADERS.c.id == jobs.c.follows, _in(_LEADERS.c.state, _CARRIED))
+_waited = and_(jobs.c.state == literal_column(f"'{State.ATTACHED.value}'"), ~_led)
+_ABANDONED = Prepared(_unheld.where(or_(_in(jobs.c.state, _CARRIED), _waited)))
+_FOLLOWERS = Prepared(_unheld.where(_waited, jobs.c.follows == bindparam("leader", type_=String)))
+
+
 class Leases:
     """The `leases` table. `holder` is this process; `lease_s` how long it may fall silent."""
 
@@ -71,22 +97,18 @@ class Leases:
     def _end(self) -> str:
         return rfc3339(self._clock() + self._length)
 
-    def take(self, connection: Connection, job: str) -> Lease:
+    def take(self, writer: Writer, job: str) -> Lease:
         """A lease on a job nobody works on, in the caller's writing transaction. LeaseLost when somebody does."""
-        row = connection.execute(select(leases.c.token, leases.c.expires_at).where(leases.c.job == job)).one_or_none()
+        row = writer.row(_LEASE, {"key_": job})
         if row is None:
-            connection.execute(insert(leases).values(job=job, holder=self.holder, token=1, expires_at=self._end()))
+            writer.later(_FIRST, {"job": job, "holder": self.holder, "token": 1, "expires_at": self._end()}, None, partial(LeaseLost, job))
             return self._keep(Lease(job, self.holder, 1))
-        if row.expires_at > self._now():
+        token, expires_at = row
+        if expires_at > self._now():
             raise LeaseLost(job)
-        taken = connection.execute(
-            update(leases)
-            .where(leases.c.job == job, leases.c.token == row.token)
-            .values(holder=self.holder, token=row.token + 1, expires_at=self._end())
-        )
-        if taken.rowcount != 1:
+        if writer.run(_TAKE, {"key_": job, "token_": token, "next_": token + 1, "holder_": self.holder, "end": self._end()}) != 1:
             raise LeaseLost(job)
-        return self._keep(Lease(job, self.holder, row.token + 1))
+        return self._keep(Lease(job, self.holder, token + 1))
 
     def _keep(self, lease: Lease) -> Lease:
         self._ours[lease.job] = lease
@@ -94,17 +116,16 @@ class Leases:
 
     def claim(self, job: str) -> Lease:
         with writing(self._engine) as connection:
-            return self.take(connection, job)
+            writer = Writer(connection)
+            lease = self.take(writer, job)
+            writer.flush()
+        return lease
 
-    def hold(self, connection: Connection, lease: Lease) -> None:
-        """Make sure, inside the transaction that writes a step, that the lease is still ours; lengthen it. LeaseLost otherwise."""
-        held = connection.execute(
-            update(leases)
-            .where(leases.c.job == lease.job, leases.c.token == lease.token, leases.c.holder == lease.holder)
-            .values(expires_at=self._end())
-        )
-        if held.rowcount != 1:
-            raise LeaseLost(lease.job)
+    def hold(self, writer: Writer, lease: Lease) -> None:
+        """Make sure, inside the transaction that writes a step, that the lease is still ours; lengthen it. LeaseLost otherwise, at the latest
+        when something is read there."""
+        values = {"key_": lease.job, "token_": lease.token, "holder_": lease.holder, "end": self._end()}
+        writer.later(_HOLD, values, 1, partial(LeaseLost, lease.job))
 
     def renew_all(self) -> None:
         """Say once more that the jobs in hand are being worked on."""
@@ -136,18 +157,10 @@ class Leases:
     def abandoned(self, leader: str | None = None) -> list[Found]:
         """Open jobs that nobody works on, oldest first. One that waits for another's answer is among them once that job is over; `leader`:
         only those that waited for this one."""
-        query = (
-            select(jobs.c.id, jobs.c.operator)
-            .outerjoin(leases, leases.c.job == jobs.c.id)
-            .where(or_(leases.c.job.is_(None), leases.c.expires_at <= self._now()))
-            .order_by(jobs.c.submitted_at, jobs.c.id)
-        )
-        waited = and_(
-            jobs.c.state == State.ATTACHED.value, ~exists().where(_LEADERS.c.id == jobs.c.follows, _LEADERS.c.state.in_(list(_CARRIED)))
-        )
-        wanted = or_(jobs.c.state.in_(list(_CARRIED)), waited) if leader is None else and_(waited, jobs.c.follows == leader)
+        given = {"now": self._now()} if leader is None else {"now": self._now(), "leader": leader}
         with reading(self._engine) as connection:
-            return [Found(row.id, row.operator) for row in connection.execute(query.where(wanted))]
+            found = fetch(connection, _ABANDONED if leader is None else _FOLLOWERS, given)
+        return [Found(row.id, row.operator) for row in found]
 
 
 class Crew:

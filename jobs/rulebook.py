@@ -12,9 +12,10 @@ from typing import cast
 
 import rfc8785
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select
 
 from infra.database import reading
+from infra.prepared import Prepared, fetch
 from infra.tables import documents, policy_versions
 from jobs.register import Register
 from policies.authority import Authority, shipped
@@ -51,13 +52,14 @@ def read_document(body: bytes) -> tuple[str, str]:
     return data["rules"], data["cases"]
 
 
-_NOW = select(policy_versions.c.document).where(policy_versions.c.since.is_not(None)).order_by(policy_versions.c.since.desc()).limit(1)
+_since = policy_versions.c.since
+_NOW = Prepared(select(policy_versions.c.document).where(_since.is_not(None)).order_by(_since.desc()).limit(literal_column("1")))
 
 
 def document_in_force(connection: Connection) -> str | None:
     """The digest of the document in force; None: the policy this program comes with."""
-    found = connection.execute(_NOW).scalar_one_or_none()
-    return None if found is None else str(found)
+    found = fetch(connection, _NOW, {})
+    return str(found[0].document) if found else None
 
 
 def in_force(connection: Connection) -> Authority:

@@ -183,6 +183,6 @@ def _query(sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
             raise ValueError("one SELECT")
         for name, table in tables.items():
             connection.register(name, table)
-        return connection.sql(sql).to_arrow_table()
+        return connection.sql(statements[0]).to_arrow_table()
     finally:
         connection.close()

@@ -37,8 +37,17 @@ def encode(table: pa.Table, form: Format, *, metadata: Mapping[str, str] | None 
     """
     if bom and form != "csv":
         raise ValueError("a byte order mark belongs to CSV only")
-    about = dict(sorted((metadata or {}).items()))
-    table = canonical(table).replace_schema_metadata(about or None)
+    return _encoded(canonical(table), form, dict(sorted((metadata or {}).items())), bom)
+
+
+def encode_all(table: pa.Table, *, metadata: Mapping[str, str] | None = None) -> dict[Format, bytes]:
+    """`encode` in every format."""
+    laid_out, about = canonical(table), dict(sorted((metadata or {}).items()))
+    return {form: _encoded(laid_out, form, about, bom=False) for form in FORMATS}
+
+
+def _encoded(table: pa.Table, form: Format, about: dict[str, str], bom: bool) -> bytes:
+    table = table.replace_schema_metadata(about or None)
     if form == "csv":
         return (BOM if bom else b"") + _csv(table)
     if form == "json":

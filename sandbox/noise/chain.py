@@ -16,6 +16,7 @@ and the strict threshold (docs/proofs/threshold.md). Everything after them is Op
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -228,19 +229,50 @@ def checked(part: Part) -> Chain:
     return chain
 
 
+class _Kept:
+    """Chains that were checked and not yet drawn from, by the very part they were made of: the few newest."""
+
+    MOST = 64
+
+    def __init__(self) -> None:
+        self._chains: dict[int, Chain] = {}
+        self._lock = threading.Lock()
+
+    def put(self, chain: Chain) -> None:
+        with self._lock:
+            self._chains[id(chain.part)] = chain  # the chain holds its part: no other object can have its id meanwhile
+            while len(self._chains) > self.MOST:
+                del self._chains[next(iter(self._chains))]
+
+    def take(self, part: Part) -> Chain | None:
+        with self._lock:
+            return self._chains.pop(id(part), None)
+
+
+_kept = _Kept()
+
+
+def taken(part: Part) -> Chain:
+    """The chain that `check` made of this very object and agreed with, once; `checked` for any other, equal or not."""
+    return _kept.take(part) or checked(part)
+
+
 def check(plan: Plan) -> None:
     """Raise `plan_price_disagrees` unless the price is what OpenDP proves, draw by draw, part by part and in total: never below, and rho
     above by at most 1e-9. Reads no row.
 
     Parts compose adaptively: which measurement a later one is may depend on what earlier ones released, its loss does not.
     """
-    losses = [in_full(checked(part).measurement.map(1)) for part in plan.parts]
+    chains = [checked(part) for part in plan.parts]
+    losses = [in_full(chain.measurement.map(1)) for chain in chains]
     try:
         together = dp.c.make_adaptive_composition(*database_space(plan.space, plan.scans), _APPROXIMATE_ZCDP, d_in=1, d_mids=losses)
         whole = in_full(together.map(1))
     except (dp.OpenDPException, ValueError, OverflowError, TypeError):
         whole = (float("inf"), 1.0)
     agree(plan.loss, whole, grains=len(plan.draws))
+    for chain in chains:
+        _kept.put(chain)
 
 
 def in_full(loss: Any) -> tuple[float, float]:

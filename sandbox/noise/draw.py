@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from sandbox.noise import keys as wire
-from sandbox.noise.chain import by_product, by_released, checked
+from sandbox.noise.chain import by_product, by_released, taken
 from sandbox.noise.choose import best
 from sandbox.noise.space import Bounded, Database, Totals
 from sandbox.noisy import NoisyTable
@@ -17,10 +17,10 @@ from sandbox.raw.failure import JOB_FAILED
 def draw(part: Part, totals: Totals) -> NoisyTable:
     """Draw the noise that a part of a plan prices, once.
 
-    The measurement invoked is the object whose map has just been compared with the price (`plan_price_disagrees` otherwise, before the
-    totals are touched). Whatever goes wrong after that is `job_failed`, constant, without cause or context.
+    The measurement invoked is the object whose map was compared with the price, at admission or just now (`plan_price_disagrees` otherwise,
+    before the totals are touched). Whatever goes wrong after that is `job_failed`, constant, without cause or context.
     """
-    chain = checked(part)
+    chain = taken(part)
     with suppress(Exception):
         answer = chain.measurement(Database(totals))
         if chain.first is None:

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 from infra.database import migrate, open_engine, writing
-from jobs.queue import Crew, LeaseLost, Leases, Stopping
+from infra.prepared import Writer
+from jobs.queue import Crew, Lease, LeaseLost, Leases, Stopping
 
 
 class Hands:
@@ -42,6 +43,13 @@ def leases(engine: Engine, clock: Hands, holder: str) -> Leases:
     return Leases(engine, clock, holder=holder, lease_s=30)
 
 
+def hold(engine: Engine, holder: Leases, lease: Lease) -> None:
+    with writing(engine) as connection:
+        writer = Writer(connection)
+        holder.hold(writer, lease)
+        writer.flush()
+
+
 def test_a_job_has_one_holder_until_its_lease_ends(engine: Engine, clock: Hands) -> None:
     one, two = leases(engine, clock, "here:1"), leases(engine, clock, "here:2")
     assert one.claim("job").token == 1
@@ -56,10 +64,9 @@ def test_a_holder_from_the_dead_cannot_hold(engine: Engine, clock: Hands) -> Non
     old = one.claim("job")
     clock.turn(31)
     new = two.claim("job")
-    with writing(engine) as connection, pytest.raises(LeaseLost):
-        one.hold(connection, old)
-    with writing(engine) as connection:
-        two.hold(connection, new)
+    with pytest.raises(LeaseLost):
+        hold(engine, one, old)
+    hold(engine, two, new)
 
 
 def test_the_same_holder_with_an_older_token_cannot_hold(engine: Engine, clock: Hands) -> None:
@@ -67,8 +74,8 @@ def test_the_same_holder_with_an_older_token_cannot_hold(engine: Engine, clock: 
     old = one.claim("job")
     clock.turn(31)
     one.claim("job")
-    with writing(engine) as connection, pytest.raises(LeaseLost):
-        one.hold(connection, old)
+    with pytest.raises(LeaseLost):
+        hold(engine, one, old)
 
 
 def test_heartbeats_keep_jobs_in_hand_and_only_those(engine: Engine, clock: Hands) -> None:

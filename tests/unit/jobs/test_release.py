@@ -195,7 +195,7 @@ def break_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         raise ValueError("secret value 42 of patient 7")
 
     monkeypatch.setattr(
-        *{"totals": (hops, "totals"), "draw": (steps, "draw"), "finish": (steps, "finish"), "encode": (hops, "encode")}[name], fails
+        *{"totals": (hops, "totals"), "draw": (steps, "draw"), "finish": (steps, "finish"), "encode": (hops, "encode_all")}[name], fails
     )
 
 
