@@ -39,6 +39,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from infra.crypto import SealBroken, Suite, envelope_of
+from infra.scratch import Scratch
 
 Random = Callable[[int], bytes]
 KEY_BYTES = 32
@@ -190,6 +191,18 @@ class Vault:
         draft.mkdir(mode=0o700)
         return Draft(self, dataset, version, draft, folder / f"v{version}", random, after)
 
+    def left_behind(self, dataset: str) -> bool:
+        """Whether there is scratch of the dataset, of a process that lives or is dead."""
+        return any(self._folder(dataset).glob(".scratch-*"))
+
+    def scratch(self, dataset: str, version: int, schema: pa.Schema, random: Random, *, identity: str, resume: bool = True) -> Scratch:
+        """Room for rows on their way into a version, on a disk of this machine; what a dead process left of the same ingest, where there is
+        such and `resume` says so. Raises VaultError key_refused."""
+        folder = self._folder(dataset)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        key = self.dataset_key(dataset, version, random)
+        return Scratch.open(folder, key, self.envelope, schema, random, identity=f"{dataset}/{version}/{identity}", resume=resume)
+
     def _folder(self, dataset: str) -> Path:
         if not _NAME.fullmatch(dataset):
             raise ValueError("a dataset's name is letters, digits and underscores")
@@ -249,10 +262,6 @@ class Draft:
 
         return PartWriter(self._draft / _part_name(index), schema, key, _aad(self.dataset, self.version, index), finished)
 
-    def scratch(self, index: int, schema: pa.Schema) -> Scratch:
-        """A temporary encrypted file for rows on their way to a part; its key exists in this process only."""
-        return Scratch(self._draft / f"scratch-{index:05}", schema, self._random(KEY_BYTES))
-
     def commit(self, digest: str, contents: Sequence[str] = ()) -> Version:
         """Make the version appear, whole and synced. `contents`: the digest of the rows of each new part, to be had from `Part.content`
         again. Raises VaultError version_exists when another process was first."""
@@ -270,8 +279,6 @@ class Draft:
             self._draft / "manifest",
             self._vault.envelope.seal(_manifest_key(self._key), plain, _aad(self.dataset, self.version, "manifest"), self._random),
         )
-        for left in self._draft.glob("scratch-*"):
-            left.unlink()
         _sync(self._draft)
         try:
             os.rename(self._draft, self._final)  # fails when the target exists: a version is never empty
@@ -311,25 +318,6 @@ class PartWriter:
             _sync(self._path)
             with open(self._path, "rb") as file:
                 self._finished(hashlib.file_digest(file, "sha256").hexdigest(), self._rows)
-
-
-class Scratch:
-    """Rows that do not fit in memory yet: write any number of times, then read back once."""
-
-    def __init__(self, path: Path, schema: pa.Schema, key: bytes) -> None:
-        self._path, self._key = path, key
-        self._writer = _writer(path, schema, pe.create_encryption_properties(footer_key=key))
-
-    def write(self, table: pa.Table) -> None:
-        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
-
-    def take(self) -> pa.Table:
-        """Everything written, in order; the file is removed."""
-        self._writer.close()
-        with pq.ParquetFile(self._path, decryption_properties=pe.create_decryption_properties(footer_key=self._key)) as file:
-            table = file.read(use_threads=False)
-        self._path.unlink()
-        return table
 
 
 def _writer(path: Path, schema: pa.Schema, properties: Any) -> Any:

@@ -32,8 +32,8 @@ from sandbox.plan.ask import Ask
 from sandbox.plan.compile import compile_job
 from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.checks import Crowds, Unique
+from sandbox.raw.domains import publish_keys, resolve_domains
 from sandbox.raw.faults import Faults
-from sandbox.raw.ingest import publish_keys, resolve_domains
 from sandbox.raw.owners import Owners, as_read, with_unit_type
 from sandbox.raw.rules import Rules, Tally, schema_of
 from sandbox.raw.run import check_plan, totals_of_tables

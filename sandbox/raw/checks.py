@@ -17,6 +17,10 @@ class Unique:
     def __init__(self, dataset: Dataset) -> None:
         self._values: dict[str, list[pa.ChunkedArray]] = {column.name: [] for column in dataset.columns if column.unique}
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
     def add(self, table: pa.Table) -> None:
         for name, values in self._values.items():
             values.append(table.column(name))
@@ -40,23 +44,34 @@ class Crowds:
         unit = dataset.unit_column
         self._unit = "" if unit is None else unit.name
 
-    def held(self, rows: pa.Table, faults: Faults, tally: Tally) -> pa.Table:
+    def held(self, rows: pa.Table, faults: Faults, tally: Tally, before: pa.ChunkedArray | None = None) -> pa.Table:
         """All rows of some units, sorted by unit, the rows of each in the order they came: those beyond the limit cut, or a fault.
+        `before`: the units of rows that are there already and stay; they count, and come first.
 
         Which rows are left is a function of the unit's own rows, so deleting another unit changes nothing here.
         """
-        if self._most is None or rows.num_rows <= self._most:
+        if self._most is None or rows.num_rows + (0 if before is None else len(before)) <= self._most:
             return rows
-        starts = _starts(rows.column(self._unit).combine_chunks())
+        units = rows.column(self._unit).combine_chunks()
+        starts = _starts(units)
         sizes = np.diff(np.append(starts, rows.num_rows))
-        over = sizes > self._most
+        already = np.zeros(len(starts), np.int64)
+        if before is not None:
+            counted = before.value_counts()
+            there = counted.field("counts").to_numpy()
+            if crowded := int((there > self._most).sum()):  # declared lower than it was: what is there cannot be cut
+                faults.add("", "crowded", crowded, "", 0, str(self._most))
+                return rows
+            found = pc.index_in(units.take(pa.array(starts)), value_set=counted.field("values")).fill_null(-1).to_numpy(zero_copy_only=False)
+            already = np.append(there, 0)[found]
+        over = sizes + already > self._most
         if not over.any():
             return rows
         if not self._cut:
             faults.add("", "crowded", int(over.sum()), "", 0, str(self._most))
             return rows
         within = np.arange(rows.num_rows) - np.repeat(starts, sizes)
-        kept = np.flatnonzero(within < self._most)
+        kept = np.flatnonzero(within + np.repeat(already, sizes) < self._most)
         tally.cut_rows += rows.num_rows - len(kept)
         return rows.take(pa.array(kept))
 

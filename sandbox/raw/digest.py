@@ -35,10 +35,11 @@ class PartDigest:
         return hashlib.sha256(b"".join(hasher.digest() for hashers in self._columns for hasher in hashers)).digest()
 
 
-def content_digest(key: bytes, dataset: str, schema: pa.Schema, parts: Iterable[bytes]) -> str:
-    """64 hex digits from the parts' digests in order."""
+def content_digest(key: bytes, dataset: str, schema: pa.Schema, parts: Iterable[bytes], shards: int | None = None) -> str:
+    """64 hex digits from the parts' digests in order, shard by shard where a shard is of several."""
     parts = list(parts)
-    head = [dataset, *(f"{column.name}:{column.type}" for column in schema), str(len(parts))]
+    layout = str(len(parts)) if shards in (None, len(parts)) else f"{shards}x{len(parts) // (shards or 1)}"
+    head = [dataset, *(f"{column.name}:{column.type}" for column in schema), layout]
     return hmac.new(key, "\n".join(head).encode() + b"\0" + b"".join(parts), "sha256").hexdigest()
 
 

@@ -168,6 +168,11 @@ class Faults:
         """`count` more cells of `column` break `rule`; `row` is the first of them, counting data rows of `file` from 1."""
         self._found.setdefault((column, rule), _Fault(file, row, expected)).count += count
 
+    def merge(self, later: Faults) -> None:
+        """What was found after this, in rows that come later."""
+        for (column, rule), fault in later._found.items():
+            self.add(column, rule, fault.count, fault.file, fault.row, fault.expected)
+
     def __bool__(self) -> bool:
         return bool(self._found)
 

@@ -1,37 +1,43 @@
 """Ingest: a steward's files become an immutable, encrypted version of a dataset, or nothing at all.
 
 Rows stream through the rules in batches; private ones are dealt to shards by the hash of their unit and wait in memory, then in encrypted
-scratch files; at last each shard is sorted by unit and written. Memory holds about `_WAITING_BYTES` plus one shard, however many rows come.
-The number of shards follows from the declared size, never from the rows.
+scratch; at last each shard is sorted by unit and written. Memory holds about `WAITING_BYTES` plus a shard for each thread, however many rows
+come. The number of shards follows from the declared size, never from the rows.
+
+A process that is killed, or told to stop, leaves its scratch behind with a checkpoint, and the same ingest goes on from there. A version may
+also be the one before and some more rows: then only those are read, and nothing that is there is written again.
 """
 
 from __future__ import annotations
 
-import itertools
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from infra.vault import Draft, Part, Random, Scratch, Vault, VaultError
-from policies.catalogue import KEYABLE, Catalogue, Column, Dataset, KeyValue, Snapshot, with_domains
+from infra.scratch import ScratchLost
+from infra.vault import Random, Vault, VaultError, Version
+from policies.catalogue import Catalogue, Dataset, Snapshot
 from policies.problem import declare
-from sandbox.raw.checks import Crowds, Unique
-from sandbox.raw.digest import PartDigest, content_digest
-from sandbox.raw.failure import SNAPSHOT_REFUSED
+from sandbox.raw.append import APPEND_ELSEWHERE, check_continues, opened
+from sandbox.raw.checks import Unique
+from sandbox.raw.domains import column_of, publish_keys, reader_of, resolve_domains
 from sandbox.raw.faults import Faults
 from sandbox.raw.owners import Owners, as_read, with_unit_type
-from sandbox.raw.partition import shard_count, split
+from sandbox.raw.partition import shard_count
 from sandbox.raw.rules import Rules, Tally, schema_of
-from sandbox.raw.sources import open_sources
+from sandbox.raw.shards import KeptElsewhere, Shards, in_turn
+from sandbox.raw.sources import Batch, Source, open_sources
 
-Read = Callable[[Snapshot, str], pa.ChunkedArray]  # a stored column
 Progress = Callable[[int, int | None], None]  # rows read so far, rows in all where the files say so
-MAX_DOMAIN = 100_000
-MAX_PUBLISHED = 10_000
-_WAITING_BYTES = 128 * 2**20
+THREADS = 2  # that check batches, and write shards, at once
+_FORMAT = 1  # of a checkpoint
 
 VERSION_EXISTS = declare(
     "data_version_exists",
@@ -45,20 +51,6 @@ STORAGE_FAILED = declare(
         "The vault cannot be written",
         "Writing dataset {dataset} failed: {reason}; nothing was left behind.",
         "Check disk space, permissions and the master key.",
-    ),
-)
-DOMAIN_SOURCE = declare(
-    "data_domain_source",
-    zh=(
-        "公开键的来源不可用",
-        "列 {column} 的公开键取自 {source}，但它不是已登记公共表中同一类型、有 1 至 {limit} 个不同值的列。",
-        "请先登记该公共表，或直接列出键。",
-    ),
-    en=(
-        "The source of public keys cannot be used",
-        "Column {column} takes its keys from {source}, which is no column of a registered public table, of the same type, "
-        "with 1 to {limit} different values.",
-        "Register that public table first, or list the keys.",
     ),
 )
 
@@ -76,6 +68,8 @@ class IngestReport:
     clamped: dict[str, int]  # clamped to the range, cut to the length, or made null for being none of the declared keys
     nan_to_null: dict[str, int]
     ignored_columns: tuple[str, ...] = field(default=())  # in the files but not declared: not stored
+    added: int = 0  # of the rows, those that came with this version
+    resumed: int = 0  # of the rows read, those that an interrupted ingest had read before
 
 
 def ingest(
@@ -89,56 +83,73 @@ def ingest(
     progress: Progress | None = None,
     shard_rows: int = 600_000,
     csv_encoding: str = "utf-8",
+    after: Snapshot | None = None,
+    resume: bool = True,
 ) -> IngestReport:
-    """Check all rows of all `sources` and commit them as one version.
+    """Check all rows of all `sources` and commit them as one version. `after`: the version of the dataset whose rows this one has too.
+    `resume`: go on with what an interrupted process left of the same ingest.
 
     Raises data_refused with one part per broken rule after everything has been checked; data_source_*, data_column_*, data_domain_source,
-    data_unit_reference, data_version_exists before a row is read; data_storage_failed. In every case the vault is as it was.
+    data_unit_reference, data_append_*, data_version_exists before a row is read; data_storage_failed. In every case the vault is as it was.
     """
     read = reader_of(vault)
     dataset = with_unit_type(resolve_domains(dataset, catalogue_public, read), catalogue_public)
+    kept = None
+    if after is not None:
+        check_continues(after, dataset)
+        kept = opened(after, vault)
     owners, asked = Owners.of(dataset, catalogue_public, read), as_read(dataset)
     files = open_sources(asked, sources, csv_encoding)
-    totals = [file.total_rows for file in files]
-    total = None if None in totals else sum(count or 0 for count in totals)
-    rules, faults, tally, unique = Rules(asked), Faults(), Tally(), Unique(dataset)
-
-    def malformed(file: str, row: int) -> None:
-        faults.add("", "fields", 1, file, row)
-
-    def checked() -> Iterator[pa.Table]:
-        done = 0
-        for file in files:
-            for batch in file.batches(asked, malformed):
-                rows = rules.apply(batch, faults, tally)
-                yield rows if owners is None else owners.attach(rows, batch, faults, tally)
-                done += batch.rows.num_rows
-                if progress:
-                    progress(done, total)
-
+    work = _Work(dataset, asked, owners, files, progress)
+    count = len(kept.shards) if kept else shard_count(dataset.approximate_rows, shard_rows)
+    parents = [
+        snapshot.digest
+        for snapshot in (after, catalogue_public.get(dataset.unit.via.table) if dataset.unit and dataset.unit.via else None)
+        if snapshot
+    ]
+    identity = _identity(dataset, files, [csv_encoding, count, *parents])
     try:
-        with vault.begin(dataset.name, version, random) as draft:
+        with vault.begin(dataset.name, version, random, kept) as draft, ExitStack() as held:
             schema = schema_of(dataset.stored)
-            writer = _Shards(dataset, draft, vault, shard_count(dataset.approximate_rows, shard_rows), schema, faults, tally)
-            for table in checked():
-                if not faults:
+            shards = Shards(
+                dataset, vault, schema, count, kept,
+                lambda: vault.scratch(dataset.name, version, schema, random, identity=identity, resume=resume),
+                look=vault.left_behind(dataset.name),
+            )  # fmt: skip
+            held.push(_leaving(shards))
+            pool = held.enter_context(ThreadPoolExecutor(THREADS))
+            unique = Unique(dataset)
+            for known in work.known(unique.columns, kept, shards):
+                unique.add(known)
+            for table in work.checked(pool, shards.resumed):
+                if not work.faults:
                     unique.add(table)
-                    writer.add(table)
-            unique.check(faults)
-            digest = "" if faults else writer.finish()
-            if faults:
-                raise faults.problem(dataset.name)
-            committed = draft.commit(digest)
+                    shards.add(table, work.state)
+            unique.check(work.faults)
+            if not work.faults:
+                digest, contents = shards.finish(draft, pool, THREADS, work.faults, work.tally)
+            if work.faults:
+                raise work.faults.problem(dataset.name)
+            committed = draft.commit(digest, contents)
         if not dataset.private:
-            dataset = publish_keys(dataset, lambda column: _read(committed.parts, column))
+            dataset = publish_keys(dataset, lambda column: column_of(committed.parts, column))
     except VaultError as error:
         if error.code == "version_exists":
             raise VERSION_EXISTS(dataset=dataset.name, version=version) from None
         raise STORAGE_FAILED(dataset=dataset.name, reason=error.code) from None
+    except KeptElsewhere:
+        raise APPEND_ELSEWHERE(dataset=dataset.name, version=0 if after is None else after.version) from None
+    except ScratchLost:
+        raise STORAGE_FAILED(dataset=dataset.name, reason="scratch_damaged") from None
     except OSError as error:
         raise STORAGE_FAILED(dataset=dataset.name, reason=error.strerror or "I/O error") from None
+    return _report(Snapshot(dataset=dataset, version=version, digest=digest), committed, work)
+
+
+def _report(snapshot: Snapshot, committed: Version, work: _Work) -> IngestReport:
+    tally = work.tally
     return IngestReport(
-        snapshot=Snapshot(dataset=dataset, version=version, digest=digest),
+        snapshot=snapshot,
         rows=sum(part.rows for part in committed.parts),
         shards=len(committed.shards),
         dropped_null_units=tally.dropped_null_units,
@@ -146,118 +157,84 @@ def ingest(
         cut_rows=tally.cut_rows,
         clamped=dict(+tally.clamped),
         nan_to_null=dict(+tally.nan_to_null),
-        ignored_columns=tuple(dict.fromkeys(name for file in files for name in file.ignored)),
+        ignored_columns=tuple(dict.fromkeys(name for file in work.files for name in file.ignored)),
+        added=sum(part.rows for part in committed.parts if part.version == committed.version),
+        resumed=work.resumed,
     )
 
 
-def reader_of(vault: Vault) -> Read:
-    """Reads stored columns from the vault. Raises data_snapshot_refused."""
-
-    def read(snapshot: Snapshot, column: str) -> pa.ChunkedArray:
-        try:
-            return _read(vault.open(snapshot.dataset.name, snapshot.version).parts, column)
-        except VaultError as error:
-            raise SNAPSHOT_REFUSED(dataset=snapshot.dataset.name, version=snapshot.version, reason=error.code) from None
-
-    return read
+def _identity(dataset: Dataset, files: Sequence[Source], more: Sequence[object]) -> str:
+    """All that makes two ingests the same."""
+    said = [_FORMAT, dataset.model_dump(mode="json"), [file.identity for file in files], *more]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _read(parts: Sequence[Part], column: str) -> pa.ChunkedArray:
-    return pa.concat_tables([part.read([column]) for part in parts]).column(0)
+def _leaving(shards: Shards) -> Callable[[Any, BaseException | None, Any], bool]:
+    """What becomes of the scratch: a process told to stop leaves it for the next; after anything else it is of no more use."""
+
+    def leave(kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if shards.scratch is not None:
+            if error is None or isinstance(error, Exception):
+                shards.scratch.remove()
+            else:
+                shards.scratch.leave()
+        return False
+
+    return leave
 
 
-def resolve_domains(dataset: Dataset, catalogue: Catalogue, read: Read) -> Dataset:
-    """The dataset with every `domain_from` replaced by what that public column holds: its different values, ascending, without NULL.
+class _Work:
+    """Batches on their way through the rules, and where a checkpoint would go on."""
 
-    Raises data_domain_source when there is no such public table or column, or its values cannot be keys of this column.
-    """
-    columns = tuple(_resolved(column, catalogue, read) if column.domain_from else column for column in dataset.columns)
-    return Dataset.model_validate(dataset.model_copy(update={"columns": columns}).model_dump())
+    def __init__(self, dataset: Dataset, asked: Dataset, owners: Owners | None, files: Sequence[Source], progress: Progress | None) -> None:
+        self._asked, self._owners, self.files, self._progress = asked, owners, files, progress
+        self._rules = Rules(asked)
+        self.faults, self.tally = Faults(), Tally()
+        self._at = (0, 0)  # the file, and how many of its rows are behind us
+        self._done = self.resumed = 0
+        totals = [file.total_rows for file in files]
+        self._total = None if None in totals else sum(count or 0 for count in totals)
 
+    def state(self) -> dict[str, Any]:
+        return {"at": self._at, "done": self._done, "tally": self.tally.as_data()}
 
-def _resolved(column: Column, catalogue: Catalogue, read: Read) -> Column:
-    table, name = str(column.domain_from).split(".")
-    snapshot = catalogue.get(table)
-    source = snapshot.dataset.get(name) if snapshot and not snapshot.dataset.private else None
-    if snapshot and source and source.type == column.type:
-        values = _different(read(snapshot, source.name))
-        if 0 < len(values) <= MAX_DOMAIN:
-            return column.model_copy(update={"domain": tuple(values)})
-    raise DOMAIN_SOURCE(column=column.name, source=column.domain_from, limit=MAX_DOMAIN)
+    def known(self, columns: Sequence[str], kept: Version | None, shards: Shards) -> Iterator[pa.Table]:
+        """Values of these columns that are there already: in kept parts, and in what was read before an interruption."""
+        if columns:
+            for part in kept.parts if kept else ():
+                yield part.read(columns)
+            if shards.scratch is not None:
+                yield from shards.scratch.everything(columns)
 
-
-def publish_keys(dataset: Dataset, read: Callable[[str], pa.ChunkedArray]) -> Dataset:
-    """A public dataset with the domains its rows give: whoever may know the rows may know which keys there are. A column that may be a key and
-    declares none gets its different values, ascending, unless there are more than MAX_PUBLISHED: then it stays without."""
-    found: dict[str, Sequence[KeyValue]] = {}
-    for column in dataset.columns:
-        if column.type in KEYABLE and "key" in column.uses and column.domain is None and column.domain_from is None:
-            values = _different(read(column.name))
-            if 0 < len(values) <= MAX_PUBLISHED:
-                found[column.name] = values
-    return with_domains(dataset, found)
-
-
-def _different(values: pa.ChunkedArray) -> list[KeyValue]:
-    different: list[KeyValue] = pc.unique(values).drop_null().to_pylist()
-    return sorted(different)
-
-
-class _Shards:
-    """Rows on their way to parts: a private dataset's by unit, a public one's in turn."""
-
-    def __init__(self, dataset: Dataset, draft: Draft, vault: Vault, shards: int, schema: pa.Schema, faults: Faults, tally: Tally) -> None:
-        self._name = dataset.name
-        self._draft, self._schema, self._faults, self._tally = draft, schema, faults, tally
-        unit = dataset.unit_column
-        self._unit = None if unit is None else unit.name
-        self._crowds = Crowds(dataset)
-        self._count = shards
-        self._turn = itertools.cycle(range(shards))
-        self._key = vault.derive(f"partition/{dataset.unit.space}") if dataset.unit else b""
-        self._digest_key = vault.derive("snapshot-digest")
-        self._waiting: list[list[pa.Table]] = [[] for _ in range(self._count)]
-        self._bytes = 0
-        self._scratch: dict[int, Scratch] = {}
-
-    def add(self, table: pa.Table) -> None:
-        if not table.num_rows:
-            return
-        parts = [(next(self._turn), table)] if self._unit is None else split(table, self._unit, self._key, self._count)
-        for shard, rows in parts:
-            self._waiting[shard].append(rows)
-        self._bytes += table.nbytes
-        if self._bytes > _WAITING_BYTES:
-            self._spill()
-
-    def finish(self) -> str:
-        """Write all parts; the content digest."""
-        digests = []
-        for shard in range(self._count):
-            part = PartDigest(self._schema)
-            with self._draft.part(shard, self._schema) as writer:
-                for table in self._rows(shard):
-                    part.add(table)
-                    writer.write(table)
-            digests.append(part.digest())
-        return content_digest(self._digest_key, self._name, self._schema, digests)
-
-    def _rows(self, shard: int) -> Iterator[pa.Table]:
-        waiting, self._waiting[shard] = self._waiting[shard], []
-        spilled = [self._scratch.pop(shard).take()] if shard in self._scratch else []
-        rows = pa.concat_tables([self._schema.empty_table(), *spilled, *waiting]).combine_chunks()
-        if self._unit is None:
+    def checked(self, pool: ThreadPoolExecutor, resumed: dict[str, Any] | None) -> Iterator[pa.Table]:
+        """The rows, as stored, batch by batch in their order."""
+        if resumed is not None:
+            self._at = tuple(resumed["at"])
+            self._done = self.resumed = resumed["done"]
+            self.tally = Tally.from_data(resumed["tally"])
+        for place, batch, rows, faults, tally in in_turn(pool, THREADS + 1, self._batches(), self._apply):
+            self.faults.merge(faults)
+            self.tally.merge(tally)
+            self._at = (place, batch.first_row - 1 + batch.rows.num_rows)
+            self._done += batch.rows.num_rows
             yield rows
-        else:
-            # Stable: rows of one unit stay in the order they came in.
-            ordered = rows.take(pc.sort_indices(rows, sort_keys=[(self._unit, "ascending")])).combine_chunks()
-            yield self._crowds.held(ordered, self._faults, self._tally)
+            if self._progress:
+                self._progress(self._done, self._total)
 
-    def _spill(self) -> None:
-        for shard, tables in enumerate(self._waiting):
-            if tables:
-                if shard not in self._scratch:
-                    self._scratch[shard] = self._draft.scratch(shard, self._schema)
-                self._scratch[shard].write(pa.concat_tables(tables).combine_chunks())
-                tables.clear()
-        self._bytes = 0
+    def _batches(self) -> Iterator[tuple[int, Batch]]:
+        def malformed(file: str, row: int) -> None:
+            self.faults.add("", "fields", 1, file, row)
+
+        first, skip = self._at
+        for place in range(first, len(self.files)):
+            for batch in self.files[place].batches(self._asked, malformed, skip if place == first else 0):
+                yield place, batch
+
+    def _apply(self, given: tuple[int, Batch]) -> tuple[int, Batch, pa.Table, Faults, Tally]:
+        """In a thread of the pool: what it finds is added up afterwards, in the order of the rows."""
+        place, batch = given
+        faults, tally = Faults(), Tally()
+        rows = self._rules.apply(batch, faults, tally)
+        if self._owners is not None:
+            rows = self._owners.attach(rows, batch, faults, tally)
+        return place, batch, rows, faults, tally

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -74,6 +75,20 @@ class Tally:
     dropped_null_units: int = 0
     dropped_missing_units: int = 0  # they referred to no row of the table that says whose they are
     cut_rows: int = 0  # of units that had more rows than declared
+
+    def merge(self, more: Tally) -> None:
+        self.clamped += more.clamped
+        self.nan_to_null += more.nan_to_null
+        self.dropped_null_units += more.dropped_null_units
+        self.dropped_missing_units += more.dropped_missing_units
+        self.cut_rows += more.cut_rows
+
+    def as_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Tally:
+        return cls(**{**data, "clamped": Counter(data["clamped"]), "nan_to_null": Counter(data["nan_to_null"])})
 
 
 class Rules:

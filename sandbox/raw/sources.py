@@ -103,11 +103,18 @@ class Source:
     ignored: tuple[str, ...]  # columns in the file that nobody declared: not read, not stored
     total_rows: int | None
 
-    def batches(self, dataset: Dataset, malformed: Callable[[str, int], None]) -> Iterator[Batch]:
-        """The file's rows. `malformed(file, row)` is told of each CSV line with too few or too many fields; such lines are left out."""
-        first = 1
+    @property
+    def identity(self) -> str | None:
+        """The same for a file that was not touched: an interrupted ingest may go on within it."""
+        said = self.path.stat()
+        return f"{self.path.resolve()}|{said.st_size}|{said.st_mtime_ns}"
+
+    def batches(self, dataset: Dataset, malformed: Callable[[str, int], None], skip: int = 0) -> Iterator[Batch]:
+        """The file's rows but the first `skip`. `malformed(file, row)` is told of each CSV line with too few or too many fields; such lines are
+        left out."""
+        first = skip + 1
         try:
-            for raw in _read_csv(self, malformed) if self.format == "csv" else _read_parquet(self):
+            for raw in _without(skip, _read_csv(self, malformed)) if self.format == "csv" else _read_parquet(self, skip):
                 if self.format == "parquet":
                     raw.validate(full=True)  # a foreign writer's text may not be UTF-8
                 columns = {column.name: raw.column(self.names[column.name]) for column in dataset.columns}
@@ -209,9 +216,21 @@ def _plain(array: pa.Array) -> pa.Array:
     return array
 
 
-def _read_parquet(source: Source) -> Iterator[pa.RecordBatch]:
+def _read_parquet(source: Source, skip: int) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(source.path) as file:
-        yield from file.iter_batches(BATCH_ROWS, columns=list(source.names.values()), use_threads=False)
+        group = 0
+        while group < file.num_row_groups and skip >= file.metadata.row_group(group).num_rows:
+            skip -= file.metadata.row_group(group).num_rows
+            group += 1
+        columns, groups = list(source.names.values()), list(range(group, file.num_row_groups))
+        yield from _without(skip, file.iter_batches(BATCH_ROWS, columns=columns, row_groups=groups, use_threads=False))
+
+
+def _without(skip: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if skip < batch.num_rows:
+            yield batch.slice(skip)
+        skip = max(0, skip - batch.num_rows)
 
 
 def _read_csv(source: Source, malformed: Callable[[str, int], None]) -> Iterator[pa.RecordBatch]:

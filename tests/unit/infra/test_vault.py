@@ -183,8 +183,8 @@ def test_an_abandoned_draft_leaves_nothing(vault: Vault, tmp_path: Path) -> None
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     commit(vault, TABLE)
-    with vault.begin("visits", 2, os.urandom) as draft:
-        draft.scratch(0, TABLE.schema).write(TABLE)
+    with vault.begin("visits", 2, os.urandom) as draft, draft.part(0, TABLE.schema) as writer:
+        writer.write(TABLE)
     assert sorted(path.name for path in (tmp_path / "vault" / "visits").iterdir()) == ["dataset.key", "v1"]
 
 
@@ -196,20 +196,6 @@ def test_what_a_killed_process_left_is_swept_away_and_no_more(vault: Vault, tmp_
         (folder / f".draft-{pid}-00").mkdir(parents=True)
     commit(vault, TABLE)
     assert [path.name for path in folder.glob(".draft-*")] == [f".draft-{os.getppid()}-00"]
-
-
-def test_scratch_is_encrypted_and_gone_after_reading(vault: Vault, tmp_path: Path) -> None:
-    with vault.begin("visits", 1, os.urandom) as draft:
-        scratch = draft.scratch(0, TABLE.schema)
-        scratch.write(TABLE)
-        scratch.write(OTHER)
-        taken = scratch.take()
-        assert taken.equals(pa.concat_tables([TABLE, OTHER]))
-        assert not list((tmp_path / "vault").rglob("scratch-*"))
-        other = draft.scratch(1, TABLE.schema)
-        other.write(TABLE)
-        other._writer.close()
-        assert b"MARKER" not in next((tmp_path / "vault").rglob("scratch-*")).read_bytes()
 
 
 def test_a_name_that_means_a_path_is_refused(vault: Vault) -> None:

@@ -18,7 +18,8 @@ import pytest
 from infra.vault import Vault
 from policies.catalogue import Catalogue, Column, Dataset
 from policies.problem import Problem
-from sandbox.raw import ingest as ingest_module
+from sandbox.raw import domains as domains_module
+from sandbox.raw import shards as shards_module
 from sandbox.raw.ingest import IngestReport, ingest
 from tests.visits import CITIES, COLUMNS, column, dataset, ingested, parquet, rows
 
@@ -98,7 +99,7 @@ def test_rows_of_a_unit_keep_the_order_they_came_in(vault: Vault, tmp_path: Path
 def test_memory_may_be_tight(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that wait in encrypted scratch files come out as those that waited in memory."""
     plain = ingested(vault, tmp_path, rows(2000, 300), dataset(rows=8), shard_rows=1)
-    monkeypatch.setattr(ingest_module, "_WAITING_BYTES", 1000)
+    monkeypatch.setattr(shards_module, "WAITING_BYTES", 1000)
     monkeypatch.setattr("sandbox.raw.sources.BATCH_ROWS", 64)
     tight = ingested(vault, tmp_path, rows(2000, 300), dataset(rows=8), version=2, shard_rows=1)
     assert tight.snapshot.digest == plain.snapshot.digest
@@ -505,7 +506,7 @@ def test_a_public_table_publishes_its_keys_and_a_private_one_never_does(vault: V
         return [item.domain for item in report.snapshot.dataset.columns]
 
     assert domains(dataset(levels, unit=None, name="cities"), 1) == [("a", "b"), (1, 2, 3), None]
-    monkeypatch.setattr(ingest_module, "MAX_PUBLISHED", 2)
+    monkeypatch.setattr(domains_module, "MAX_PUBLISHED", 2)
     assert domains(dataset(levels, unit=None, name="cities"), 2) == [("a", "b"), None, None]
     ids = (column("level", "integer", uses=("filter",)), column("city", "text"))
     assert domains(dataset(ids, unit="level", name="private"), 1) == [None, None]
