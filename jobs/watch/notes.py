@@ -1,0 +1,226 @@
+"""Entries of the log, read once and kept as facts for as long as a rule looks back.
+
+Notes are the server's own: they stand in the database and in no entry, and can be made again from the log. A question's text is read from the
+sealed request, taken apart (`sketch`) and not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from infra.database import insert_ignoring, reading
+from infra.tables import jobs, metering, openings, product_versions, schedule_runs, watch_notes
+from jobs import directory
+from jobs import events as ev
+from jobs.register import Register
+from jobs.slots import parse_time
+from jobs.watch.facts import Delivery, Question, Refusal, Setback
+from jobs.watch.sizes import Sizes
+from jobs.watch.sketch import sketch
+from policies.catalogue import Dataset
+from policies.disclosure.predicate import population
+
+KINDS = ("job_admitted", "job_refused", "job_forfeited", "access_refused", "product_delivered", "charge_reserved")
+MOST = 300  # notes a rule is given: the newest
+Note = dict[str, Any]
+
+
+class Notes:
+    """Reads entries into notes, and notes into facts."""
+
+    def __init__(self, register: Register) -> None:
+        self._register = register
+        self._key = register.key_ring.derive("watch", b"forms")
+        self._datasets: dict[tuple[str, int], tuple[Dataset, str] | None] = {}
+        self._sizes: dict[str, Sizes] = {}
+
+    # ── from entries ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def made(self, page: Sequence[ev.Recorded]) -> list[Note]:
+        """What rules will want to know of these entries."""
+        with reading(self._register.engine) as connection:
+            return [note for recorded in page for note in self._of(connection, recorded)]
+
+    def _of(self, connection: Connection, recorded: ev.Recorded) -> Iterator[Note]:
+        event = recorded.event
+        if isinstance(event, ev.JobAdmitted):
+            yield from self._question(connection, recorded, event)
+        elif isinstance(event, ev.JobRefused):
+            who = event.operator or _operator(connection, event.job)
+            if who is not None:
+                yield _note(recorded, 0, "setback", who, event.job or "", body={"failed": False})
+        elif isinstance(event, ev.JobForfeited):
+            who = _operator(connection, event.job)
+            if who is not None and event.code == "job_failed":
+                yield _note(recorded, 0, "setback", who, event.job, body={"failed": True})
+        elif isinstance(event, ev.AccessRefused):
+            counts: dict[tuple[str, bool], int] = {}
+            for each in event.refusals:
+                caller = each.principal or each.prefix or each.source
+                if caller is not None:
+                    known = each.principal is not None
+                    counts[caller, known] = counts.get((caller, known), 0) + each.count
+            for place, ((who, known), count) in enumerate(sorted(counts.items())):
+                yield _note(recorded, place, "refusal", who, "", body={"known": known, "count": count})
+        elif isinstance(event, ev.ProductDelivered):
+            subject = event.product or event.release
+            yield _note(recorded, 0, "delivery", event.recipient, subject, body={"bytes": _bytes(connection, event)})
+
+    def _question(self, connection: Connection, recorded: ev.Recorded, event: ev.JobAdmitted) -> Iterator[Note]:
+        query = (
+            select(jobs.c.operator, openings.c.content, schedule_runs.c.schedule)
+            .join(openings, openings.c.commitment == jobs.c.request)
+            .outerjoin(schedule_runs, schedule_runs.c.job == jobs.c.id)
+            .where(jobs.c.id == event.job)
+        )
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return
+        try:
+            sealed = json.loads(bytes(row.content))
+            versions = {str(name): int(version) for name, version in sealed.get("versions", {}).items()}
+        except (ValueError, AttributeError, TypeError):
+            return
+        found = {name: self._dataset(connection, name, version) for name, version in versions.items()}
+        datasets = {name.casefold(): each[0] for name, each in found.items() if each is not None}
+        private = [each for each in datasets.values() if each.unit is not None]
+        if not private:
+            return
+        taken = sketch(sealed, datasets, self._key)
+        reads = sorted(each[1] for each in found.values() if each is not None)
+        body = {
+            "where": taken.where,
+            "reads": sorted(versions.items()),
+            "snapshots": hashlib.sha256(json.dumps(reads).encode()).hexdigest()[:32],
+            "scheduled": row.schedule is not None,
+        }
+        unit = private[0].unit
+        assert unit is not None
+        for place, form in enumerate(taken.forms):
+            yield _note(recorded, place, "question", row.operator, event.job, form=form, space=unit.space, body=body)
+
+    def _dataset(self, connection: Connection, name: str, version: int) -> tuple[Dataset, str] | None:
+        """With the digest of its content. What was ingested never changes."""
+        if (name, version) not in self._datasets:
+            found = directory.snapshot(connection, name, version)
+            if len(self._datasets) >= 256:
+                self._datasets.clear()
+            self._datasets[name, version] = None if found is None else (found.dataset, found.digest)
+        return self._datasets[name, version]
+
+    # ── kept, and forgotten ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @staticmethod
+    def keep(connection: Connection, notes: Iterable[Note]) -> None:
+        """A note that is there already stays as it is: after a crash entries are read again."""
+        for note in notes:
+            insert_ignoring(connection, watch_notes, note)
+
+    @staticmethod
+    def forget_audits(connection: Connection) -> None:
+        """Before a newer one is noted."""
+        connection.execute(delete(watch_notes).where(watch_notes.c.topic == "audit"))
+
+    @staticmethod
+    def forget(connection: Connection, before: datetime) -> None:
+        """Notes from before a moment, but not what the newest audit found."""
+        old = watch_notes.c.at < ev.rfc3339(before)
+        connection.execute(delete(watch_notes).where(old, watch_notes.c.topic != "audit"))
+
+    # ── to facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def question(self, connection: Connection, note: Note) -> Question:
+        body = json.loads(note["body"])
+        return Question(
+            entry=note["entry"],
+            at=parse_time(note["at"]),
+            who=note["who"],
+            job=note["subject"],
+            space=note["space"],
+            form=note["form"],
+            snapshots=body["snapshots"],
+            where=population(body["where"]),
+            sizes=self._sized(connection, body["reads"]),
+            scheduled=body["scheduled"],
+        )
+
+    def _sized(self, connection: Connection, reads: list[list[Any]]) -> Sizes:
+        key = json.dumps(reads)
+        if key not in self._sizes:
+            if len(self._sizes) >= 64:
+                self._sizes.clear()
+            found = [self._dataset(connection, name, version) for name, version in reads]
+            self._sizes[key] = Sizes({each[0].name.casefold(): each[0] for each in found if each is not None})
+        return self._sizes[key]
+
+    def alike(self, connection: Connection, new: Question, since: datetime, *, who: str | None = None) -> list[Question]:
+        """Questions of the same form before it, the newest of them, the oldest first."""
+        where = [watch_notes.c.form == new.form, *_span(since, new.at, new.entry)]
+        where += [watch_notes.c.who == who] if who is not None else []
+        return [self.question(connection, note) for note in _rows(connection, where, MOST)]
+
+    def nearby(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
+        """Questions of the same population before it, of any form; one a job."""
+        where = [watch_notes.c.topic == "question", watch_notes.c.space == new.space, watch_notes.c.place == 0]
+        return [self.question(connection, note) for note in _rows(connection, [*where, *_span(since, new.at, new.entry)], MOST)]
+
+    def by(self, connection: Connection, new: Question, since: datetime, most: int = 3000) -> list[Question]:
+        """What the operator asked before it; one a job."""
+        where = [watch_notes.c.topic == "question", watch_notes.c.who == new.who, watch_notes.c.place == 0]
+        return [self.question(connection, note) for note in _rows(connection, [*where, *_span(since, new.at, new.entry)], most)]
+
+    def admitted(self, connection: Connection, who: str, since: datetime, until: datetime) -> int:
+        where = [watch_notes.c.topic == "question", watch_notes.c.who == who, watch_notes.c.place == 0]
+        return len(_rows(connection, [*where, watch_notes.c.at >= ev.rfc3339(since), watch_notes.c.at <= ev.rfc3339(until)], 10_000))
+
+    @staticmethod
+    def before(connection: Connection, note: Note, since: datetime, most: int = 5000) -> list[Note]:
+        """Notes of the same topic about the same caller before it."""
+        where = [watch_notes.c.topic == note["topic"], watch_notes.c.who == note["who"]]
+        return _rows(connection, [*where, *_span(since, parse_time(note["at"]), note["entry"])], most)
+
+
+def setback(note: Note) -> Setback:
+    return Setback(note["entry"], parse_time(note["at"]), note["who"], note["subject"] or None, json.loads(note["body"])["failed"])
+
+
+def refusal(note: Note) -> Refusal:
+    body = json.loads(note["body"])
+    return Refusal(note["entry"], parse_time(note["at"]), note["who"], body["known"], body["count"])
+
+
+def delivery(note: Note) -> Delivery:
+    return Delivery(note["entry"], parse_time(note["at"]), note["who"], note["subject"], json.loads(note["body"])["bytes"])
+
+
+def _note(recorded: ev.Recorded, place: int, topic: str, who: str, subject: str, *, form: str = "", space: str = "", body: Any) -> Note:
+    made = {"entry": recorded.index, "place": place, "topic": topic, "at": recorded.at, "who": who, "subject": subject}
+    return {**made, "form": form, "space": space, "body": json.dumps(body, ensure_ascii=False, separators=(",", ":"))}
+
+
+def _span(since: datetime, until: datetime, entry: int) -> list[Any]:
+    return [watch_notes.c.at >= ev.rfc3339(since), watch_notes.c.at <= ev.rfc3339(until), watch_notes.c.entry < entry]
+
+
+def _rows(connection: Connection, where: list[Any], most: int) -> list[Note]:
+    query = select(watch_notes).where(*where).order_by(watch_notes.c.at.desc(), watch_notes.c.entry.desc(), watch_notes.c.place).limit(most)
+    return [dict(row._mapping) for row in connection.execute(query)][::-1]
+
+
+def _operator(connection: Connection, job: str | None) -> str | None:
+    return None if job is None else connection.execute(select(jobs.c.operator).where(jobs.c.id == job)).scalar_one_or_none()
+
+
+def _bytes(connection: Connection, event: ev.ProductDelivered) -> int:
+    """Of the version or table as it is kept: what a delivery is metered by."""
+    if event.product is not None:
+        where = (product_versions.c.product == event.product, product_versions.c.version == event.version)
+        return int(connection.execute(select(product_versions.c.bytes).where(*where)).scalar_one_or_none() or 0)
+    query = select(metering.c.bytes).where(metering.c.release == event.release)
+    return int(connection.execute(query).scalar_one_or_none() or 0)

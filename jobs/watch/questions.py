@@ -1,0 +1,112 @@
+"""Rules over questions: averaging, sweeping, subtracting, circling. Each is given the question that just came and those it may belong with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fractions import Fraction
+
+from jobs.events import AlertFact
+from jobs.watch.facts import Finding, Question, newest, numbers, things
+from jobs.watch.rules import Averaging, Collusion, Differencing, Sweep
+from policies.disclosure.predicate import Population
+
+
+def averaging(rule: Averaging, new: Question, before: Sequence[Question]) -> list[Finding]:
+    """`before`: questions of the same form by the same operator, within the window."""
+    size = new.sizes.rows_of(new.where)
+    alike = {new.job: new}
+    for other in before:
+        if other.who != new.who or other.snapshots != new.snapshots:
+            continue
+        apart = new.sizes.apart(new.where, other.where)
+        if apart is not None and (apart == 0 or (size is not None and apart * 100 <= size * rule.percent)):
+            alike.setdefault(other.job, other)
+    if len(alike) < rule.questions:
+        return []
+    facts = numbers(questions=len(alike), window_h=rule.window_h, percent=rule.percent)
+    return [_finding(rule, f"{new.who}/{new.form[:16]}", list(alike.values()), facts, rule.questions)]
+
+
+def sweep(rule: Sweep, new: Question, before: Sequence[Question]) -> list[Finding]:
+    """`before`: as for averaging."""
+    found: dict[Population, Question] = {}
+    for each in (new, *before):
+        size = each.sizes.rows_of(each.where)
+        if each.who == new.who and size is not None and size <= rule.rows:
+            found.setdefault(each.where, each)
+    if new.where not in found or len(found) < rule.populations:
+        return []
+    facts = numbers(populations=len(found), rows=rule.rows, window_h=rule.window_h)
+    return [_finding(rule, f"{new.who}/{new.form[:16]}", list(found.values()), facts, rule.populations)]
+
+
+def differencing(rule: Differencing, new: Question, before: Sequence[Question]) -> list[Finding]:
+    """`before`: questions of the same form by the same operator, within the window. A pair counts once, whatever it was asked with."""
+    asked = {each.where: each for each in (*before, new) if each.who == new.who and each.snapshots == new.snapshots}
+    populations = list(asked.values())
+    if not any(_between(new, other, rule.rows) for other in populations):
+        return []
+    pairs = [
+        (one, other)
+        for place, one in enumerate(populations)
+        for other in populations[place + 1 :]
+        if one.job != other.job and _between(one, other, rule.rows)
+    ]
+    if len(pairs) < rule.pairs:
+        return []
+    members = {each.job: each for pair in pairs for each in pair}
+    facts = numbers(pairs=len(pairs), rows=rule.rows, window_h=rule.window_h)
+    return [_finding(rule, f"{new.who}/{new.space}", list(members.values()), facts, rule.pairs)]
+
+
+def collusion(rule: Collusion, new: Question, before: Sequence[Question]) -> list[Finding]:
+    """`before`: questions of the same form by anybody, and questions about few by anybody, of the same space, within the window."""
+    circle: dict[str, dict[str, Question]] = defaultdict(dict)
+    circle[new.who][new.job] = new
+    for other in before:
+        if other.who != new.who and _circles(new, other, rule.rows):
+            circle[other.who][other.job] = other
+    others = [each for who, found in circle.items() if who != new.who for each in found.values()]
+    for mine in before:
+        if mine.who == new.who and any(_circles(mine, other, rule.rows) for other in others):
+            circle[mine.who][mine.job] = mine
+    active = {who: found for who, found in circle.items() if len(found) >= rule.questions}
+    if new.who not in active or len(active) < rule.operators:
+        return []
+    members = [each for found in active.values() for each in found.values()]
+    facts = numbers(operators=len(active), questions=len(members), rows=rule.rows, window_h=rule.window_h)
+    subject = "+".join([new.space, *sorted(active)])
+    return [_finding(rule, subject, members, facts, rule.questions * rule.operators)]
+
+
+def _between(one: Question, other: Question, rows: int) -> bool:
+    """Whether one population lies within the other, with some rows between them, as far as can be expected, and few."""
+    if one.where == other.where:
+        return False
+    for inner, outer in ((one, other), (other, one)):
+        if inner.where.within(outer.where):
+            gap = one.sizes.gap(inner.where, outer.where)
+            return gap is not None and 0 < gap <= rows
+    return False
+
+
+def _circles(one: Question, other: Question, rows: int) -> bool:
+    """Two questions about one small population, or about two that differ by few."""
+    if one.form == other.form and one.snapshots == other.snapshots and _between(one, other, rows):
+        return True
+    return few(one, rows) and few(other, rows) and not (one.where & other.where).nobody
+
+
+def few(question: Question, rows: int) -> bool:
+    size: Fraction | None = question.sizes.rows_of(question.where)
+    return size is not None and size <= rows
+
+
+def _finding(
+    rule: Averaging | Sweep | Differencing | Collusion, subject: str, members: Sequence[Question], facts: tuple[AlertFact, ...], least: int
+) -> Finding:
+    members = sorted(members, key=lambda each: each.entry)[-100:]
+    about = things("principal", sorted({each.who for each in members})) + things("job", [each.job for each in members][-40:])
+    about += things("space", sorted({each.space for each in members}))
+    return Finding(rule.id, rule.severity, subject, about, newest(each.entry for each in members), facts, least)
