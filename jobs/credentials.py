@@ -217,6 +217,14 @@ def subjects_of(connection: Connection, principal: str) -> list[SubjectRecord]:
     return [SubjectRecord(row.digest, row.principal, row.issuer, row.linked_at) for row in connection.execute(query)]
 
 
+def subjects_by_principal(connection: Connection) -> dict[str, list[SubjectRecord]]:
+    """Of everybody at once; who has none is not in it."""
+    found: dict[str, list[SubjectRecord]] = {}
+    for row in connection.execute(select(subjects).where(subjects.c.status == "linked").order_by(subjects.c.digest)):
+        found.setdefault(row.principal, []).append(SubjectRecord(row.digest, row.principal, row.issuer, row.linked_at))
+    return found
+
+
 def note_use(engine: Engine, used: Credential, now: datetime) -> None:
     """Remember that it was used. Not when that is known closely enough already, nor when the database cannot take it: it is a note."""
     at, enough = rfc3339(now), rfc3339(now - _GRAIN[used.kind])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, String, bindparam, case, cast, func, insert, literal_column, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, String, bindparam, case, cast, exists, func, insert, literal_column, or_, select, update
 
 from infra.prepared import Prepared, Writer
-from infra.tables import accounts, charge_accounts, charges, jobs
+from infra.tables import account_days, accounts, charge_accounts, charges, jobs
 from jobs.rows import DoesNotFit
 from policies.quota import Window
 
@@ -103,6 +103,27 @@ def take(writer: Writer, statement: Prepared, charge: str, pico_rho: int, atto_d
     values = {"rho": pico_rho, "delta": atto_delta, "charge_": charge, "day": day, "month": day and day[:7]}
     if count:
         writer.later(statement, values, count, partial(DoesNotFit, "accounts", charge))
+
+
+_days = account_days.c.account.in_(select(charge_accounts.c.account).where(charge_accounts.c.charge == _charge)) & (account_days.c.day == _day)
+_NEW_DAYS = Prepared(
+    insert(account_days).from_select(
+        ["account", "day", "pico_rho", "atto_delta"],
+        select(charge_accounts.c.account, _day, literal_column("0"), literal_column("0"))
+        .where(charge_accounts.c.charge == _charge)
+        .where(~exists().where(account_days.c.account == charge_accounts.c.account, account_days.c.day == _day)),
+    )
+)
+_ON_DAY = Prepared(
+    update(account_days).where(_days).values(pico_rho=account_days.c.pico_rho + RHO, atto_delta=account_days.c.atto_delta + DELTA)
+)
+
+
+def on_day(writer: Writer, charge: str, pico_rho: int, atto_delta: int, day: str) -> None:
+    """Add to what each account of the charge took on a day; less than nothing where it is given back."""
+    named = {"charge_": charge, "day": day}
+    writer.later(_NEW_DAYS, named, None, partial(DoesNotFit, "account_days", charge))
+    writer.later(_ON_DAY, {**named, "rho": pico_rho, "delta": atto_delta}, None, partial(DoesNotFit, "account_days", charge))
 
 
 @cache

@@ -8,10 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, or_, select
 
 from infra.database import reading
-from infra.tables import charges, holds, jobs, metering, openings, releases
+from infra.tables import answered, charges, holds, jobs, metering, openings, releases
 from jobs import events as ev
 from jobs.kinds import unsealed
 from jobs.order import Asker
@@ -160,7 +160,8 @@ def release(register: Register, release_id: str, now: datetime, *, operator: str
         .where(releases.c.id == release_id, releases.c.visible_at <= ev.rfc3339(now))
     )
     if operator is not None:
-        query = query.where(exists().where(jobs.c.release == releases.c.id, jobs.c.operator == operator))
+        query = query.join(answered, (answered.c.release == releases.c.id) & (answered.c.entry == releases.c.entry))
+        query = query.where(answered.c.operator == operator)
     with reading(register.engine) as connection:
         row = connection.execute(query).one_or_none()
     return None if row is None else _released(row)
@@ -184,13 +185,16 @@ def releases_of(register: Register, now: datetime, wanted: Wanted, *, before: in
     query = (
         select(releases, openings.c.content, openings.c.salt)
         .join(openings, openings.c.commitment == releases.c.record)
-        .join(metering, metering.c.release == releases.c.id)
         .where(releases.c.visible_at <= ev.rfc3339(now))
-        .order_by(releases.c.entry.desc())
         .limit(limit)
     )
+    place: ColumnElement[int] = releases.c.entry  # the list is walked by the index that begins with what is wanted
+    if any((wanted.operator, wanted.licence, wanted.scenario)):
+        query, place = query.join(metering, metering.c.release == releases.c.id), metering.c.entry
     if wanted.answered is not None:
-        query = query.where(exists().where(jobs.c.release == releases.c.id, jobs.c.operator == wanted.answered))
+        query, place = query.join(answered, answered.c.release == releases.c.id), answered.c.entry
+        query = query.where(answered.c.operator == wanted.answered)
+    query = query.order_by(place.desc())
     for column in (metering.c.operator, metering.c.licence, metering.c.scenario):
         value = getattr(wanted, column.name)
         query = query if value is None else query.where(column == value)
@@ -199,7 +203,7 @@ def releases_of(register: Register, now: datetime, wanted: Wanted, *, before: in
     if wanted.until is not None:
         query = query.where(releases.c.published_at < ev.rfc3339(wanted.until))
     if before is not None:
-        query = query.where(releases.c.entry < before)
+        query = query.where(place < before)
     with reading(register.engine) as connection:
         return [_released(row) for row in connection.execute(query)]
 

@@ -12,11 +12,11 @@ from fractions import Fraction
 
 from sqlalchemy import Connection, func, select
 
-from infra.tables import accounts, charge_accounts, charges, freezes, jobs, licences, releases
+from infra.tables import account_days, accounts, freezes, jobs, licences, release_days, releases
 from jobs.events import rfc3339
 from jobs.states import MEANING, State
 from policies.loss import Loss
-from policies.quota import begin, period
+from policies.quota import period
 
 _RUNNING = tuple(str(state) for state in State if MEANING[state].shown == "running" and state is not State.SUBMITTED)
 RATE_DAYS = 28  # four weeks: a rate over fewer days follows the weekday
@@ -50,11 +50,8 @@ def outlook(connection: Connection, account: str, now: datetime, days: int) -> O
     today = date.fromisoformat(period("day", now))
     opened = date.fromisoformat(period("day", datetime.fromisoformat(row.opened_at)))
     first = max(opened, today - timedelta(days=max(days, RATE_DAYS) - 1))
-    query = (
-        select(charges.c.day, func.sum(charges.c.pico_rho), func.sum(charges.c.atto_delta))
-        .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
-        .where(charge_accounts.c.account == account, charges.c.state != "released", charges.c.day >= first.isoformat())
-        .group_by(charges.c.day)
+    query = select(account_days.c.day, account_days.c.pico_rho, account_days.c.atto_delta).where(
+        account_days.c.account == account, account_days.c.day >= first.isoformat()
     )
     taken = {day: Loss(int(rho), int(delta)) for day, rho, delta in connection.execute(query)}
     every = [first + timedelta(days=place) for place in range((today - first).days + 1)]
@@ -88,24 +85,23 @@ class Glance:
 
 
 def glance(connection: Connection, now: datetime, days: int = 30) -> Glance:
-    """A few counts, each over an index."""
+    """A few counts, each of rows that do not grow in number with releases: states by an index, releases by the day."""
     today = date.fromisoformat(period("day", now))
-    first = begin("day", now) - timedelta(days=days - 1)
+    first = (today - timedelta(days=days - 1)).isoformat()
 
     def count(query: object) -> int:
         return int(connection.execute(query).scalar_one())  # type: ignore[call-overload]  # a select of one number
 
-    published = select(releases.c.published_at).where(releases.c.published_at >= rfc3339(first), releases.c.visible_at <= rfc3339(now))
-    counted: dict[str, int] = {}
-    for (at,) in connection.execute(published):
-        day = period("day", datetime.fromisoformat(at))
-        counted[day] = counted.get(day, 0) + 1
+    counted = {row.day: row.releases for row in connection.execute(select(release_days).where(release_days.c.day >= first))}
+    waiting = connection.execute(select(releases.c.published_at).where(releases.c.visible_at > rfc3339(now))).scalars().all()
+    for at in waiting:  # published, and not to be seen before its slot
+        counted[period("day", datetime.fromisoformat(at))] -= 1
     held = connection.execute(select(accounts.c.id, accounts.c.cap_pico_rho, accounts.c.spent_pico_rho + accounts.c.reserved_pico_rho))
     shares = [(name, Decimal(used) / cap if cap else Decimal(0)) for name, cap, used in held]
     return Glance(
         licences_in_force=count(select(func.count()).select_from(licences).where(licences.c.state == "active")),
         jobs_running=count(select(func.count()).select_from(jobs).where(jobs.c.state.in_(_RUNNING))),
-        releases=count(select(func.count()).select_from(releases).where(releases.c.visible_at <= rfc3339(now))),
+        releases=count(select(func.coalesce(func.sum(release_days.c.releases), 0))) - len(waiting),
         frozen=count(select(func.count()).select_from(freezes).where(freezes.c.state != "thawed")),
         fullest=tuple(sorted(shares, key=lambda item: (-item[1], item[0]))[:8]),
         by_day=tuple((day, counted.get(day.isoformat(), 0)) for place in range(days) for day in [today - timedelta(days=days - 1 - place)]),

@@ -155,9 +155,13 @@ def one(connection: Connection, review_id: str) -> Review | None:
     return next(iter(_reviews(connection, select(table).where(table.c.id == review_id))), None)
 
 
-def reviews_of(register: Register, operator: str | None = None, *, state: str | None = None, limit: int = 200) -> list[Review]:
-    """Newest first; `operator`: only theirs."""
+def reviews_of(
+    register: Register, operator: str | None = None, *, state: str | None = None, before: str | None = None, limit: int = 200
+) -> list[Review]:
+    """Newest first; `operator`: only theirs. `before` is a review of an earlier page: older ones follow, none for one that is not there."""
     query = select(table).order_by(table.c.entry.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.entry < select(table.c.entry).where(table.c.id == before).scalar_subquery())
     query = query if operator is None else query.where(table.c.operator == operator)
     query = query if state is None else query.where(table.c.state == state)
     with reading(register.engine) as connection:

@@ -238,21 +238,26 @@ def _by_body(connection: Connection, seen: ColumnElement[bool]) -> dict[str, int
 def _usage(connection: Connection, licence: str, period: Period, now: datetime | None) -> Usage:
     """From metering and deliveries; with `now`, only what is visible."""
     start, end = rfc3339(period.start), rfc3339(period.end)
+    names = ("rows", "bytes", "compute_ms", "pico_rho", "atto_delta")
+    earliest = (
+        select(func.min(releases.c.entry)).where(releases.c.visible_at >= start).scalar_subquery()
+    )  # none was seen before it was published
     query = (
-        select(metering)
+        select(func.count(), *(func.coalesce(func.sum(metering.c[name]), 0) for name in names))
         .join(releases, releases.c.id == metering.c.release)
-        .where(metering.c.licence == licence, releases.c.published_at >= start, releases.c.published_at < end)
+        .where(metering.c.licence == licence, metering.c.entry >= earliest)
+        .where(releases.c.published_at >= start, releases.c.published_at < end)
     )
     if now is not None:
         query = query.where(releases.c.visible_at <= rfc3339(now))
-    rows = connection.execute(query).all()
+    count, *sums = connection.execute(query).one()
     delivered = connection.execute(
-        select(deliveries.c.entry)
+        select(func.count())
+        .select_from(deliveries)
         .join(metering, metering.c.release == deliveries.c.release)
         .where(metering.c.licence == licence, deliveries.c.delivered_at >= start, deliveries.c.delivered_at < end)
-    ).all()
-    sums = {name: sum(getattr(row, name) or 0 for row in rows) for name in ("rows", "bytes", "compute_ms", "pico_rho", "atto_delta")}
-    return Usage(releases=len(rows), deliveries=len(delivered), **sums)
+    ).scalar_one()
+    return Usage(releases=count, deliveries=delivered, **dict(zip(names, map(int, sums), strict=True)))
 
 
 def _items(connection: Connection, seen: ColumnElement[bool], history: Sequence[Version]) -> Iterator[ItemTotal]:

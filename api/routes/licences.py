@@ -12,7 +12,7 @@ from api.auth import Guarded, Visit, door
 from api.docs_page import CSP
 from api.problems import REQUEST_FORMAT
 from api.routes.common import Serving, found, problems, roles
-from api.routes.register import accounts_under
+from api.routes.register import accounts_of_each, accounts_under
 from api.schemas import LicenceList, LicenceView
 from api.schemas.licences import (
     AGREEMENT,
@@ -67,7 +67,8 @@ def _own(services: Services, id: str, visit: Visit) -> LicenceRecord:
 )
 def licences(services: Serving, visit: Annotated[Visit, door("licence_list")]) -> LicenceList:
     records, now = services.register.licences(visit.only), services.clock()
-    return LicenceList(licences=[licence_view(record, accounts_under(services, [record]), now) for record in records])
+    under = accounts_of_each(services, records)
+    return LicenceList(licences=[licence_view(record, under[record.licence.id], now) for record in records])
 
 
 @router.get(

@@ -41,7 +41,9 @@ _WRITE = (400, 401, 403, 404, 409, 413, 422)
     openapi_extra=roles("principal_list"),
 )
 def principals(services: Serving, visit: Annotated[Visit, door("principal_list")]) -> PrincipalList:
-    return PrincipalList(principals=[_view(services, principal.id) for principal in services.register.principals()])
+    with reading(services.register.engine) as connection:
+        subjects = credentials.subjects_by_principal(connection)
+    return PrincipalList(principals=[PrincipalView.of(each, subjects.get(each.id, [])) for each in services.register.principals()])
 
 
 @router.get(

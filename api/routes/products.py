@@ -31,6 +31,7 @@ from jobs.events import rfc3339
 from jobs.products import seen, shelf
 from jobs.products.manifest import manifest, metadata
 from jobs.products.seen import Product, Version
+from policies.licence import Identifier
 from policies.product import SHOWN, Description
 
 router = APIRouter(prefix="/v1/products", tags=["products"], route_class=Guarded)
@@ -77,16 +78,25 @@ def products(
     services: Serving,
     visit: Annotated[Visit, door("product_list")],
     q: Annotated[str, Query(max_length=200, description="检索词；缺省为全部 · what to look for; else all")] = "",
+    limit: Annotated[int | None, Query(ge=1, le=200, description="最多几条；缺省为全部 · at most this many; else all")] = None,
+    after: Annotated[Identifier | None, Query(description="上一页的 `next` · `next` of the page before")] = None,
 ) -> ProductList:
     states = SHOWN if visit.principal.role == "builder" else None
     now = services.clock()
     with reading(services.register.engine) as connection:
-        there = shelf.search(seen.all_products(connection, operator=visit.only, states=states), q)
+        more = None if limit is None else limit + 1
+        if q.strip():
+            there = shelf.search(seen.all_products(connection, operator=visit.only, states=states), q)
+            start = next((place + 1 for place, each in enumerate(there) if each.id == after), 0)
+            there = there[start : None if more is None else start + more]
+        else:
+            there = seen.all_products(connection, operator=visit.only, states=states, after=after, limit=more)
         return ProductList(
             products=[
                 product_view(connection, services.copies, each, now, entitled=_entitled(connection, each, visit, rfc3339(now)), whole=False)
-                for each in there
-            ]
+                for each in there[:limit]
+            ],
+            next=None if limit is None or len(there) <= limit else there[limit - 1].id,
         )
 
 

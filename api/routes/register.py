@@ -15,6 +15,7 @@ from api.views import accounts_view
 from jobs import ledger
 from jobs.directory import LicenceRecord
 from jobs.ledger import Balance
+from policies.catalogue import Catalogue
 
 router = APIRouter(prefix="/v1", tags=["register"], route_class=Guarded)
 
@@ -40,14 +41,24 @@ def accounts(services: Serving, visit: Annotated[Visit, door("account_list")]) -
 def accounts_under(services: Services, records: list[LicenceRecord]) -> list[Balance]:
     """Every account that jobs under these licences are charged to."""
     catalogue = services.register.catalogue()
-    names: set[str] = set()
-    for record in records:
-        names.add(ledger.licence_account(record.licence.id))
-        for granted in record.licence.datasets:
-            snapshot = catalogue.get(granted.dataset)
-            if snapshot is not None and snapshot.dataset.unit is not None:
-                space = snapshot.dataset.unit.space
-                names.update(
-                    ledger.accounts_of(space=space, datasets=[granted.dataset], licence=record.licence.id, operator=record.licence.operator)
-                )
-    return ledger.balances(services.register, names)
+    return ledger.balances(services.register, {name for record in records for name in _named(catalogue, record)})
+
+
+def accounts_of_each(services: Services, records: list[LicenceRecord]) -> dict[str, list[Balance]]:
+    """The same, for each licence by itself, read at once."""
+    catalogue = services.register.catalogue()
+    names = {record.licence.id: _named(catalogue, record) for record in records}
+    held = {balance.account: balance for balance in ledger.balances(services.register, set().union(*names.values()))}
+    return {licence: [held[name] for name in sorted(own) if name in held] for licence, own in names.items()}
+
+
+def _named(catalogue: Catalogue, record: LicenceRecord) -> set[str]:
+    names = {ledger.licence_account(record.licence.id)}
+    for granted in record.licence.datasets:
+        snapshot = catalogue.get(granted.dataset)
+        if snapshot is not None and snapshot.dataset.unit is not None:
+            space = snapshot.dataset.unit.space
+            names.update(
+                ledger.accounts_of(space=space, datasets=[granted.dataset], licence=record.licence.id, operator=record.licence.operator)
+            )
+    return names

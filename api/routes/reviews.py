@@ -46,6 +46,7 @@ from jobs.lane.workbench import workbench
 from jobs.order import Order
 from jobs.reviews import Duty, Review, Standing, Vote
 from policies.disclosure.pack import Rule, words
+from policies.licence import Identifier
 from policies.review import REASONS
 
 router = APIRouter(prefix="/v1", tags=["reviews"], route_class=Guarded)
@@ -104,9 +105,12 @@ def list_reviews(
     state: Annotated[
         Literal["open", "referred", "release", "return", "reject", "withdrawn"] | None, Query(description="只看此状态 · only in this state")
     ] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="最多几条 · at most this many")] = 200,
+    before: Annotated[Identifier | None, Query(description="上一页的 `next` · `next` of the page before")] = None,
 ) -> ReviewList:
-    rows = reviews.reviews_of(services.register, visit.only, state=state)
-    return ReviewList(reviews=[_view(services, row, visit) for row in rows])
+    rows = reviews.reviews_of(services.register, visit.only, state=state, before=before, limit=limit + 1)
+    page = rows[:limit]
+    return ReviewList(reviews=[_view(services, row, visit) for row in page], next=page[-1].id if len(rows) > limit else None)
 
 
 @router.get(

@@ -200,6 +200,7 @@ class ProductView(Closed):
 
 class ProductList(Closed):
     products: list[ProductView]
+    next: str | None = Field(default=None, description="交给下一页的 `after` · give it to the next page as `after`")
 
 
 class ProductPreview(Closed):

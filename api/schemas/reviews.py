@@ -95,6 +95,7 @@ class ReviewList(Closed):
     model_config = ConfigDict(json_schema_extra=example(reviews=[REVIEW]))
 
     reviews: list[ReviewView]
+    next: str | None = Field(default=None, description="交给下一页的 `before` · give it to the next page as `before`")
 
 
 class Workbench(Closed):

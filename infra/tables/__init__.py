@@ -33,6 +33,7 @@ from infra.tables.fees import fee_totals as fee_totals
 from infra.tables.fees import fees as fees
 from infra.tables.fees import settlement_shares as settlement_shares
 from infra.tables.fees import settlements as settlements
+from infra.tables.ledger import account_days as account_days
 from infra.tables.ledger import accounts as accounts
 from infra.tables.ledger import charge_accounts as charge_accounts
 from infra.tables.ledger import charges as charges
@@ -59,9 +60,11 @@ from infra.tables.products import schedule_runs as schedule_runs
 from infra.tables.products import schedules as schedules
 from infra.tables.programs import program_reviews as program_reviews
 from infra.tables.programs import programs as programs
+from infra.tables.releases import answered as answered
 from infra.tables.releases import answers as answers
 from infra.tables.releases import deliveries as deliveries
 from infra.tables.releases import metering as metering
+from infra.tables.releases import release_days as release_days
 from infra.tables.releases import releases as releases
 from infra.tables.reviews import approvals as approvals
 from infra.tables.reviews import conflicts as conflicts
@@ -93,7 +96,10 @@ PROJECTIONS: tuple[Table, ...] = (
     jobs,
     charges,
     charge_accounts,
+    account_days,
     releases,
+    release_days,
+    answered,
     answers,
     metering,
     products,

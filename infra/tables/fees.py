@@ -24,7 +24,7 @@ fees = Table(
     Column("cause", String(16), nullable=False),  # release, delivery, term
     Column("subject", String(300), nullable=False, unique=True),  # what is charged for, and is charged for once
     Column("licence", Id, ForeignKey("licences.id"), nullable=False),
-    Column("operator", Id, nullable=False, index=True),
+    Column("operator", Id, nullable=False),
     Column("release", Id, ForeignKey("releases.id"), nullable=True, index=True),
     Column("scenario", Id, nullable=True),
     Column("period", PeriodText, nullable=False),
@@ -35,6 +35,8 @@ fees = Table(
     Column("visible_at", Time, nullable=False),
     CheckConstraint("fen >= 0", name="sign"),
     Index("ix_fees_licence_period", "licence", "period"),
+    Index("ix_fees_visible_at", "visible_at"),
+    Index("ix_fees_operator_entry", "operator", "entry"),
 )
 
 fee_lines = Table(

@@ -60,3 +60,12 @@ charge_accounts = Table(
     Column("charge", Id, ForeignKey("charges.id"), primary_key=True),
     Column("account", String(300), ForeignKey("accounts.id"), primary_key=True, index=True),
 )
+
+account_days = Table(  # what an account took on a day of China, less what was given back: so that no outlook adds up a life of charges
+    "account_days",
+    metadata,
+    Column("account", String(300), ForeignKey("accounts.id"), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("pico_rho", BigInteger, nullable=False),
+    Column("atto_delta", BigInteger, nullable=False),
+)

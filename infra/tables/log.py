@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -18,9 +19,10 @@ entries = Table(
     "entries",
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", String(48), nullable=False, index=True),
+    Column("kind", String(48), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("leaf", LargeBinary(32), nullable=False),
+    Index("ix_entries_kind_position", "kind", "position"),
 )
 
 log_head = Table(  # one row: locking it orders all writers, on every database

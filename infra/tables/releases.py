@@ -27,6 +27,23 @@ releases = Table(
     Column("published_at", Time, nullable=False),
     Column("visible_at", Time, nullable=False),
     UniqueConstraint("job"),
+    Index("ix_releases_entry", "entry"),
+    Index("ix_releases_visible_at", "visible_at"),
+)
+
+release_days = Table(  # how many were published on a day of China
+    "release_days",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("releases", BigInteger, nullable=False),
+)
+
+answered = Table(  # whose jobs a release answered, the first or one that asked the same later; `entry` is the release's
+    "answered",
+    metadata,
+    Column("operator", Id, primary_key=True),
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("release", Id, ForeignKey("releases.id"), nullable=False),
 )
 
 answers = Table(  # same question, same answer: the first release of a question
@@ -40,7 +57,8 @@ metering = Table(
     "metering",
     metadata,
     Column("release", Id, ForeignKey("releases.id"), primary_key=True),
-    Column("operator", Id, nullable=False, index=True),
+    Column("entry", BigInteger, nullable=False),  # the release's: lists go by it
+    Column("operator", Id, nullable=False),
     Column("licence", Id, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
@@ -48,6 +66,7 @@ metering = Table(
     Column("atto_delta", BigInteger, nullable=False),
     Column("scenario", Id, nullable=True),
     Column("compute_ms", BigInteger, nullable=True),  # the public slot: how long the job really took says something of the data
+    *(Index(f"ix_metering_{name}_entry", name, "entry") for name in ("operator", "licence", "scenario")),
 )
 
 deliveries = Table(

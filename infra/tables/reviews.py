@@ -53,7 +53,7 @@ reviews = Table(
     Column("licence", Id, nullable=False),
     Column("state", String(16), nullable=False, index=True),  # open, referred, release, return, reject, withdrawn
     Column("manifest", Digest, nullable=False),
-    Column("entry", BigInteger, nullable=False),
+    Column("entry", BigInteger, nullable=False, index=True),
     Column("requested_at", Time, nullable=False),
     Column("due_at", Time, nullable=False),
     Column("changed_at", Time, nullable=False),

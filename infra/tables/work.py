@@ -17,7 +17,7 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("operator", Id, nullable=False, index=True),
+    Column("operator", Id, nullable=False),
     Column("licence", Id, nullable=False),
     Column("scenario", Id, nullable=False),
     Column("kind", String(16), nullable=False),
@@ -34,6 +34,8 @@ jobs = Table(
     Column("submitted_at", Time, nullable=False),
     Column("changed_at", Time, nullable=False),
     Index("ix_jobs_licence", "licence", "submitted_at"),
+    Index("ix_jobs_submitted_at", "submitted_at", "id"),
+    Index("ix_jobs_operator_submitted_at", "operator", "submitted_at", "id"),
 )
 
 leases = Table(  # who works on a job, until when; the token grows with each holder, so a late one is told from the present one

@@ -76,9 +76,18 @@ def product(connection: Connection, id: str) -> Product | None:
     return next(iter(_products(connection, select(products, documents.c.body).where(products.c.id == id))), None)
 
 
-def all_products(connection: Connection, *, operator: str | None = None, states: Iterable[ProductState] | None = None) -> list[Product]:
-    """By id; of one `operator`, in certain `states`."""
-    query = select(products, documents.c.body).order_by(products.c.id)
+def all_products(
+    connection: Connection,
+    *,
+    operator: str | None = None,
+    states: Iterable[ProductState] | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[Product]:
+    """By id; of one `operator`, in certain `states`. With `after`, those that follow this id; at most `limit`."""
+    query = select(products, documents.c.body).order_by(products.c.id).limit(limit)
+    if after is not None:
+        query = query.where(products.c.id > after)
     if operator is not None:
         query = query.where(products.c.operator == operator)
     if states is not None:

@@ -11,7 +11,7 @@ from infra.tables import (
     charges,
 )
 from jobs import events as ev
-from jobs.lines import COST, GIVE_BACK, JOINED, RAISE, RESERVE, naming, set_pace, take
+from jobs.lines import COST, GIVE_BACK, JOINED, RAISE, RESERVE, naming, on_day, set_pace, take
 from jobs.projections.table import nothing, projects
 from jobs.rows import DoesNotFit, add, move
 from policies.quota import Window, period
@@ -66,6 +66,7 @@ def _charge_reserved(writer: Writer, recorded: ev.Recorded, event: ev.ChargeRese
     if names:
         writer.later(naming(len(names)), named, len(names), partial(DoesNotFit, "accounts", ",".join(names)))
     take(writer, RESERVE, event.charge, rho, delta, day, len(names))
+    on_day(writer, event.charge, rho, delta, day)
     writer.later(JOINED, {"key_": event.job, "charge_": event.charge}, None, partial(DoesNotFit, "jobs", event.job))
 
 
@@ -74,6 +75,8 @@ def settle(writer: Writer, charge: str, states: tuple[str, ...], to: str, at: st
     move(writer, charges, charge, states, to, at)
     pico_rho, atto_delta, day, count = writer.rows(COST, {"charge_": charge})[0]
     take(writer, statement, charge, pico_rho, atto_delta, day, count)
+    if to == "released" and day is not None:
+        on_day(writer, charge, -pico_rho, -atto_delta, day)
 
 
 @projects(ev.ChargeReleased)

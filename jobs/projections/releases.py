@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import String, bindparam, exists, insert, literal_column, select
+from sqlalchemy import String, bindparam, exists, insert, literal_column, select, update
 
 from infra.prepared import Prepared, Writer
 from infra.tables import (
+    answered,
     answers,
     approvals,
     charges,
     deliveries,
     jobs,
     metering,
+    release_days,
     releases,
 )
 from jobs import events as ev
 from jobs.lines import DELTA, RHO
 from jobs.projections.authority import unfrozen, unfrozen_delivery, unfrozen_reuse
+from jobs.projections.ledger import period_at
 from jobs.projections.products import delivered
 from jobs.projections.table import projects
 from jobs.projections.work import step
@@ -44,6 +47,19 @@ _FIRST_ANSWER = Prepared(
         select(_question, bindparam("release_", type_=String)).where(~exists().where(answers.c.question == _question)),
     )
 )
+_day = bindparam("day_", type_=String)
+_NEW_DAY = Prepared(
+    insert(release_days).from_select(["day", "releases"], select(_day, literal_column("0")).where(~exists().where(release_days.c.day == _day)))
+)
+_ONE_MORE = Prepared(update(release_days).where(release_days.c.day == _day).values(releases=release_days.c.releases + literal_column("1")))
+_ANSWERED_TOO = Prepared(
+    insert(answered).from_select(
+        ["operator", "entry", "release"],
+        select(jobs.c.operator, releases.c.entry, releases.c.id)
+        .where(jobs.c.id == _job, releases.c.id == bindparam("release_", type_=String))
+        .where(~exists().where(answered.c.operator == jobs.c.operator, answered.c.entry == releases.c.entry)),
+    )
+)
 
 
 @projects(ev.ReleasePublished)
@@ -67,6 +83,10 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
     )
     answer = {"question_": event.question, "release_": event.release}
     writer.later(_FIRST_ANSWER, answer, None, partial(DoesNotFit, "answers", event.question))
+    add(writer, answered, operator=event.operator, entry=recorded.index, release=event.release)
+    day = {"day_": period_at("day", recorded.at)}
+    writer.later(_NEW_DAY, day, None, partial(DoesNotFit, "release_days", event.release))
+    writer.later(_ONE_MORE, day, 1, partial(DoesNotFit, "release_days", event.release))
     scenario, slot_ms, kind = writer.rows(_JOB, {"job_": event.job})[0]
     if kind == "exact" and writer.row(_APPROVED, {"job_": event.job, "sha_": event.table_sha256}) is None:  # nothing exact goes unapproved
         raise DoesNotFit("approvals", event.job)
@@ -74,6 +94,7 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
         writer,
         metering,
         release=event.release,
+        entry=recorded.index,
         operator=event.operator,
         licence=event.licence,
         rows=event.rows,
@@ -89,6 +110,8 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
 def _release_reused(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseReused) -> None:
     unfrozen_reuse(writer, event.job, event.release)
     step(writer, event.job, State.PUBLISHED, recorded.at, release=event.release)
+    again = {"job_": event.job, "release_": event.release}
+    writer.later(_ANSWERED_TOO, again, None, partial(DoesNotFit, "answered", event.release))
 
 
 @projects(ev.ProductDelivered)

@@ -20,13 +20,14 @@ STEPS: dict[str, tuple[str, frozenset[str]]] = {
     "deprecate": ("product_deprecate", frozenset({"published"})),
     "recall": ("product_recall", frozenset({"draft", "registered", "published", "deprecated"})),
 }
+PAGE = 30
 FORMATS = ("parquet", "csv", "arrow", "json")
 
 
 @router.get("")
-async def products(page: Looking, q: str = "") -> Response:
-    found = await page.api.get("/v1/products", q=q)
-    return page.show("products.html.j2", products=found["products"], q=q)
+async def products(page: Looking, q: str = "", before: str = "") -> Response:
+    found = await page.api.get("/v1/products", q=q, after=before, limit=PAGE)
+    return page.show("products.html.j2", products=found["products"], q=q, next=found["next"], first=not before)
 
 
 async def _nothing() -> None:

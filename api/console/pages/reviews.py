@@ -13,6 +13,7 @@ from api.console.frame import Looking, Page, form_of, go
 from policies.review import REASONS
 
 router = APIRouter(prefix="/console")
+PAGE = 50
 FACTS = ("title", "population", "purpose", "use")
 ROUNDINGS: dict[str, list[dict[str, Any]]] = {
     "none": [],
@@ -24,10 +25,11 @@ ROUNDINGS: dict[str, list[dict[str, Any]]] = {
 
 
 @router.get("/reviews")
-async def reviews(page: Looking) -> Response:
-    found = await page.api.get("/v1/reviews")
-    standing = await page.api.maybe("/v1/standings")
-    return page.show("reviews.html.j2", reviews=found["reviews"], standings=(standing or {}).get("standings", []))
+async def reviews(page: Looking, before: str = "") -> Response:
+    found = await page.api.get("/v1/reviews", limit=PAGE, before=before)
+    standing = await page.api.maybe("/v1/standings") if not before else None
+    standings = (standing or {}).get("standings", [])
+    return page.show("reviews.html.j2", reviews=found["reviews"], next=found["next"], first=not before, standings=standings)
 
 
 @router.post("/reviews")

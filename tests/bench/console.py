@@ -1,0 +1,68 @@
+"""What every page of the console takes of the server, for every role, in front of a register with a long past; and how large it is.
+
+In one process, over the application itself: what a browser would wait for, less the network.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from tests.consoles import opens, pages_of
+from tests.filled import Filled, fill
+
+VISITORS = ("operator-1", "operator-8", "supervisor", "auditor", "reviewer", "steward", "admin", "builder-1")
+GOAL_MS, GOAL_BYTES = 100, 60_000
+
+
+def bench(folder: Path, releases: int, looks: int) -> dict[str, Any]:
+    started = time.perf_counter()
+    filled = fill(folder / "home", releases)
+    filled_s = time.perf_counter() - started
+    try:
+        pages = looked(filled, looks)
+    finally:
+        filled.close()
+    worst = max(pages, key=lambda each: each["p95_ms"])
+    return {
+        "releases": releases,
+        "events": filled.events,
+        "filled_s": round(filled_s),
+        "pages": pages,
+        "opened": len(pages),
+        "p50_ms": round(statistics.median(each["p50_ms"] for each in pages), 1),
+        "worst_p95_ms": worst["p95_ms"],
+        "worst": f"{worst['path']} ({worst['visitor']})",
+        "largest_bytes": max(each["bytes"] for each in pages),
+        "beyond": [each for each in pages if each["p95_ms"] > GOAL_MS or each["bytes"] > GOAL_BYTES],
+    }
+
+
+def looked(filled: Filled, looks: int) -> list[dict[str, Any]]:
+    found = []
+    app = create_app(filled.bureau.services)
+    for visitor in VISITORS:
+        with TestClient(app, headers={"Accept-Language": "zh"}) as browser:
+            answer = browser.post("/console/sign-in", data={"key": filled.bureau.keys[visitor]}, follow_redirects=False)
+            assert answer.status_code == 303, answer.text
+            for path, acts in pages_of(filled).items():
+                if opens(visitor, acts):
+                    found.append({"visitor": visitor, "path": path, **measured(browser, path, looks)})
+    return found
+
+
+def measured(browser: TestClient, path: str, looks: int) -> dict[str, float]:
+    """The first look is not counted: it reads templates and warms the database's cache."""
+    taken, size = [], 0
+    for _ in range(looks + 1):
+        started = time.perf_counter()
+        answer = browser.get(path)
+        taken.append((time.perf_counter() - started) * 1e3)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text[:500])
+        size = len(answer.content)
+    return {"p50_ms": round(statistics.median(taken[1:]), 1), "p95_ms": round(statistics.quantiles(taken[1:], n=20)[-1], 1), "bytes": size}
