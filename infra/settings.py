@@ -20,7 +20,9 @@ from infra.vault_settings import VaultSettings
 
 Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
-CLIENT = frozenset({"url", "key", "lang", "state", "config", "licence", "scenario", "allow_http"})  # variables of the client, not ours
+CLIENT = frozenset({  # variables of the client, not ours
+    "url", "key", "lang", "state", "config", "licence", "scenario", "allow_http", "certificate", "certificate_key", "authorities",
+})  # fmt: skip
 
 LISTS = frozenset({  # comma-separated in the environment
     "slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "webhook_networks", "cells_accept", "cells_launcher_users",

@@ -32,6 +32,7 @@ from yunei.reviews import Reviews
 from yunei.rulepacks import RulePacks
 from yunei.synthetics import Synthetics
 from yunei.tiles import Progress, Source, Verified, verify_log
+from yunei.tls import Tls
 from yunei.transparency import Checkpoint, Key
 from yunei.transport import Http, checked_url
 from yunei.trust import Trust
@@ -108,6 +109,7 @@ class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Pr
         transport: httpx2.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        tls: Tls | None = None,
     ) -> None:
         config = Config.load()
         self.language: Language = language or config.language
@@ -119,7 +121,15 @@ class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Pr
         self._clock = clock
         self._pause = pause
         self._http = Http(
-            self.url, secret, language=self.language, timeout=timeout, retries=retries, pause=pause, transport=transport, clock=clock
+            self.url,
+            secret,
+            language=self.language,
+            timeout=timeout,
+            retries=retries,
+            pause=pause,
+            transport=transport,
+            clock=clock,
+            tls=config.tls if tls is None else tls,
         )
 
     def __repr__(self) -> str:

@@ -1,7 +1,8 @@
 """Where the client finds its address, key and trust record. The only module that reads the environment.
 
 From strongest to weakest: arguments, environment (`YUNEI_URL`, `YUNEI_KEY`, `YUNEI_LANG`, `YUNEI_STATE`, `YUNEI_CONFIG`,
-`YUNEI_ALLOW_HTTP=1`), the file `$XDG_CONFIG_HOME/yunei/config.toml` with the keys `url`, `key`, `language`.
+`YUNEI_ALLOW_HTTP=1`, `YUNEI_CERTIFICATE`, `YUNEI_CERTIFICATE_KEY`, `YUNEI_AUTHORITIES`), the file `$XDG_CONFIG_HOME/yunei/config.toml` with
+the keys `url`, `key`, `language`, `certificate`, `certificate_key`, `authorities`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from yunei.problem import problem
+from yunei.tls import NAMES, Tls
 from yunei.words import Language, language_of
 
 DEFAULT_URL = "http://127.0.0.1:8640"
@@ -30,6 +32,7 @@ class Config:
     state: Path
     path: Path
     allow_http: bool
+    tls: Tls
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -49,6 +52,7 @@ class Config:
             state=Path(environ.get("YUNEI_STATE") or folder / "trust.json"),
             path=path,
             allow_http=environ.get("YUNEI_ALLOW_HTTP") == "1",
+            tls=Tls(*(Path(value) if (value := environ.get(f"YUNEI_{name.upper()}") or stored.get(name)) else None for name in NAMES)),
         )
 
 
@@ -73,7 +77,7 @@ def _stored(path: Path, language: Language) -> dict[str, str]:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise problem("client_bad_config", language=language, path=path, why=_first_line(error)) from error
-    wrong = [name for name, value in data.items() if name not in ("url", "key", "language") or not isinstance(value, str)]
+    wrong = [name for name, value in data.items() if name not in ("url", "key", "language", *NAMES) or not isinstance(value, str)]
     if wrong:
         raise problem("client_bad_config", language=language, path=path, why=f"{wrong[0]}?")
     return data
@@ -88,9 +92,9 @@ def home_named(environ: Mapping[str, str] | None = None) -> bool:
     return bool((os.environ if environ is None else environ).get("YUNEI_HOME"))
 
 
-def store(path: Path, *, url: str, key: str | None, language: Language | None = None) -> None:
+def store(path: Path, *, url: str, key: str | None, language: Language | None = None, tls: Tls | None = None) -> None:
     """Write the config file, readable by its owner alone; it is replaced whole or not at all."""
-    values = {"url": url, **({"key": key} if key else {}), **({"language": language} if language else {})}
+    values = {"url": url, **({"key": key} if key else {}), **({"language": language} if language else {})} | (tls.values() if tls else {})
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".config.")
     try:

@@ -169,6 +169,15 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
         ("配置文件无法读取", "{path}：{why}。", "请改正或删除该文件，再运行 yunei login。"),
         ("the config file cannot be read", "{path}: {why}.", "Mend or remove the file, then run: yunei login"),
     ),
+    "client_bad_certificate": (
+        Misused,
+        ("客户端证书无法使用", "{path}：{why}。", "请给出 PEM 格式的证书及其未加密的私钥（仅本人可读）；见 yunei login --help。"),
+        (
+            "the client certificate cannot be used",
+            "{path}: {why}.",
+            "Give a certificate in PEM and its key, not encrypted and readable by you alone; see: yunei login --help",
+        ),
+    ),
     "client_bad_request": (
         Misused,
         ("参数不正确", "{what}", "运行 yunei {verb} --help 查看用法。"),

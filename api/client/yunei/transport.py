@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from yunei.problem import YuneiProblem, from_response, problem
+from yunei.tls import Tls
 from yunei.words import Language
 
 AGAIN = frozenset({429, 502, 503, 504})
@@ -57,6 +58,7 @@ class Http:
         pause: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        tls: Tls | None = None,
     ) -> None:
         self.url = url
         self.language: Language = language
@@ -70,7 +72,8 @@ class Http:
         self._clock = clock
         self._token: tuple[str, float] | None = None
         self._keys_only = key is None or not key.startswith(EXCHANGED)  # no tokens: another kind of secret, or a server that has none
-        self._client = httpx2.Client(headers=headers, timeout=timeout, transport=transport)
+        context = tls.context(language) if tls is not None and url.startswith("https:") else None
+        self._client = httpx2.Client(headers=headers, timeout=timeout, transport=transport, verify=True if context is None else context)
 
     @property
     def attempts(self) -> int:

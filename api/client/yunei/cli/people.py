@@ -54,7 +54,8 @@ def key_rotate(
         if store_it:
             from yunei.config import Config, store
 
-            store(Config.load().path, url=client.url, key=made["secret"])
+            config = Config.load()
+            store(config.path, url=client.url, key=made["secret"], tls=config.tls)
     if store_it:
         output.note(say("新密钥已保存", "the new key is stored"))
     else:
