@@ -250,7 +250,7 @@ class Watched:
 
 
 def resident() -> Iterator[int]:
-    """Bytes resident of every Ray worker that descends from this process."""
+    """Bytes resident of every process that runs shards and descends from this one."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
@@ -260,5 +260,5 @@ def resident() -> Iterator[int]:
         ours |= more
     for process in ours:
         with suppress(OSError):
-            if (Path("/proc") / str(process) / "comm").read_text().startswith("ray::"):
+            if (Path("/proc") / str(process) / "comm").read_text().startswith("yunei-shard"):
                 yield int((Path("/proc") / str(process) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
