@@ -52,6 +52,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "log_key_announced": ("公告新日志公钥", "log key announced"),
     "log_key_retired": ("停用日志公钥", "log key retired"),
     "output_viewed": ("查看待审结果", "held output viewed"),
+    "pack_adopted": ("采用规则包", "rule pack adopted"),
     "pack_changed": ("规则包变更", "rule pack changed"),
     "pack_proposed": ("提议变更规则包", "rule pack proposed"),
     "pace_set": ("设置消耗节奏", "pace set"),

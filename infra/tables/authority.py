@@ -43,14 +43,14 @@ policy_versions = Table(  # the row with the highest `since` is in force; none: 
     Column("changed_at", Time, nullable=True),
 )
 
-rule_packs = Table(  # the row with the highest `since` is in force; none: the pack that the settings name
+rule_packs = Table(  # the row with the highest `since` is in force; none: no table was held yet
     "rule_packs",
     metadata,
-    Column("entry", BigInteger, primary_key=True, autoincrement=False),  # that proposed it
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),  # that proposed it, or adopted it
     Column("pack", Digest, nullable=False),
     Column("name", Id, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("before", Digest, nullable=False),  # the document in force when it was proposed; "": the settings' own
+    Column("before", Digest, nullable=False),  # the document in force when it was proposed; "": none
     Column("document", Digest, nullable=False),
     Column("reason", Text, nullable=False),
     Column("proposed_by", Id, nullable=False),

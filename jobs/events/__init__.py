@@ -21,6 +21,7 @@ from jobs.events.alerts import Thing as Thing
 from jobs.events.alerts import ThingKind as ThingKind
 from jobs.events.authority import FreezeSet as FreezeSet
 from jobs.events.authority import FreezeThawed as FreezeThawed
+from jobs.events.authority import PackAdopted as PackAdopted
 from jobs.events.authority import PackChanged as PackChanged
 from jobs.events.authority import PackProposed as PackProposed
 from jobs.events.authority import PolicyChanged as PolicyChanged

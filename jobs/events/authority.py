@@ -65,9 +65,20 @@ class PolicyChanged(Event):
     proposal: int = Field(ge=0)
 
 
+class PackAdopted(Event):
+    """The server, before it holds the first table: the rule pack that its settings name is in force from here on, until two supervisors change
+    it. `document` holds its text, `pack` is its digest, as in PackProposed."""
+
+    kind = "pack_adopted"
+    pack: Digest
+    name: Identifier
+    version: int = Field(ge=1)
+    document: Digest
+
+
 class PackProposed(Event):
     """`document` holds the text of a disclosure rule pack; `pack` is the digest that holds and approvals under it will carry, `name` and
-    `version` what it calls itself; `before` the document in force (None: the pack that the settings name)."""
+    `version` what it calls itself; `before` the document in force (None: no table was held yet)."""
 
     kind = "pack_proposed"
     pack: Digest

@@ -11,7 +11,7 @@ from typing import Any
 from jobs import events as ev
 from jobs import hops, verdicts
 from jobs.lane import sealed
-from jobs.lane.packs import digest_in_force
+from jobs.lane.packs import adopted
 from jobs.office import SYSTEM, Office
 from jobs.order import Admitted
 from sandbox.plan.exact import ExactPlan
@@ -39,7 +39,7 @@ def _held(office: Office, job: Admitted[ExactPlan]) -> None:
         if decision.allowed:
             digest = staged.digests[sealed.FILE]
             act.append(ev.JobStaged(by=SYSTEM, job=job.id, table_sha256=digest))
-            pack = digest_in_force(act.connection, office.settings)
+            pack = adopted(act, office.settings)
             act.append(ev.ReleaseHeld(by=SYSTEM, job=job.id, shape=job.plan.shape, pack=pack, sealed_sha256=digest))
         else:
             verdicts.withhold(act, job.id, job.charge, decision)

@@ -1,4 +1,5 @@
-"""Which rules exact tables are checked by: the pack that two supervisors last changed them to; before any change, the one the settings name.
+"""Which rules exact tables are checked by: the pack that two supervisors last changed them to; before any change, the one the settings name,
+which the first hold adopts in the log.
 
 Each hold and each letting out asks the register in its own transaction, so a change is in force in every server process at once. A pack that
 was accepted once and is read otherwise by this program (an upgrade changed what packs say) lets nothing out until it is changed.
@@ -13,8 +14,10 @@ from sqlalchemy import Connection, Row, select
 from infra.database import reading
 from infra.settings import Settings
 from infra.tables import documents, rule_packs
-from jobs.register import Register
-from policies.disclosure.pack import RulePack, pack_from_toml, shipped_pack, shipped_packs
+from jobs.events import PackAdopted
+from jobs.office import SYSTEM
+from jobs.register import Act, Register
+from policies.disclosure.pack import RulePack, pack_from_toml, shipped_pack, shipped_pack_text, shipped_packs
 from policies.problem import Problem, declare
 from sandbox.plan.exact import MOST_CONTRIBUTIONS
 
@@ -76,6 +79,17 @@ def digest_in_force(connection: Connection, settings: Settings) -> str:
     """What a table is held under. Raises PACK_UNKNOWN."""
     now = _now(connection)
     return of_settings(settings).digest if now is None else now.pack
+
+
+def adopted(act: Act, settings: Settings) -> str:
+    """The digest of the pack to hold a table under. Before the first table the log says which that is: the settings' own. PACK_UNKNOWN."""
+    now = _now(act.connection)
+    if now is not None:
+        return now.pack
+    pack = of_settings(settings)
+    document = act.attach(shipped_pack_text(pack.name).encode())
+    act.append(PackAdopted(by=SYSTEM, pack=pack.digest, name=pack.name, version=pack.version, document=document))
+    return pack.digest
 
 
 def pack_in_force(connection: Connection, settings: Settings) -> RulePack:

@@ -81,6 +81,16 @@ def _policy_changed(writer: Writer, recorded: ev.Recorded, event: ev.PolicyChang
         raise DoesNotFit("policy_versions", str(event.proposal))
 
 
+@projects(ev.PackAdopted)
+def _pack_adopted(writer: Writer, recorded: ev.Recorded, event: ev.PackAdopted) -> None:
+    if event.by != "system":  # people change packs by two
+        raise DoesNotFit("rule_packs", event.pack)
+    _follows(writer, None, recorded.index)
+    row = {name: getattr(event, name) for name in ("pack", "name", "version", "document")} | {"before": "", "reason": ""}
+    proposed = {"entry": recorded.index, "proposed_by": event.by, "proposed_at": recorded.at}
+    add(writer, rule_packs, **row, **proposed, changed_by=event.by, since=recorded.index, changed_at=recorded.at)
+
+
 @projects(ev.PackProposed)
 def _pack_proposed(writer: Writer, recorded: ev.Recorded, event: ev.PackProposed) -> None:
     _follows(writer, event.before, recorded.index)
@@ -103,9 +113,9 @@ def _follows(writer: Writer, before: str | None, proposal: int) -> None:
 
 
 def under_pack(writer: Writer, job: str, pack: str) -> None:
-    """Once a pack was changed in the register, tables are held and let out under the one in force; before, under that of the settings."""
+    """Tables are held and let out under the pack in force, which the register knows from before the first."""
     now = writer.row(_PACK, {})
-    if now is not None and now[0] != pack:
+    if now is None or now[0] != pack:
         raise DoesNotFit("rule_packs", job)
 
 

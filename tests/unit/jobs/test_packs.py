@@ -130,7 +130,7 @@ def test_the_tables_and_the_auditor_refuse_a_change_by_one_or_of_something_else(
 
 
 def test_once_changed_nothing_is_held_or_let_out_under_another_pack(register: Register) -> None:
-    held(register, "before")  # under a pack of the settings, which the log does not know
+    held(register, "before")  # under the pack that was adopted
     change(register)
     with pytest.raises(DoesNotFit, match="rule_packs"):
         held(register, "after")
@@ -144,6 +144,39 @@ def test_once_changed_nothing_is_held_or_let_out_under_another_pack(register: Re
     right = events.ReleaseHeld.model_validate({**forged, "pack": in_force(register)})
     book.apply(register.size, events.canonical(right, LATER))
     assert book.lane.held["after"].pack == in_force(register)
+
+
+def test_the_first_hold_writes_down_the_pack_of_the_settings_and_no_setting_changes_it_after(register: Register) -> None:
+    with register.transaction() as act:
+        assert packs.adopted(act, register.settings) == GENERAL.digest
+        assert packs.adopted(act, register.settings) == GENERAL.digest
+    (version,) = packs.versions(register)
+    assert (version.pack, version.text, version.since) == (GENERAL.digest, shipped_pack_text("general"), version.entry)
+    other = register.settings.model_copy(update={"rule_pack": "rounded"})
+    assert packs.of_settings(other).digest != GENERAL.digest
+    with register.transaction() as act:
+        assert packs.adopted(act, other) == GENERAL.digest
+    assert len(sound(register).packs) == 1
+    change(register)
+    assert [found for _, found in sound(register).packs] == [GENERAL.digest, in_force(register)]
+
+
+def test_nothing_is_held_before_a_pack_is_in_the_log_and_none_is_adopted_twice_or_by_people(register: Register) -> None:
+    forged = events.ReleaseHeld(by="system", job="job-1", shape="d" * 64, pack=GENERAL.digest, sealed_sha256="e" * 64)
+    book = replayed(register)
+    book.jobs["job-1"] = "staged"
+    with pytest.raises(YuneiProblem, match="not the one in force"):
+        book.apply(register.size, events.canonical(forged, LATER))
+    right = events.PackAdopted(by="system", pack=GENERAL.digest, name="general", version=1, document="f" * 64)
+    for wrong in (right.model_copy(update={"by": "chen"}), None):
+        if wrong is None:  # a second time
+            with register.transaction() as act:
+                packs.adopted(act, register.settings)
+            wrong = right
+        with pytest.raises(DoesNotFit, match="rule_packs"), register.transaction() as act:
+            act.append(wrong)
+        with pytest.raises(YuneiProblem, match="adopted"):
+            replayed(register).apply(register.size, events.canonical(wrong, LATER))
 
 
 def test_a_pack_that_this_program_reads_otherwise_lets_nothing_out(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:

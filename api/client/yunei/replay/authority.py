@@ -51,6 +51,11 @@ def _follows(book: Book, event: Event) -> None:
     require(event["before"] == now, f"policy {event['policy']} does not follow the one in force")
 
 
+def _pack_adopted(book: Book, event: Event, _index: int) -> None:
+    require(event["by"] == "system" and not book.packs, f"rule pack {event['pack']} cannot be adopted any more")
+    book.packs.append((event["document"], event["pack"]))
+
+
 def _pack_proposed(book: Book, event: Event, index: int) -> None:
     _follows_pack(book, event)
     proposed(book, event, index)
@@ -69,15 +74,15 @@ def _follows_pack(book: Book, event: Event) -> None:
 
 
 def under_pack(book: Book, event: Event) -> None:
-    """Once two supervisors changed the pack, no table is held or let out under another. Before, the settings named it and the log does not."""
-    require(
-        not book.packs or event["pack"] == book.packs[-1][1], f"job {event['job']} is under rule pack {event['pack']}, not the one in force"
-    )
+    """The log states the pack before the first table is held; none is held or let out under another than the one in force."""
+    in_force = book.packs[-1][1] if book.packs else None
+    require(event["pack"] == in_force, f"job {event['job']} is under rule pack {event['pack']}, not the one in force")
 
 
 RULES: dict[str, Rule] = {
     "freeze_set": _set,
     "freeze_thawed": _thawed,
+    "pack_adopted": _pack_adopted,
     "pack_changed": _pack_changed,
     "pack_proposed": _pack_proposed,
     "policy_changed": _changed,

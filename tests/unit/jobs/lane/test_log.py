@@ -14,6 +14,7 @@ from infra.tables import jobs
 from jobs import acts, ledger
 from jobs import events as ev
 from jobs.acts import duty
+from jobs.lane import packs
 from jobs.projections import DoesNotFit
 from jobs.register import Act, Register
 from policies.loss import Loss
@@ -50,6 +51,8 @@ def held(register: Register, job: str = "job-1") -> None:
         question = hashlib.sha256(job.encode()).hexdigest()
         act.append(ev.JobAdmitted(by="system", job=job, plan_digest="a" * 64, question=question, cost=cost, slot_ms=50))
     with register.transaction() as act:
+        if packs.document_in_force(act.connection) is None:
+            act.append(ev.PackAdopted(by="system", pack=PACK, name="general", version=1, document=act.attach(b"a pack")))
         ledger.reading(act, f"c-{job}", by="system")
         ledger.spend(act, f"c-{job}", by="system")
         act.append(ev.JobStaged(by="system", job=job, table_sha256="b" * 64))
