@@ -39,6 +39,7 @@ class Notes:
         self._key = register.key_ring.derive("watch", b"forms")
         self._datasets: dict[tuple[str, int], tuple[Dataset, str] | None] = {}
         self._sizes: dict[str, Sizes] = {}
+        self._questions: dict[tuple[int, int], Question] = {}
 
     # ── from entries ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -136,6 +137,15 @@ class Notes:
     # ── to facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def question(self, connection: Connection, note: Note) -> Question:
+        """What was read once is kept for a while: rules ask for the same questions again and again."""
+        place = note["entry"], note["place"]
+        if place not in self._questions:
+            if len(self._questions) >= 20_000:
+                self._questions.clear()
+            self._questions[place] = self._question_of(connection, note)
+        return self._questions[place]
+
+    def _question_of(self, connection: Connection, note: Note) -> Question:
         body = json.loads(note["body"])
         return Question(
             entry=note["entry"],
@@ -159,10 +169,9 @@ class Notes:
             self._sizes[key] = Sizes({each[0].name.casefold(): each[0] for each in found if each is not None})
         return self._sizes[key]
 
-    def alike(self, connection: Connection, new: Question, since: datetime, *, who: str | None = None) -> list[Question]:
-        """Questions of the same form before it, the newest of them, the oldest first."""
+    def alike(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
+        """Questions of the same form before it, by anybody: the newest of them, the oldest first."""
         where = [watch_notes.c.form == new.form, *_span(since, new.at, new.entry)]
-        where += [watch_notes.c.who == who] if who is not None else []
         return [self.question(connection, note) for note in _rows(connection, where, MOST)]
 
     def nearby(self, connection: Connection, new: Question, since: datetime) -> list[Question]:

@@ -24,6 +24,7 @@ class Sizes:
 
     datasets: Mapping[str, Dataset]
     _known: dict[tuple[str, Values], Share] = field(default_factory=dict, repr=False, compare=False)
+    _sized_before: dict[Population, Fraction | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def rows(self) -> int:
@@ -33,6 +34,11 @@ class Sizes:
 
     def rows_of(self, where: Population) -> Fraction | None:
         """At most so many rows: boxes that overlap are counted each."""
+        if where not in self._sized_before:
+            self._sized_before[where] = self._rows_of(where)
+        return self._sized_before[where]
+
+    def _rows_of(self, where: Population) -> Fraction | None:
         total = Fraction(0)
         for box in where.boxes:
             share = self._share(dict(box))

@@ -20,7 +20,7 @@ from jobs.events import ChargeReserved, Recorded, rfc3339
 from jobs.register import Register
 from jobs.sequencer import LogForked
 from jobs.watch import auditing, conduct, gather, questions, standing
-from jobs.watch.facts import Finding
+from jobs.watch.facts import Finding, Question
 from jobs.watch.inforce import rules_in_force
 from jobs.watch.notes import KINDS, Note, Notes, delivery, refusal, setback
 from jobs.watch.raising import over, raised
@@ -138,22 +138,25 @@ class Watcher:
 
     def _of_question(self, connection: Connection, rules: RuleSet, note: Note) -> Iterator[Finding]:
         new = self._notes.question(connection, note)
+        alike: list[Question] | None = None
+        nearby: list[Question] | None = None
         for rule in rules.rules:
+            if rule.kind in ("averaging", "sweep", "differencing", "collusion"):
+                since = new.at - timedelta(hours=rule.window_h)
+                oldest = new.at - timedelta(days=rules.back_days)
+                alike = self._notes.alike(connection, new, oldest) if alike is None else alike
+                before = [each for each in alike if each.at >= since]
             match rule.kind:
-                case "averaging" | "sweep" | "differencing":
-                    since = new.at - timedelta(hours=rule.window_h)
-                    before = self._notes.alike(connection, new, since, who=new.who)
-                    if rule.kind == "averaging":
-                        yield from questions.averaging(rule, new, before)
-                    elif rule.kind == "sweep":
-                        yield from questions.sweep(rule, new, before)
-                    else:
-                        yield from questions.differencing(rule, new, before)
+                case "averaging":
+                    yield from questions.averaging(rule, new, before)
+                case "sweep":
+                    yield from questions.sweep(rule, new, before)
+                case "differencing":
+                    yield from questions.differencing(rule, new, before)
                 case "collusion":
-                    since = new.at - timedelta(hours=rule.window_h)
-                    before = self._notes.alike(connection, new, since)
                     if questions.few(new, rule.rows):
-                        before = [*before, *self._notes.nearby(connection, new, since)]
+                        nearby = self._notes.nearby(connection, new, oldest) if nearby is None else nearby
+                        before = list({(each.job, each.form): each for each in (*before, *nearby) if each.at >= since}.values())
                     yield from questions.collusion(rule, new, before)
                 case "hours" if note["place"] == 0:
                     since = conduct.day_begins(new.at, rule.history_days)
