@@ -44,6 +44,7 @@ from api.routes import (
     programs,
     register,
     releases,
+    reports,
     reviews,
     rule_packs,
     schedules,
@@ -128,6 +129,7 @@ def create_app(services: Services | None) -> FastAPI:
     app.include_router(authority.router)
     app.include_router(rule_packs.router)
     app.include_router(programs.router)
+    app.include_router(reports.router)
     for router in (products.router, deliveries.router, sharing.router, webhooks.router, schedules.router, tracing.router):
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):

@@ -51,3 +51,12 @@ def product_signers(key_ring: KeyRing, settings: Settings) -> tuple[Signer, ...]
 def sealed_licence(document: bytes, version: int, signers: tuple[Signer, ...]) -> bytes:
     """The signed note over a licence's canonical document."""
     return sign_note(f"{HEADER}\nversion {version}\n{document.decode()}\n", *signers).encode()
+
+
+def report_signers(key_ring: KeyRing, settings: Settings) -> tuple[Signer, ...]:
+    """The keys that sign statements about reports; the entry of each report issued names them."""
+    name = f"{settings.log_origin}/reports"
+    plain = Signer(name, Ed25519PrivateKey.from_private_bytes(key_ring.derive("reports", b"ed25519")))
+    if settings.crypto_suite != "gm":
+        return (plain,)
+    return (plain, Signer(name, Sm2PrivateKey(key_ring.derive("reports", b"sm2")), SM2_LINE))

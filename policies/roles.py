@@ -108,6 +108,9 @@ Act = Literal[
     "standing_list",
     "standing_give",
     "standing_end",
+    "report_list",
+    "report_preview",
+    "report_issue",
     "events_read",
     "log_read",
     "audit_run",
@@ -210,6 +213,9 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "standing_list": {"operator": "own", "reviewer": "all", "supervisor": "all", "auditor": "all"},
     "standing_give": {"reviewer": "all"},  # two of them
     "standing_end": {"reviewer": "all", "supervisor": "all"},  # stopping takes one person
+    "report_list": {"operator": "own", "supervisor": "all", "auditor": "all"},  # its own once issued; builders have none
+    "report_preview": {"supervisor": "all", "auditor": "all"},  # as of now: an operator could tell by it when a job was done
+    "report_issue": {"supervisor": "all"},
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},

@@ -85,6 +85,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "release_published": ("发布", "release published"),
     "release_returned": ("结果退回", "release returned"),
     "release_reused": ("重复提问，免费", "asked again, free"),
+    "report_issued": ("报告签发", "report issued"),
     "review_decided": ("审核结论", "review decided"),
     "review_referred": ("提交第三人审核", "review referred to a third"),
     "review_requested": ("申请审核", "review requested"),

@@ -66,6 +66,8 @@ from infra.tables.releases import deliveries as deliveries
 from infra.tables.releases import metering as metering
 from infra.tables.releases import release_days as release_days
 from infra.tables.releases import releases as releases
+from infra.tables.reports import report_files as report_files
+from infra.tables.reports import reports as reports
 from infra.tables.reviews import approvals as approvals
 from infra.tables.reviews import conflicts as conflicts
 from infra.tables.reviews import duties as duties
@@ -129,6 +131,8 @@ PROJECTIONS: tuple[Table, ...] = (
     output_views,
     approvals,
     standings,
+    reports,
+    report_files,
     alerts,
     alert_things,
     alert_rules,

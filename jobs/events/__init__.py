@@ -112,6 +112,8 @@ from jobs.events.programs import ProgramWithdrawn as ProgramWithdrawn
 from jobs.events.releases import ProductDelivered as ProductDelivered
 from jobs.events.releases import ReleasePublished as ReleasePublished
 from jobs.events.releases import ReleaseReused as ReleaseReused
+from jobs.events.reports import ReportFile as ReportFile
+from jobs.events.reports import ReportIssued as ReportIssued
 from jobs.events.reviews import ConflictDeclared as ConflictDeclared
 from jobs.events.reviews import ConflictLifted as ConflictLifted
 from jobs.events.reviews import DutyEnded as DutyEnded

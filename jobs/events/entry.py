@@ -13,7 +13,7 @@ from types import ModuleType
 
 import rfc8785
 
-from jobs.events import alerts, authority, data, fees, ledger, licences, people, products, programs, releases, reviews, work
+from jobs.events import alerts, authority, data, fees, ledger, licences, people, products, programs, releases, reports, reviews, work
 from jobs.events.parts import ENTRY_LIMIT as ENTRY_LIMIT
 from jobs.events.parts import AccountId as AccountId
 from jobs.events.parts import AccountKind as AccountKind
@@ -25,7 +25,7 @@ from jobs.events.parts import Digest as Digest
 from jobs.events.parts import Event as Event
 from jobs.events.parts import Text as Text
 
-TOPICS: tuple[ModuleType, ...] = (people, data, licences, ledger, work, releases, authority, programs, fees, products, reviews, alerts)
+TOPICS: tuple[ModuleType, ...] = (people, data, licences, ledger, work, releases, authority, programs, fees, products, reviews, alerts, reports)
 
 
 def _kinds(base: type[Event]) -> dict[str, type[Event]]:

@@ -6,11 +6,11 @@ byte. An event that does not fit (an account without room, a job in another stat
 
 from __future__ import annotations
 
-from jobs.projections import alerts, authority, data, fees, ledger, licences, people, products, programs, releases, reviews, work
+from jobs.projections import alerts, authority, data, fees, ledger, licences, people, products, programs, releases, reports, reviews, work
 from jobs.projections.table import PROJECTED, project
 from jobs.rows import DoesNotFit
 
 # each fills the table when it is imported
-TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, products, reviews, alerts)
+TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, products, reviews, alerts, reports)
 
 __all__ = ["PROJECTED", "TOPICS", "DoesNotFit", "project"]

@@ -31,9 +31,8 @@ def _granted(activity: Activity, world: World) -> list[LicenceSeen]:
 
 
 def _overview(activity: Activity, world: World) -> Section:
-    moment = world.source.moment
     licences = _granted(activity, world)
-    standing = [licence for licence in licences if licence.state_at(moment) in IN_FORCE]
+    standing = [licence for licence in licences if licence.state_at(world.moment) in IN_FORCE]
     names = {grant.dataset.casefold() for licence in standing for grant in licence.present.datasets}
     facts = [
         fact("有效协议", "Licences in force", len(standing), "count"),
@@ -56,7 +55,7 @@ def _licences(activity: Activity, world: World) -> Section:
             (
                 licence.id, present.title, world.name_of(licence.operator), words.many([grant.dataset for grant in present.datasets]),
                 words.many(present.scenarios), sections.day_of(present.valid_from), sections.day_of(present.valid_until),
-                words.licence_state(licence.state_at(world.source.moment)), decision.number if decision else None,
+                words.licence_state(licence.state_at(world.moment)), decision.number if decision else None,
             )
         )  # fmt: skip
     table = Table(

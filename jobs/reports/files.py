@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import rfc8785
 
@@ -52,7 +52,20 @@ def document(report: Report) -> bytes:
     return rfc8785.dumps(report.model_dump(mode="json"))  # type: ignore[no-any-return]
 
 
-def stem(report: Report) -> str:
+class Named(Protocol):
+    """What names a report."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def period(self) -> str | None: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def size(self) -> int: ...
+
+
+def stem(report: Named) -> str:
     """What the names of its files begin with.
 
     >>> stem(Report.model_construct(kind="usage", period="2026-11", subject="op-1", size=77))

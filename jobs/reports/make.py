@@ -131,7 +131,7 @@ def make(register: Register, asked: Asked, size: int | None = None) -> Report:
         if not 1 <= size <= there:
             raise ENTRY_UNKNOWN(index=size - 1, size=there)
         source = Source(connection, size, register.settings.log_origin)
-        world = World(source)
+        world = World(source, asked.period)
         title = _subject(world, asked)
         period = asked.period
         if asked.kind.build is None:
@@ -174,6 +174,11 @@ NOTES = (
     pair(
         "本报告只依据登记册（存证日志）编制：同一登记册规模、同一报告种类、周期与对象，任何时候重新编制，各文件逐字节相同。",
         "Made from the register alone: made again of the same size, kind, period and subject, every file is the same byte for byte.",
+    ),
+    pair(
+        "周期已结束的，协议、产品、账户等的状态以周期末为准；关账、预警处置等以最新条目为准。",
+        "Of a period that is over, the states of licences, products and accounts are those at its end; settlements and what came of alerts "
+        "those at the newest entry.",
     ),
     pair(
         "报告不含原始数据，也不含任何发布结果中的数值；时间为北京时间（UTC+8），金额为人民币元。",

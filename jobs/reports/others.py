@@ -84,7 +84,7 @@ def filing(licence: LicenceSeen, world: World) -> tuple[Section, ...]:
     """备案: the agreement as it stands, clause by clause, its versions, and everything that was done about it."""
     catalogue = Catalogue(tuple(seen.snapshot for seen in world.datasets.values() if seen.snapshot is not None))
     newest = licence.versions[-1]
-    state = licence.state_at(world.source.moment)
+    state = licence.state_at(world.moment)
     granted = next(entry for entry in reversed(licence.acts) if entry.kind in ("licence_granted", "licence_amended"))
     standing = Standing(newest.number, newest.document, state, granted["signed"], tuple(granted["vkeys"]))
     clauses = articles(newest.licence, catalogue, standing)

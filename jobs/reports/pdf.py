@@ -209,6 +209,7 @@ def _figure(paper: FPDF, figure: Figure, language: Language) -> None:
     paper.set_fill_color(*BAR)
     for bar in drawn.bars:
         paper.rect(left + bar.x * unit, top + bar.y * unit, bar.width * unit, bar.height * unit, style="F")
+    paper.set_fill_color(255, 255, 255)  # tables fill with whatever was last used
     paper.set_font(FONT, size=7)
     paper.set_text_color(*SOFT)
     for label in drawn.labels:

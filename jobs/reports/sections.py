@@ -245,8 +245,8 @@ def _items(accounts: list[Account]) -> Table:
             for item in each.items
         ),
         note=pair(
-            "数量以计量的最小单位计：ρ 为 10⁻¹²，ε 为 10⁻⁶，计算时长为毫秒。",
-            "Quantities are whole counts of the finest unit: 10⁻¹² of ρ, 10⁻⁶ of ε, milliseconds of compute.",
+            "数量以计量的最小单位计：ρ 为 1e-12，ε 为 1e-6，计算时长为毫秒。",
+            "Quantities are whole counts of the finest unit: 1e-12 of ρ, 1e-6 of ε, milliseconds of compute.",
         ),
     )
 

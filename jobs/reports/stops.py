@@ -109,7 +109,7 @@ def acts(activity: Activity, world: World, kinds: tuple[str, ...], name: str, zh
 
 def oversight(activity: Activity, world: World) -> Section:
     """What the bureau did: reviews of results, and acts that stop or change something."""
-    operators = {entry["review"]: world.licences[entry["licence"]].operator for entry in world.source.entries(("review_requested",))}
+    operators = {entry["review"]: world.licences[entry["licence"]].operator for entry in world.entries("review_requested")}
     outcomes = Counter(entry["outcome"] for entry in activity.events("review_decided") if activity.mine(operators.get(entry["review"])))
     reviews = Table(
         name="reviews",

@@ -1,18 +1,23 @@
-"""What stands at the last entry of a source: people, datasets, licences, products, accounts. Followed through the entries, a few kinds each."""
+"""What stands at the end of a period, or at the newest entry of a source: people, datasets, licences, products, accounts. Followed through
+the entries, a few kinds each.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from jobs.documents import read_licence, read_snapshot
+from jobs.events import rfc3339
 from jobs.reports.source import Entry, Source
 from jobs.slots import parse_time
 from policies.catalogue import Snapshot, Title
 from policies.licence import Licence, LicenceState
 from policies.life import LIFE, standing
+from policies.period import Period
 from policies.product import Description
 
 LICENCE_KINDS = tuple(step.kind for step in LIFE)
@@ -86,18 +91,21 @@ class AccountSeen:
 
 
 class World:
-    """Each part is read when it is first asked for."""
+    """As it was before the entry `end`, at `moment`: of a period that is over, at its end. Each part is read when it is first asked for."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, period: Period | None) -> None:
         self.source = source
+        over = period is not None and source.moment >= period.end
+        self.end = source.first_at(rfc3339(period.end)) if period is not None and over else source.size
+        self.moment = period.end - timedelta(microseconds=1) if period is not None and over else source.moment
+
+    def entries(self, *kinds: str) -> Iterator[Entry]:
+        return self.source.entries(kinds, 0, self.end)
 
     @cached_property
     def people(self) -> dict[str, tuple[str, Title]]:
         """Role and name of every principal."""
-        return {
-            entry["principal"]: (entry["role"], Title.model_validate(entry["title"]))
-            for entry in self.source.entries(("principal_registered",))
-        }
+        return {entry["principal"]: (entry["role"], Title.model_validate(entry["title"])) for entry in self.entries("principal_registered")}
 
     def name_of(self, principal: str) -> Title:
         found = self.people.get(principal)
@@ -106,7 +114,7 @@ class World:
     @cached_property
     def licences(self) -> dict[str, LicenceSeen]:
         found: dict[str, LicenceSeen] = {}
-        for entry in self.source.entries(LICENCE_KINDS):
+        for entry in self.entries(*LICENCE_KINDS):
             seen = found.get(entry["licence"])
             if seen is None:
                 seen = found[entry["licence"]] = LicenceSeen(entry["licence"], entry["operator"])
@@ -130,7 +138,7 @@ class World:
     def datasets(self) -> dict[str, DatasetSeen]:
         """By case-folded name, with the newest version's description."""
         found: dict[str, DatasetSeen] = {}
-        for entry in self.source.entries(("dataset_registered", "registration_moved", "version_ingested", "dataset_withdrawn")):
+        for entry in self.entries("dataset_registered", "registration_moved", "version_ingested", "dataset_withdrawn"):
             name = entry["dataset"].casefold()
             match entry.kind:
                 case "dataset_registered":
@@ -148,7 +156,7 @@ class World:
     def products(self) -> dict[str, ProductSeen]:
         found: dict[str, ProductSeen] = {}
         kinds = ("drafted", "version_added", "registered", "published", "deprecated", "recalled")
-        for entry in self.source.entries(tuple(f"product_{kind}" for kind in kinds)):
+        for entry in self.entries(*(f"product_{kind}" for kind in kinds)):
             if entry.kind == "product_drafted":
                 body = self.source.document(entry["document"])
                 said = None if body is None else Description.model_validate(json.loads(body))
@@ -175,7 +183,7 @@ class World:
         charges: dict[str, tuple[tuple[str, ...], int]] = {}
         reading: set[str] = set()
         kinds = ("account_opened", "cap_raised", "charge_reserved", "charge_released", "job_reading", "job_refused", "job_cancelled")
-        for entry in self.source.entries(kinds):
+        for entry in self.entries(*kinds):
             if entry.kind == "account_opened":
                 found[entry["account"]] = AccountSeen(entry["account"], entry["account_kind"], entry["subject"], int(entry["cap"]["pico_rho"]))
             elif entry.kind == "cap_raised":

@@ -60,6 +60,7 @@ def audit_folder(
     if book.log_keys and str(current) not in book.log_keys:
         raise problem("verify_signature", name=f"{current} (retired)")
     _seals(folder, book)
+    _reports(source, checkpoint.size, book)
     return Audited(verified, current, book, _held(products, book))
 
 
@@ -75,6 +76,14 @@ def _seals(folder: Path, book: Book) -> None:
         same = (header, number) == ("yunei-licence/v1", f"version {version}") and hashlib.sha256(agreement.encode()).hexdigest() == document
         if not same or len(signers) != len(keys):
             raise problem("verify_replay", index=index, what="what the bureau signed is not the licence of the entry")
+
+
+def _reports(source: Folder, size: int, book: Book) -> None:
+    """The root that each report names is that of the tree at its size."""
+    tiles = Tiles(source, size)
+    for name, (index, of, root) in book.reports.items():
+        if tiles.root(of).hex() != root:
+            raise problem("verify_replay", index=index, what=f"report {name} names another root than the tree had at {of}")
 
 
 def _document(folder: Path, digest: str) -> bytes | None:

@@ -154,6 +154,15 @@ class Tiles:
             hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
         return hashes[0]
 
+    def root(self, size: int) -> bytes:
+        """The root of the first `size` entries, at most as many as there are."""
+        peaks, start = [], 0
+        for level in reversed(range(size.bit_length())):
+            if size >> level & 1:
+                peaks.append(self.subtree(level, start >> level))
+                start += 1 << level
+        return fold_peaks(peaks)
+
 
 def check_extends(old: Checkpoint, new: Checkpoint, source: Source) -> None:
     """Raises `verify_fork` unless the log at `new` begins with the log at `old`; reads the few tiles the proof needs."""

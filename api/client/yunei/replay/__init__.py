@@ -12,11 +12,12 @@ change the policy, and two who are not its author approve a program. An exact ta
 reviewers on duty, neither its author, voted to release it, or while a standing approval of two covers it. What leaves under a tariff is
 charged for at once, once, and as the tariff says; periods are closed in order and add up. Licences, people and keys are in a state for what
 is done under them. Of one thing there is one alert that stands: the server raises it, a supervisor answers for it.
+A report is of entries that were there before it, under the root of their tree, and tells settled money as the fees add up.
 """
 
 from __future__ import annotations
 
-from yunei.replay import alerts, authority, data, fees, ledger, licences, people, products, programs, releases, reviews, work
+from yunei.replay import alerts, authority, data, fees, ledger, licences, people, products, programs, releases, reports, reviews, work
 from yunei.replay.book import RULES as RULES
 from yunei.replay.book import Account as Account
 from yunei.replay.book import Book as Book
@@ -26,6 +27,6 @@ from yunei.replay.book import Event as Event
 from yunei.replay.book import Meter as Meter
 from yunei.replay.book import Rule as Rule
 
-TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, reviews, products, alerts)
+TOPICS = (people, data, licences, ledger, work, releases, authority, programs, fees, reviews, products, alerts, reports)
 for topic in TOPICS:
     RULES.update(topic.RULES)

@@ -180,6 +180,7 @@ class Book:
     bill: Bill = field(default_factory=Bill)
     lane: Lane = field(default_factory=Lane)
     alerts: Alerts = field(default_factory=Alerts)
+    reports: dict[str, tuple[int, int, str]] = field(default_factory=dict)  # issued: entry, size and root it was made from
     unknown: dict[str, int] = field(default_factory=dict)  # kinds these rules say nothing about
 
     def apply(self, index: int, entry: bytes) -> None:
