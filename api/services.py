@@ -120,7 +120,7 @@ class Services:
         self.watch = Watch()
         self.ready = threading.Event()
         self.tracing = Tracing.to(settings.otlp_endpoint)
-        self.vault = open_vault(settings.vault_dir, key_ring.master_key, settings.crypto_suite)
+        self.vault = open_vault(settings)
         place = hashlib.sha256(f"{socket.gethostname()}\n{settings.home}".encode()).hexdigest()[:16]
         self.leases = Leases(register.engine, clock, holder=f"{place}:{random(8).hex()}", lease_s=settings.lease_s)
         self.crew = Crew(self.leases, clock, lease_s=settings.lease_s)
@@ -154,7 +154,7 @@ class Services:
         what an earlier one left is known to be left. HOME_SERVED when another has it."""
         lock = _lock(settings.home) if serving else None
         register = Register.open(settings, clock, random)
-        key_ring = KeyRing.open_or_create(settings.keys_dir, random)
+        key_ring = KeyRing.open_or_create(settings.keys_dir, random, master=settings.master_keys == "folder")
         return cls(settings, register, key_ring, clock, random, lock)
 
     def start(self, workers: ClosablePool | None = None) -> None:

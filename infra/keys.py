@@ -1,4 +1,4 @@
-"""The server's keys: three secrets of 32 bytes in a folder of their own (0700, files 0600).
+"""The server's keys: three secrets of 32 bytes in a folder of their own (0700, files 0600); two where the master key is held elsewhere.
 
 Lose `master` and the vault cannot be read; lose `log` and the log cannot be continued under its name; leak `selection` and who knows a
 row's unit can tell which of its contributions a bounded answer kept. Back the folder up apart from the vault.
@@ -36,18 +36,14 @@ class KeyRing:
     """The keys, in memory. The repr shows none of them."""
 
     def __init__(self, secrets: dict[str, bytes], folder: Path | None = None) -> None:
-        if set(secrets) != set(NAMES) or any(len(secret) != KEY_BYTES for secret in secrets.values()):
+        if not {"log", "selection"} <= set(secrets) <= set(NAMES) or any(len(secret) != KEY_BYTES for secret in secrets.values()):
             raise KeyRingError("keys_malformed", f"a key ring is {', '.join(NAMES)}, {KEY_BYTES} bytes each")
-        self._secrets = dict(secrets)
+        self._secrets = {name: secret for name, secret in secrets.items() if name != "master"}  # who needs that asks `infra.masters`
         self._folder = folder
         self.log_signer = Ed25519PrivateKey.from_private_bytes(secrets["log"])
 
     def __repr__(self) -> str:
         return "KeyRing(…)"
-
-    @property
-    def master_key(self) -> bytes:
-        return self._secrets["master"]
 
     def log_keys(self) -> tuple[Ed25519PrivateKey, ...]:
         """The log's key and, while there is one, its next: read anew, for another process may be changing them."""
@@ -90,14 +86,15 @@ class KeyRing:
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._secrets["selection"])
 
     @classmethod
-    def open_or_create(cls, folder: Path, random: Random = os.urandom) -> KeyRing:
+    def open_or_create(cls, folder: Path, random: Random = os.urandom, *, master: bool = True) -> KeyRing:
         """Read the folder, or make it with fresh keys when it does not exist. Made aside and renamed: never half a folder, and of several
-        processes starting at once all end with the same keys. A folder that lacks a key is refused, never completed."""
+        processes starting at once all end with the same keys. A folder that lacks a key is refused, never completed. `master`: whether the
+        master key is one of them, which `infra.masters` reads."""
         if not folder.exists():
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
             try:
-                for name in NAMES:
+                for name in _names(master):
                     _write(aside / name, random(KEY_BYTES))
                 _sync(aside)
                 aside.rename(folder)
@@ -107,12 +104,13 @@ class KeyRing:
                     raise
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-        return cls._read(folder)
+        later = any(folder.glob("master-*"))  # the first was rotated away
+        return cls._read(folder, _names(master and not later))
 
     @classmethod
-    def _read(cls, folder: Path) -> KeyRing:
+    def _read(cls, folder: Path, names: tuple[str, ...]) -> KeyRing:
         secrets = {}
-        for path in (folder, *(folder / name for name in NAMES)):
+        for path in (folder, *(folder / name for name in names)):
             try:
                 mode = path.stat().st_mode
                 if path != folder:
@@ -124,6 +122,10 @@ class KeyRing:
             if stat.S_IMODE(mode) & 0o077:
                 raise KeyRingError("keys_exposed", f"{path} can be read by others; chmod go= it, and consider whether the keys leaked")
         return cls(secrets, folder)
+
+
+def _names(master: bool) -> tuple[str, ...]:
+    return tuple(name for name in NAMES if master or name != "master")
 
 
 def _write(path: Path, data: bytes) -> None:

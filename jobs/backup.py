@@ -327,7 +327,7 @@ def _checked(aside: Path, home: Path, settings: Settings, told: dict[str, Any], 
     try:
         if not place.exists():
             raise KeyRingError("keys_missing", "no folder of keys")
-        ring = KeyRing.open_or_create(place)
+        ring = KeyRing.open_or_create(place, master=settings.master_keys == "folder")
     except KeyRingError as error:
         raise RESTORE_KEYS(home=home, code=error.code) from error
     vkeys = [str(Signer(settings.log_origin, key).key) for key in ring.log_keys()]

@@ -204,7 +204,7 @@ class Register:
         engine = open_engine(settings.database_url, timeout_s=settings.database_timeout_s)
         try:
             migrate(engine)
-            return cls(engine, KeyRing.open_or_create(settings.keys_dir), clock, settings, random)
+            return cls(engine, KeyRing.open_or_create(settings.keys_dir, master=settings.master_keys == "folder"), clock, settings, random)
         except BaseException:
             engine.dispose()
             raise

@@ -29,6 +29,10 @@ class Wrapped:
     version: str
     body: bytes
 
+    @property
+    def under(self) -> str:
+        return f"{self.kind}:{self.version}"
+
     def __bytes__(self) -> bytes:
         return f"yunei-key/1 {self.kind} {self.version}\n".encode() + self.body
 
@@ -53,6 +57,10 @@ class MasterKeys(Protocol):
     @property
     def current(self) -> str:
         """The version that wraps from now on."""
+        ...
+
+    def create(self) -> str:
+        """The first version where there is none; the current one's name."""
         ...
 
     def versions(self) -> tuple[str, ...]:

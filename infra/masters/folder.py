@@ -39,6 +39,10 @@ class FolderMasters(MemoryMasters):
         self._read()
         return super().versions()
 
+    def first(self) -> bytes | None:
+        self._read()
+        return super().first()
+
     def unwrap(self, wrapped: Wrapped, context: bytes) -> bytes:
         self._read()
         return super().unwrap(wrapped, context)

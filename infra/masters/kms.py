@@ -58,6 +58,10 @@ class KmsMasters:
             raise self._strange()
         return tuple(str(number) for number in range(first, last + 1))
 
+    def create(self) -> str:
+        self._ask("POST", f"keys/{quote(self._key, safe='')}", {"type": "aes256-gcm96"})
+        return self.current
+
     def wrap(self, secret: bytes, context: bytes, random: Random) -> Wrapped:
         answer = self._ask("POST", f"encrypt/{quote(self._key, safe='')}", {"plaintext": _text(secret), "associated_data": _text(context)})
         text = answer.get("ciphertext")

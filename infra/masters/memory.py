@@ -14,7 +14,8 @@ class MemoryMasters:
 
     kind = "memory"
 
-    def __init__(self, secrets: Mapping[str, bytes], suite: Suite = "international") -> None:
+    def __init__(self, secrets: Mapping[str, bytes], suite: Suite = "international", *, kind: str | None = None) -> None:
+        self.kind = kind or self.kind
         if not secrets or any(len(secret) != KEY_BYTES for secret in secrets.values()):
             raise ValueError(f"a master key is {KEY_BYTES} bytes")
         self._secrets = dict(secrets)
@@ -26,6 +27,13 @@ class MemoryMasters:
     @property
     def current(self) -> str:
         return list(self._secrets)[-1]
+
+    def first(self) -> bytes | None:
+        """Of the folder: the first version, while it is there. What was derived before anything was rotated follows from it."""
+        return self._secrets.get("1") if self.kind == "folder" else None
+
+    def create(self) -> str:
+        return self.current
 
     def versions(self) -> tuple[str, ...]:
         return tuple(self._secrets)

@@ -17,6 +17,7 @@ from sandbox.plan.emit import constant
 from sandbox.plan.exact import ExactPlan
 from sandbox.raw.engine import query
 from sandbox.raw.exact import code_of
+from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, constant_failure, decrypted, sources_of
 
 Codes = Mapping[str, frozenset[str]]  # by canonical name of a key: the codes of its values that are in the cell
@@ -61,7 +62,7 @@ def units_between(plans: tuple[ExactPlan, ExactPlan], pairs: Sequence[Pair], vau
     shards = min(len(mine), len(theirs))
     merged = [(_merged(mine, shard, shards), _merged(theirs, shard, shards)) for shard in range(shards)]
     tasks = [BetweenTask(plans, tuple(pairs), seed, sources, workers.memory_bytes) for sources in merged]
-    return constant_failure(lambda: _sum(list(workers.stream(run_between, tasks)), len(pairs)))
+    return constant_failure(lambda: _sum(list(streamed(workers, run_between, tasks)), len(pairs)))
 
 
 def _merged(shards: Sequence[tuple[Source, ...]], at: int, count: int) -> tuple[Source, ...]:

@@ -25,6 +25,7 @@ from sandbox.program.run import Run
 from sandbox.raw.frames import ExactFrames, unit_totals
 from sandbox.raw.partition import hashes_of
 from sandbox.raw.plain import plain
+from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, constant_failure, decrypted, files_of, open_version
 from sandbox.raw.totals import ExactTotals, combine
 
@@ -121,7 +122,7 @@ def exact_frames(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, se
     the run is wanted no longer."""
     tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed)
     with _ended(workers, bay):
-        return constant_failure(lambda: ExactFrames(pa.concat_tables(_all(workers.stream(run_blocks, _while(wanted, tasks))))))
+        return constant_failure(lambda: ExactFrames(pa.concat_tables(_all(streamed(workers, run_blocks, _while(wanted, tasks))))))
 
 
 def exact_unit_totals(
@@ -131,7 +132,7 @@ def exact_unit_totals(
     `exact_frames`."""
     tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed, rows=rows)
     with _ended(workers, bay):
-        return constant_failure(lambda: combine(plan.only, _all(workers.stream(run_blocks, _while(wanted, tasks)))))
+        return constant_failure(lambda: combine(plan.only, _all(streamed(workers, run_blocks, _while(wanted, tasks)))))
 
 
 def _while(wanted: Wanted, tasks: Iterable[BlocksTask]) -> Iterator[BlocksTask]:

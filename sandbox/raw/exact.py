@@ -19,6 +19,7 @@ from policies.catalogue import KeyValue
 from policies.disclosure.table import Amount, Basis, Cell, Dimension, Exact, ExactTable, Level, Measure
 from sandbox.plan.exact import MOST_CONTRIBUTIONS, ExactColumn, ExactKey, ExactPlan, ExactTotal
 from sandbox.raw.engine import query
+from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version, sources_of
 from sandbox.raw.verify import check_rows
 
@@ -85,7 +86,7 @@ def run_exact_shard(task: ExactTask) -> Partial | None:
 def exact_counts(plan: ExactPlan, vault: Vault, workers: Pool, seed: int, basis: Basis) -> Counted:
     """The plan's table over every shard. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on."""
     tasks = [ExactTask(plan, seed, sources, workers.memory_bytes) for sources in sources_of(plan.scans, vault)]
-    return constant_failure(lambda: _combined(plan, workers.stream(run_exact_shard, tasks), basis))
+    return constant_failure(lambda: _combined(plan, streamed(workers, run_exact_shard, tasks), basis))
 
 
 def counts_of_tables(plan: ExactPlan, tables: Mapping[str, pa.Table], seed: int, basis: Basis) -> Counted:

@@ -21,6 +21,7 @@ from sandbox.plan.model import INT64_MAX
 from sandbox.raw.bound_values import Doubt
 from sandbox.raw.fit_rows import PreparedCache, prepared
 from sandbox.raw.fit_units import shard_sums
+from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, beside, constant_failure, decrypted, open_version, sources_of
 from sandbox.raw.totals import INT64_MIN, ExactTotals
 from sandbox.raw.verify import PLAN_DOUBTED, bound
@@ -61,7 +62,7 @@ def exact_step(plan: FitPlan, place: int, parameters: Sequence[int], vault: Vaul
     and shards. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on."""
     sources = sources_of(plan.scans, vault)
     tasks = [StepTask(plan, place, tuple(parameters), of_shard, workers.memory_bytes) for of_shard in sources]
-    return constant_failure(lambda: added(plan, place, workers.stream(run_step, tasks)))
+    return constant_failure(lambda: added(plan, place, streamed(workers, run_step, tasks)))
 
 
 def step_of_tables(plan: FitPlan, place: int, parameters: Sequence[int], tables: Mapping[str, pa.Table]) -> ExactTotals:

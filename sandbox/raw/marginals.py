@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from infra.vault import Vault
 from sandbox.plan.synthetic import Attribute, SyntheticPlan
 from sandbox.raw.kernel import increasing, mixed, places, run_starts, whole_numbers
+from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version
 
 Ints = npt.NDArray[np.int64]
@@ -74,7 +75,7 @@ def exact_marginals(plan: SyntheticPlan, vault: Vault, workers: Pool, seed: int)
     `job_failed` from then on."""
     version = open_version(plan.scan, vault)
     tasks = [MarginalTask(plan, seed, Source(plan.scan.alias, files, plan.scan.columns), workers.memory_bytes) for files in version.shards]
-    return constant_failure(lambda: _combined(plan, workers.stream(run_marginals, tasks)))
+    return constant_failure(lambda: _combined(plan, streamed(workers, run_marginals, tasks)))
 
 
 def marginals_of_table(plan: SyntheticPlan, table: pa.Table, seed: int) -> ExactMarginals:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from infra.crypto import Suite
+from infra.masters import masters_of
+from infra.settings import Settings
 from infra.vault import Vault
 
 __all__ = ["Vault", "open_vault"]
 
 
-def open_vault(folder: Path, master_key: bytes, suite: Suite = "international") -> Vault:
-    """The vault in `folder`, made when it is not there. Whoever holds the result can ask `sandbox.raw` for totals and ingests, no more."""
-    return Vault(folder, master_key, suite)
+def open_vault(settings: Settings) -> Vault:
+    """The home's vault, made when it is not there, under the master key that the settings name. Whoever holds the result can ask
+    `sandbox.raw` for totals and ingests, no more. Raises MasterKeyError."""
+    return Vault(settings.vault_dir, masters_of(settings), settings.crypto_suite)

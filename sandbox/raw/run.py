@@ -1,16 +1,16 @@
 """From a plan to its exact totals: shards read and aggregated where the data lies, partials added up.
 
-The caller has charged the budget before it comes here. What a worker gets is the emitted SQL, the seed and the unwrapped keys of the files
-it has to read; what it gives back is one small table of integers, or nothing at all when anything went wrong.
+The caller has charged the budget before it comes here. What a worker gets is the emitted SQL, the seed and, sealed for it, the keys of the
+files it has to read; what it gives back is one small table of integers, or nothing at all when anything went wrong.
 """
 
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -20,23 +20,13 @@ from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.cache import ColumnCache
 from sandbox.raw.engine import query
 from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
+from sandbox.raw.released import Pool as Pool
+from sandbox.raw.released import met, streamed
 from sandbox.raw.totals import ExactTotals, combine, shard_totals
 from sandbox.raw.verify import check_plan as check_plan
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Pool(Protocol):
-    """What is asked of workers; `infra.workers` has two."""
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def memory_bytes(self) -> int: ...
-
-    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +75,7 @@ def exact_totals(part: Part, vault: Vault, workers: Pool, seed: int, released: M
     and which of them died on the way. Raises `data_snapshot_refused` before any row is read, `job_failed` from then on.
     """
     tasks = shard_tasks(part, vault, seed, workers.memory_bytes, released)
-    return constant_failure(lambda: combine(part, _all(workers.stream(run_shard, tasks))))
+    return constant_failure(lambda: combine(part, _all(streamed(workers, run_shard, tasks))))
 
 
 def public_tables(plan: Plan, vault: Vault) -> dict[str, pa.Table]:
@@ -139,6 +129,7 @@ def files_of(shards: Sequence[tuple[File, ...]]) -> tuple[File, ...]:
 
 def warm(workers: Pool) -> None:
     """Make every worker import, open and try what its first shard will need, so that the first job is not slower than the second."""
+    met(workers)
     for _ in workers.stream(_exercise, range(workers.size)):
         pass
 

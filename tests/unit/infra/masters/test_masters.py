@@ -66,6 +66,7 @@ def code_of(act: Callable[[], object]) -> str:
 
 
 def test_a_key_is_wrapped_by_one_process_and_unwrapped_by_another(kept: Kept) -> None:
+    assert kept.masters.create() == "1"
     wrapped = kept.masters.wrap(SECRET, CONTEXT, os.urandom)
     assert SECRET not in bytes(wrapped)
     assert (wrapped.kind, wrapped.version) == (kept.masters.kind, kept.masters.current)

@@ -411,7 +411,7 @@ def test_a_full_disk_leaves_nothing(vault: Vault, tmp_path: Path, monkeypatch: p
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("infra.vault.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     problem = refusal(lambda: ingested(vault, tmp_path))
     assert (problem.code, problem.fields["reason"]) == ("data_storage_failed", "No space left on device")
     assert not [path for path in (tmp_path / "vault").rglob("*.parquet")]
