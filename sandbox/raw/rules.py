@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -84,7 +84,7 @@ class Tally:
         self.cut_rows += more.cut_rows
 
     def as_data(self) -> dict[str, Any]:
-        return asdict(self)
+        return {place.name: dict(value) if isinstance(value := getattr(self, place.name), Counter) else value for place in fields(self)}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Tally:
