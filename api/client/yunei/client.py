@@ -29,6 +29,7 @@ from yunei.people import People
 from yunei.problem import YuneiProblem, problem
 from yunei.products import Products
 from yunei.reviews import Reviews
+from yunei.reports import Reports
 from yunei.rulepacks import RulePacks
 from yunei.synthetics import Synthetics
 from yunei.tiles import Progress, Source, Verified, verify_log
@@ -85,7 +86,7 @@ def request_body(
     return body
 
 
-class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Products, RulePacks, Synthetics):
+class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Products, Reports, RulePacks, Synthetics):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,55 @@ class _Wrong(Exception):
         self.words = (zh, en)
 
 
+def link(links: list[Link], name: tuple[str, str], check: Callable[[], object]) -> bool:
+    """One more link: what `check` finds wrong, or that it cannot be read."""
+    wrong: tuple[str, str] | None = None
+    try:
+        check()
+    except _Wrong as error:
+        wrong = error.words
+    except YuneiProblem as error:
+        wrong = (error.words("zh").detail or error.words("zh").title, error.words("en").detail or error.words("en").title)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        wrong = (f"无法读取（{type(error).__name__}）", f"cannot be read ({type(error).__name__})")
+    links.append(Link(name, wrong))
+    return wrong is None
+
+
+def opened(envelope: bytes, predicate: str) -> tuple[bytes, list[dict[str, str]], dict[str, Any]]:
+    """Payload, signatures and statement of a DSSE envelope with an in-toto statement of this predicate."""
+    read = json.loads(envelope)
+    payload = unbase64(read["payload"])
+    if read["payloadType"] != IN_TOTO or payload is None or set(read) != {"payloadType", "payload", "signatures"}:
+        raise _Wrong("不是 DSSE 封装的 in-toto 声明", "it is no in-toto statement in DSSE")
+    statement = json.loads(payload)
+    if canonical(statement) != payload or statement["_type"] != STATEMENT or statement["predicateType"] != predicate:
+        raise _Wrong("不是这一类的声明", "it is no statement of this kind")
+    return payload, read["signatures"], statement
+
+
+def signatures_hold(payload: bytes, given: list[dict[str, str]], vkeys: Sequence[str]) -> None:
+    """Every one of these keys that can be read here has signed, one at least, and nobody else."""
+    kind = IN_TOTO.encode()
+    text = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+    signatures = {each["keyid"]: unbase64(each["sig"]) for each in given}
+    checked = 0
+    for key in map(Key.parse, vkeys):
+        signature = signatures.pop(f"{key.name}+{key.id.hex()}", None)
+        if not key.readable:
+            continue
+        if signature is None or not key.holds(signature, text.decode()):
+            raise _Wrong(f"{key.name} 的签名不符", f"that of {key.name} does not hold")
+        checked += 1
+    if not checked or signatures:
+        raise _Wrong("不是条目所列的密钥签的", "it is not by the keys that the entry names")
+
+
+def same(told: object, wanted: object, zh: str, en: str) -> None:
+    if told != wanted:
+        raise _Wrong(f"{zh}不符：{told} ≠ {wanted}", f"{en}: {told} ≠ {wanted}")
+
+
 def key_name_of(manifest: bytes) -> str:
     """A checkpoint note inside a manifest, by which the log it speaks of can be recognised. Raises `verify_manifest`."""
     try:
@@ -116,27 +165,11 @@ class _Chain:
         return self.found
 
     def _link(self, name: tuple[str, str], check: Callable[[], object]) -> bool:
-        wrong: tuple[str, str] | None = None
-        try:
-            check()
-        except _Wrong as error:
-            wrong = error.words
-        except YuneiProblem as error:
-            wrong = (error.words("zh").detail or error.words("zh").title, error.words("en").detail or error.words("en").title)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            wrong = (f"无法读取（{type(error).__name__}）", f"cannot be read ({type(error).__name__})")
-        self.found.links.append(Link(name, wrong))
-        return wrong is None
+        return link(self.found.links, name, check)
 
     def _read(self, manifest: bytes) -> None:
-        envelope = json.loads(manifest)
-        payload = unbase64(envelope["payload"])
-        if envelope["payloadType"] != IN_TOTO or payload is None or set(envelope) != {"payloadType", "payload", "signatures"}:
-            raise _Wrong("不是 DSSE 封装的 in-toto 声明", "it is no in-toto statement in DSSE")
-        statement = json.loads(payload)
-        if canonical(statement) != payload or statement["_type"] != STATEMENT or statement["predicateType"] != PREDICATE:
-            raise _Wrong("不是产品的声明", "it is no statement about a product")
-        self._payload, self._signatures, self._subject = payload, envelope["signatures"], statement["subject"]
+        self._payload, self._signatures, statement = opened(manifest, PREDICATE)
+        self._subject = statement["subject"]
         predicate = statement["predicate"]
         self.found.predicate, made = predicate, predicate["version"]
         self.found.product, self.found.version = made["product"], made["version"]
@@ -162,49 +195,37 @@ class _Chain:
 
     def _version(self, event: Mapping[str, Any]) -> None:
         made = self.found.predicate["version"]
-        _same(event["kind"], "product_version_added", "条目种类", "kind of entry")
-        _same((event["product"], event["version"]), (made["product"], made["version"]), "产品与版本", "product and version")
-        _same(event["document"], hashlib.sha256(canonical(made)).hexdigest(), "版本说明的摘要", "digest of what it was made of")
-        _same(tuple(event["releases"]), tuple(part["release"] for part in made["releases"]), "所含发布结果", "releases in it")
+        same(event["kind"], "product_version_added", "条目种类", "kind of entry")
+        same((event["product"], event["version"]), (made["product"], made["version"]), "产品与版本", "product and version")
+        same(event["document"], hashlib.sha256(canonical(made)).hexdigest(), "版本说明的摘要", "digest of what it was made of")
+        same(tuple(event["releases"]), tuple(part["release"] for part in made["releases"]), "所含发布结果", "releases in it")
 
     def _signed(self, event: Mapping[str, Any]) -> None:
         """Every key that the version's entry names and that can be read here has signed, one at least."""
-        kind = IN_TOTO.encode()
-        text = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(self._payload), self._payload)
-        signatures = {each["keyid"]: unbase64(each["sig"]) for each in self._signatures}
-        checked = 0
-        for key in map(Key.parse, event["vkeys"]):
-            signature = signatures.pop(f"{key.name}+{key.id.hex()}", None)
-            if not key.readable:
-                continue
-            if signature is None or not key.holds(signature, text.decode()):
-                raise _Wrong(f"{key.name} 的签名不符", f"that of {key.name} does not hold")
-            checked += 1
-        if not checked or signatures:
-            raise _Wrong("不是条目所列的密钥签的", "it is not by the keys that the entry names")
+        signatures_hold(self._payload, self._signatures, event["vkeys"])
 
     def _registration(self, event: Mapping[str, Any]) -> None:
-        _same(event["kind"], "product_registered", "条目种类", "kind of entry")
-        _same((event["product"], event["code"]), (self.found.product, self.found.code), "产品与登记编码", "product and code")
+        same(event["kind"], "product_registered", "条目种类", "kind of entry")
+        same((event["product"], event["code"]), (self.found.product, self.found.code), "产品与登记编码", "product and code")
         description = hashlib.sha256(canonical(self.found.predicate["description"])).hexdigest()
-        _same(event["document"], description, "产品说明的摘要", "digest of the description")
+        same(event["document"], description, "产品说明的摘要", "digest of the description")
 
     def _release(self, part: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        _same(event["kind"], "release_published", "条目种类", "kind of entry")
-        _same(event["release"], part["release"], "发布编号", "release")
+        same(event["kind"], "release_published", "条目种类", "kind of entry")
+        same(event["release"], part["release"], "发布编号", "release")
         for told, field_ in _SAME:
-            _same(event[field_], part[told], told, told)
-        _same(event["licence"], self.found.predicate["version"]["licence"]["id"], "协议", "licence")
-        _same(event["policy_digest"], part["policy"]["digest"], "策略摘要", "digest of the policy")
+            same(event[field_], part[told], told, told)
+        same(event["licence"], self.found.predicate["version"]["licence"]["id"], "协议", "licence")
+        same(event["policy_digest"], part["policy"]["digest"], "策略摘要", "digest of the policy")
         price = {name: part["loss"][name] for name in ("pico_rho", "atto_delta")}
-        _same(event["cost"], price, "隐私损失", "privacy loss")
+        same(event["cost"], price, "隐私损失", "privacy loss")
 
     def _delivery(self, digest: str) -> Callable[[Mapping[str, Any]], None]:
         def check(event: Mapping[str, Any]) -> None:
-            _same(event["kind"], "product_delivered", "条目种类", "kind of entry")
+            same(event["kind"], "product_delivered", "条目种类", "kind of entry")
             mine = (self.found.product, self.found.version, self.found.recipient, digest)
             told = (event["product"], event["version"], event["recipient"], event["sha256"])
-            _same(told, mine, "产品、版本、收件人与摘要", "product, version, recipient and digest")
+            same(told, mine, "产品、版本、收件人与摘要", "product, version, recipient and digest")
 
         return check
 
@@ -230,11 +251,6 @@ class _Chain:
 def _file(path: Path, digest: str, tables: set[str] | None) -> None:
     with path.open("rb") as file:
         here = hashlib.file_digest(file, "sha256").hexdigest()
-    _same(here, digest, "SHA-256", "SHA-256")
+    same(here, digest, "SHA-256", "SHA-256")
     if tables is not None and digest not in tables:
         raise _Wrong("既不是所发布的表，也没有交付记录", "it is neither the table released nor one that was delivered")
-
-
-def _same(told: object, wanted: object, zh: str, en: str) -> None:
-    if told != wanted:
-        raise _Wrong(f"{zh}不符：{told} ≠ {wanted}", f"{en}: {told} ≠ {wanted}")

@@ -242,6 +242,20 @@ NOUNS: tuple[Noun, ...] = (
         ),
     ),
     Noun(
+        "report",
+        "信息报送与披露：预览、签发、取回、核验",
+        "reports from the register: preview, issue, fetch, verify",
+        (
+            Verb("kinds", "报告种类、周期与依据", "kinds of report, their periods, the articles they serve", "report:kinds"),
+            Verb("list", "已签发的报告", "reports issued", "report:listed"),
+            Verb("preview", "预览，不签发", "a preview; entered nowhere", "report:preview"),
+            Verb("issue", "签发，摘要入册并签名", "issue one: digests into the register, signed", "report:issue"),
+            Verb("show", "一份报告及其文件的摘要", "one report, with the digests of its files", "report:show"),
+            Verb("get", "取回各文件与签名声明", "fetch its files and the signed statement", "report:get"),
+            Verb("verify", "离线核验报告的文件", "verify files of a report, offline", "report:verify"),
+        ),
+    ),
+    Noun(
         "program",
         "算法登记与审查",
         "the algorithm registry",
