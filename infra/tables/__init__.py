@@ -27,6 +27,7 @@ from infra.tables.base import Time as Time
 from infra.tables.base import metadata as metadata
 from infra.tables.data import dataset_versions as dataset_versions
 from infra.tables.data import datasets as datasets
+from infra.tables.data import destructions as destructions
 from infra.tables.fees import fee_lines as fee_lines
 from infra.tables.fees import fee_shares as fee_shares
 from infra.tables.fees import fee_totals as fee_totals
@@ -91,6 +92,7 @@ PROJECTIONS: tuple[Table, ...] = (
     sessions,
     datasets,
     dataset_versions,
+    destructions,
     licences,
     licence_versions,
     licence_consents,

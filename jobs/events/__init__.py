@@ -27,8 +27,13 @@ from jobs.events.authority import PackProposed as PackProposed
 from jobs.events.authority import PolicyChanged as PolicyChanged
 from jobs.events.authority import PolicyProposed as PolicyProposed
 from jobs.events.authority import ThawProposed as ThawProposed
+from jobs.events.data import DataDestroyed as DataDestroyed
+from jobs.events.data import DatasetKeyRotated as DatasetKeyRotated
 from jobs.events.data import DatasetRegistered as DatasetRegistered
 from jobs.events.data import DatasetWithdrawn as DatasetWithdrawn
+from jobs.events.data import DestructionProposed as DestructionProposed
+from jobs.events.data import MasterKeyRetired as MasterKeyRetired
+from jobs.events.data import MasterKeyRotated as MasterKeyRotated
 from jobs.events.data import RegistrationMoved as RegistrationMoved
 from jobs.events.data import VersionIngested as VersionIngested
 from jobs.events.entry import EVENT_KINDS as EVENT_KINDS

@@ -46,6 +46,47 @@ class VersionIngested(Event):
     lineage: Commitment | None = None
 
 
+class MasterKeyRotated(Event):
+    """Keys of datasets are wrapped under `key` from now on, `before` until now: `kind:version` of the provider. Its name, nothing of it."""
+
+    kind = "master_key_rotated"
+    key: Text
+    before: Text
+
+
+class MasterKeyRetired(Event):
+    """No key is wrapped under it any more, and it is destroyed, or for its keeper to destroy: copies of keys under it open no more."""
+
+    kind = "master_key_retired"
+    key: Text
+
+
+class DatasetKeyRotated(Event):
+    """The files' keys of a dataset are under a new key; `generation` counts them."""
+
+    kind = "dataset_key_rotated"
+    dataset: Text
+    generation: int = Field(ge=2, le=2**31 - 1)
+
+
+class DestructionProposed(Event):
+    """The first of two people wants data destroyed that was withdrawn. `version` None: the dataset."""
+
+    kind = "destruction_proposed"
+    dataset: Text
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    reason: Text
+
+
+class DataDestroyed(Event):
+    """The second, a supervisor, confirms: its keys are destroyed, so that nobody can read it any more, here or in any copy without keys."""
+
+    kind = "data_destroyed"
+    dataset: Text
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    proposal: int = Field(ge=0, lt=2**53)
+
+
 class DatasetWithdrawn(Event):
     """Jobs on it are refused from this entry on, running ones not published. `version` None: the dataset, for good; else that version, until a
     newer one is ingested."""

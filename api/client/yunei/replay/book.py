@@ -161,6 +161,11 @@ class Book:
     sessions: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)  # newest version by case-folded name
     registrations: dict[str, str] = field(default_factory=dict)  # how far, by case-folded name
+    withdrawn: set[tuple[str, int | None]] = field(default_factory=set)  # ever: dataset, and the version or None for good
+    destroyed: set[tuple[str, int | None]] = field(default_factory=set)
+    masters: list[str] = field(default_factory=list)  # master keys, once one was changed, in their order
+    retired: set[str] = field(default_factory=set)  # of them
+    generations: dict[str, int] = field(default_factory=dict)  # of datasets' keys, where changed
     taken_back: set[tuple[str, int | None]] = field(default_factory=set)  # withdrawn: dataset, and its newest version or None for good
     releases: dict[str, str] = field(default_factory=dict)  # release → SHA-256 of its table
     products: set[str] = field(default_factory=set)  # SHA-256 of everything published or delivered
