@@ -70,6 +70,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "principal_suspended": ("停用主体", "principal suspended"),
     "product_delivered": ("结果或产品交付", "delivered"),
     "product_deprecated": ("产品停更", "product deprecated"),
+    "product_described": ("修改产品说明", "product described anew"),
     "product_drafted": ("起草产品", "product drafted"),
     "product_entitled": ("授予取用权", "entitled to a product"),
     "product_entitlement_ended": ("取用权终止", "entitlement ended"),

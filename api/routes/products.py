@@ -19,6 +19,7 @@ from api.schemas.products import (
     ProductDraft,
     ProductList,
     ProductPreview,
+    ProductSaid,
     ProductView,
     RecallGiven,
     RegistrationGiven,
@@ -119,6 +120,18 @@ def draft(body: ProductDraft, services: Serving, visit: Annotated[Visit, door("p
     openapi_extra=roles("product_list"),
 )
 def product(id: str, services: Serving, visit: Annotated[Visit, door("product_list")]) -> ProductView:
+    return _view(services, _seen(services, id, visit), visit)
+
+
+@router.put(
+    "/{id}/description",
+    summary="修改草稿的说明；登记的是最后一次所写 · Say something else of a draft; what was said last is what is registered",
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
+    openapi_extra=roles("product_make"),
+)
+def describe(id: str, body: ProductSaid, services: Serving, visit: Annotated[Visit, door("product_make")]) -> ProductView:
+    _seen(services, id, visit)
+    acts.describe_product(services.register, Description.model_validate({**body.model_dump(), "id": id}), by=visit.principal.id)
     return _view(services, _seen(services, id, visit), visit)
 
 

@@ -11,7 +11,7 @@ from api.schemas.jobs import JOB, AnyJob
 from jobs.states import Shown
 from policies.catalogue import Identifier, Title
 from policies.product import Description, ProductId, ProductState
-from policies.product.description import Words
+from policies.product.description import Said, Words
 from sandbox.finish.streams import Form
 
 DESCRIPTION = {
@@ -30,6 +30,12 @@ class ProductDraft(Description):
     """What its maker says of a product. `terms` bind builders beside the licence's scenario."""
 
     model_config = ConfigDict(json_schema_extra=example(**DESCRIPTION))
+
+
+class ProductSaid(Said):
+    """What its maker says of a draft from now on, whole."""
+
+    model_config = ConfigDict(json_schema_extra=example(**{name: value for name, value in DESCRIPTION.items() if name != "id"}))
 
 
 class ReleasesGiven(Closed):

@@ -40,6 +40,7 @@ from jobs.acts.policy import change_policy as change_policy
 from jobs.acts.policy import propose_policy as propose_policy
 from jobs.acts.products import add_version as add_version
 from jobs.acts.products import deprecate_product as deprecate_product
+from jobs.acts.products import describe_product as describe_product
 from jobs.acts.products import draft_product as draft_product
 from jobs.acts.products import end_entitlement as end_entitlement
 from jobs.acts.products import entitle_builder as entitle_builder

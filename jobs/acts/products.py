@@ -19,6 +19,7 @@ from jobs.acts.two import second_person
 from jobs.documents import description_document
 from jobs.events import (
     ProductDeprecated,
+    ProductDescribed,
     ProductDrafted,
     ProductEntitled,
     ProductEntitlementEnded,
@@ -112,6 +113,18 @@ def draft_product(register: Register, description: Description, *, by: str) -> N
             raise PRODUCT_EXISTS(product=description.id)
         document = act.attach(description_document(description))
         act.append(ProductDrafted(by=by, product=description.id, operator=by, document=document))
+
+
+def describe_product(register: Register, description: Description, *, by: str) -> None:
+    """Another description of a draft, by its maker. A registration that was proposed for the earlier one does not hold for this."""
+    with register.transaction() as act:
+        maker = known(act, by, "active")
+        if maker.role != "operator":
+            raise PRINCIPAL_ROLE(principal=by, role=maker.role, needed="operator")
+        found = _own(seen.product(act.connection, description.id), description.id, by)
+        _require(found, ProductDescribed.kind)
+        if description != found.description:
+            act.append(ProductDescribed(by=by, product=description.id, document=act.attach(description_document(description))))
 
 
 def add_version(register: Register, staging: Staging, copies: Copies, product: str, releases: tuple[str, ...], *, by: str) -> int:

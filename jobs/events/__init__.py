@@ -96,6 +96,7 @@ from jobs.events.people import SubjectLinked as SubjectLinked
 from jobs.events.people import SubjectUnlinked as SubjectUnlinked
 from jobs.events.products import ProductCode as ProductCode
 from jobs.events.products import ProductDeprecated as ProductDeprecated
+from jobs.events.products import ProductDescribed as ProductDescribed
 from jobs.events.products import ProductDrafted as ProductDrafted
 from jobs.events.products import ProductEntitled as ProductEntitled
 from jobs.events.products import ProductEntitlementEnded as ProductEntitlementEnded

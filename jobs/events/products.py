@@ -24,6 +24,14 @@ class ProductDrafted(Event):
     document: Digest
 
 
+class ProductDescribed(Event):
+    """Its maker says something else of a draft. What is registered is what was said last."""
+
+    kind = "product_described"
+    product: ProductId
+    document: Digest
+
+
 class ProductVersionAdded(Event):
     """Tables released under one licence, in this order, as one table. `document` says what they were made of and names every file;
     `columns` digests the names and types, the same in all versions; `table_sha256` is of the table in Arrow format. `vkeys` sign manifests."""

@@ -26,6 +26,11 @@ _GROW = Prepared(
     .where(products.c.id == _key, products.c.version == bindparam("before_"))
     .values(version=bindparam("to_"), columns=bindparam("columns_"), changed_at=bindparam("at_"))
 )
+_DESCRIBE = Prepared(
+    update(products)
+    .where(products.c.id == _key, products.c.operator == bindparam("by_"), products.c.state == literal_column("'draft'"))
+    .values(document=bindparam("document_"), changed_at=bindparam("at_"))
+)
 _METERED = Prepared(select(metering.c.operator, metering.c.licence).where(metering.c.release == bindparam("release_", type_=String)))
 _VERSION = (product_versions.c.product == _key) & (product_versions.c.version == bindparam("version_", type_=Integer))
 _CURRENT = product_versions.c.state == literal_column("'current'")
@@ -77,6 +82,13 @@ _JOB = Prepared(select(jobs.c.operator, jobs.c.licence).where(jobs.c.id == bindp
 def _drafted(writer: Writer, recorded: ev.Recorded, event: ev.ProductDrafted) -> None:
     row = {"id": event.product, "operator": event.operator, "state": "draft", "document": event.document, "version": 0}
     add(writer, products, **row, drafted_at=recorded.at, changed_at=recorded.at)
+
+
+@projects(ev.ProductDescribed)
+def _described(writer: Writer, recorded: ev.Recorded, event: ev.ProductDescribed) -> None:
+    """A draft, and by its maker alone."""
+    values = {"key_": event.product, "by_": event.by, "document_": event.document, "at_": recorded.at}
+    writer.later(_DESCRIBE, values, 1, partial(DoesNotFit, "products", event.product))
 
 
 @projects(ev.ProductVersionAdded)

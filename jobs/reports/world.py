@@ -155,7 +155,7 @@ class World:
     @cached_property
     def products(self) -> dict[str, ProductSeen]:
         found: dict[str, ProductSeen] = {}
-        kinds = ("drafted", "version_added", "registered", "published", "deprecated", "recalled")
+        kinds = ("drafted", "described", "version_added", "registered", "published", "deprecated", "recalled")
         for entry in self.entries(*(f"product_{kind}" for kind in kinds)):
             if entry.kind == "product_drafted":
                 body = self.source.document(entry["document"])
@@ -164,6 +164,9 @@ class World:
                 continue
             seen = found[entry["product"]]
             match entry.kind:
+                case "product_described":
+                    body = self.source.document(entry["document"])
+                    seen.description = None if body is None else Description.model_validate(json.loads(body))
                 case "product_version_added":
                     seen.versions = entry["version"]
                 case "product_registered":

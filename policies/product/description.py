@@ -34,16 +34,21 @@ class Words(Model):
     en: str = Field(min_length=1, max_length=4000)
 
 
-class Description(Model):
+class Said(Model):
     """`terms`: for what a builder may use it, beyond what the licence's scenario says. `renewed`: how often a version may be expected."""
 
-    id: ProductId
     title: Title
     about: Words
     terms: Words
     keywords: tuple[Annotated[str, StringConstraints(min_length=1, max_length=64)], ...] = Field(default=(), max_length=32)
     renewed: Renewed = "irregular"
     contact: str = Field(default="", max_length=200)
+
+
+class Description(Said):
+    """All that its maker says of a product, with the product's id."""
+
+    id: ProductId
 
 
 def description_from_toml(text: str) -> Description:

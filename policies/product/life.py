@@ -37,6 +37,7 @@ class Step:
 
 PRODUCT_LIFE: tuple[Step, ...] = (
     Step("product_drafted", (), "draft", "运营单位起草", "its operator drafts it"),
+    Step("product_described", ("draft",), "", "修改草稿的说明", "its description is changed"),
     Step("product_version_added", GROWING, "", "加入一个版本，列须相同", "a version is added, of the same columns"),
     Step("product_registered", ("draft",), "registered", "数据局登记并赋码", "the bureau registers it and gives it a code"),
     Step("product_published", ("registered",), "published", "上架", "its operator publishes it"),

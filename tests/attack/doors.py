@@ -64,6 +64,7 @@ DOORS: dict[str, Row] = {
     "GET /v1/products": Row("auditor builder operator reviewer steward supervisor", "200"),
     "POST /v1/products": Row("operator", "422 request_invalid"),
     "GET /v1/products/{id}": Row("auditor builder operator reviewer steward supervisor", "404 request_not_found"),
+    "PUT /v1/products/{id}/description": Row("operator", "422 request_invalid"),
     "POST /v1/products/{id}/versions": Row("operator", "404 request_not_found", {"releases": ["rel-1"]}),
     "POST /v1/products/{id}/propose": Row("supervisor", "404 request_not_found"),
     "POST /v1/products/{id}/register": Row("supervisor", "404 request_not_found"),

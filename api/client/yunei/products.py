@@ -41,6 +41,11 @@ class Products:
         """`description`: id, title, about, terms in both languages, keywords, renewed, contact."""
         return self._product("POST", "", dict(description))
 
+    def describe_product(self, description: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Another description of a draft, which its `id` names; whole."""
+        said = {name: value for name, value in description.items() if name != "id"}
+        return self._product("PUT", f"/{quote(str(description.get('id', '')), safe='')}/description", said)
+
     def add_product_version(self, id: str, releases: Sequence[str]) -> Mapping[str, Any]:
         """The next version, of the tables of these releases, in order."""
         return self._product("POST", f"/{quote(id, safe='')}/versions", {"releases": list(releases)})

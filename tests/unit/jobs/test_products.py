@@ -143,6 +143,33 @@ def test_who_may_do_what(bureau: Bureau) -> None:
     sound(bureau)
 
 
+def test_a_draft_is_described_anew_by_its_maker_until_it_is_registered(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    register = bureau.services.register
+    drafted(bureau, released(bureau))
+    monkeypatch.setattr(Dataset, "grade_of", lambda self, column: "important")
+    proposal = acts.propose_registration(register, ID, by="supervisor")
+    other = DESCRIPTION.model_copy(update={"keywords": ("门诊",)})
+    assert refused(lambda: acts.describe_product(register, other, by="supervisor"), register) == "auth_principal_role"
+    assert refused(lambda: acts.describe_product(register, other, by="operator-2"), register) == "product_unknown"
+    acts.describe_product(register, other, by="operator-1")
+    size = register.size
+    acts.describe_product(register, other, by="operator-1")
+    assert register.size == size  # the same words again are no event
+    acts.issue_key(register, "supervisor-2", "supervisor")
+    assert (
+        refused(lambda: acts.register_product(register, ID, proposal=proposal, by="supervisor-2"), register) == "auth_second_person"
+    )  # what was proposed is another description
+    again = acts.propose_registration(register, ID, by="supervisor")
+    acts.register_product(register, ID, proposal=again, by="supervisor-2")
+    assert product(bureau).description == other
+    assert refused(lambda: acts.describe_product(register, DESCRIPTION, by="operator-1"), register) == "product_state_conflict"
+    forged = events.ProductDescribed(by="operator-1", product=ID, document="0" * 64)
+    with pytest.raises(DoesNotFit), register.transaction() as act:
+        act.append(forged)
+    with pytest.raises(YuneiProblem, match="registered"):
+        sound(bureau).apply(register.size, events.canonical(forged, events.rfc3339(register.clock())))
+
+
 def test_important_data_takes_two(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     register = bureau.services.register
     drafted(bureau, released(bureau))

@@ -111,12 +111,26 @@ def draft(
     shape: Output = "table",
 ) -> None:
     session.shape = shape
-    try:
-        description = read_document(file)
-    except ValueError as error:
-        raise problem("client_bad_request", what=f"{file}: {error}", verb="product draft") from error
+    description = _description(file, "product draft")
     with session.client() as client:
         _told(client.draft_product(description))
+
+
+def describe(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help=say("产品说明（TOML）", "description (TOML)"))],
+    shape: Output = "table",
+) -> None:
+    session.shape = shape
+    description = _description(file, "product describe")
+    with session.client() as client:
+        _told(client.describe_product(description))
+
+
+def _description(file: Path, verb: str) -> dict[str, Any]:
+    try:
+        return dict(read_document(file))
+    except ValueError as error:
+        raise problem("client_bad_request", what=f"{file}: {error}", verb=verb) from error
 
 
 def add(

@@ -113,6 +113,7 @@ NOUNS: tuple[Noun, ...] = (
             Verb("show", "版本、来源、误差、价格与条件", "versions, sources, error, price, terms", "product:show"),
             Verb("preview", "已发布表的前几行", "the first rows of what was released", "product:preview"),
             Verb("draft", "起草产品", "draft a product", "product:draft"),
+            Verb("describe", "修改草稿的说明", "say something else of a draft", "product:describe"),
             Verb("add", "以发布结果加入一个版本", "add a version, made of releases", "product:add"),
             Verb("propose", "提议登记（两人办理时的第一人）", "propose its registration: the first of two", "product:propose"),
             Verb("register", "登记并赋码", "register it, and give it its code", "product:register"),

@@ -33,6 +33,13 @@ def _drafted(book: Book, event: Event, _index: int) -> None:
     book.products_made[event["product"]] = Product(event["operator"], event["document"])
 
 
+def _described(book: Book, event: Event, _index: int) -> None:
+    acts_as(book, event, "operator")
+    product = _known(book, event, "draft")
+    require(event["by"] == product.operator, f"product {event['product']} is described by somebody else")
+    product.document = event["document"]
+
+
 def _version_added(book: Book, event: Event, _index: int) -> None:
     product = _known(book, event, *GROWING)
     _acts(book, event, product, supervisors=False)
@@ -156,6 +163,7 @@ def _traced(book: Book, event: Event, _index: int) -> None:
 
 RULES: dict[str, Rule] = {
     "product_deprecated": _deprecated,
+    "product_described": _described,
     "product_drafted": _drafted,
     "product_entitled": _entitled,
     "product_entitlement_ended": _entitlement_ended,
