@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Executable, Insert, Row, Select, Update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from infra.pipeline import Failed, Outcome, Pipeline
 
@@ -27,31 +28,33 @@ class Prepared:
     def __init__(self, statement: Statement, names: Sequence[str] | None = None) -> None:
         self._statement = statement
         self._names = None if names is None else list(names)
-        self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
-        self._constants: dict[str, Any] = {}
+        self._compiled: dict[str, tuple[str, Callable[[Values], Any]]] = {}
 
-    def on(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
-        """The SQL, and for a driver that wants positions the order of the values."""
+    def on(self, dialect: Dialect) -> tuple[str, Callable[[Values], Any]]:
+        """The SQL, and what makes of values by name that which the driver is handed: a mapping, or a tuple where it wants positions."""
         found = self._compiled.get(dialect.name)
         if found is None:
             assert isinstance(self._statement, Executable)
             compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)
-            self._constants |= {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
-            found = self._compiled[dialect.name] = (str(compiled), tuple(compiled.positiontup) if compiled.positional else None)
+            constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
+            order = tuple(compiled.positiontup) if compiled.positional else None
+            found = self._compiled[dialect.name] = (str(compiled), _given(constants, order))
         return found
 
-    def values(self, order: tuple[str, ...] | None, given: Values) -> Any:
-        """What the driver is handed for the SQL that `on` gave."""
-        whole = {**self._constants, **given} if self._constants else given
-        return whole if order is None else [whole[name] for name in order]
+
+def _given(constants: Values, order: tuple[str, ...] | None) -> Callable[[Values], Any]:
+    if order is None:
+        return (lambda given: {**constants, **given}) if constants else (lambda given: given)
+    if constants or len(order) < 2:
+        return lambda given: tuple(given[name] if name in given else constants[name] for name in order)
+    return itemgetter(*order)
 
 
 def fetch(connection: Connection, statement: Prepared, values: Values) -> Sequence[Row[Any]]:
     """All rows of a query, with what the driver makes of them, in the connection's transaction: for questions that every job asks, and none
     of which needs a statement made anew. Booleans are 0 and 1 on SQLite."""
-    sql, order = statement.on(connection.dialect)
-    given = statement.values(order, values)
-    return connection.exec_driver_sql(sql, given if order is None else tuple(given)).all()
+    sql, given = statement.on(connection.dialect)
+    return connection.exec_driver_sql(sql, given(values)).all()
 
 
 Failure = Callable[[], Exception]
@@ -78,6 +81,7 @@ class Writer:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._dialect = connection.dialect
+        self._refusal: Any = connection.dialect.loaded_dbapi.IntegrityError  # a constraint says no
         self._pipeline: Pipeline | None = None
         self._cursor: Any = None
         if connection.dialect.driver == "psycopg":
@@ -91,15 +95,17 @@ class Writer:
     def later(self, statement: Prepared, values: Values, count: int | None, failure: Failure) -> None:
         """Run it before anything that comes after. `failure` is raised, here or by a later call, when it changes another number of rows than
         `count` (None: any), or breaks a constraint."""
+        sql, given = statement.on(self._dialect)
         if self._pipeline is not None:
-            sql, order = statement.on(self._dialect)
-            self._waiting.append(_Later(sql, statement.values(order, values), count, failure))
+            self._waiting.append(_Later(sql, given(values), count, failure))
             return
         try:
-            changed = self.run(statement, values)
-        except IntegrityError as error:
+            self._cursor.execute(sql, given(values))
+        except self._refusal as error:
             raise failure() from error
-        if count is not None and changed != count:
+        except Exception as error:
+            self._raise(sql, error)
+        if count is not None and self._cursor.rowcount != count:
             raise failure()
 
     def mark(self, sql: str) -> None:
@@ -137,7 +143,7 @@ class Writer:
         except Failed as failed:
             self._spoiled = True
             at = statements[failed.at]
-            if at.failure is not None and isinstance(failed.error, self._dialect.loaded_dbapi.IntegrityError):
+            if at.failure is not None and isinstance(failed.error, self._refusal):
                 raise at.failure() from failed.error
             self._raise(at.sql, failed.error)
         except Exception as error:
@@ -153,9 +159,9 @@ class Writer:
         """Run it, after all that waits, in one round trip."""
         if self._spoiled:
             self.flush()
-        sql, order = statement.on(self._dialect)
+        sql, given = statement.on(self._dialect)
         waiting, self._waiting = self._waiting, []
-        return self._send([*waiting, _Later(sql, statement.values(order, values), None, None)])[-1]
+        return self._send([*waiting, _Later(sql, given(values), None, None)])[-1]
 
     def run(self, statement: Prepared, values: Values) -> int:
         """How many rows it changed."""
@@ -167,14 +173,14 @@ class Writer:
     def later_many(self, statement: Prepared, rows: Sequence[Values]) -> None:
         """Run it for each row of values, before anything that comes after."""
         if self._pipeline is not None:
-            sql, order = statement.on(self._dialect)
-            self._waiting += [_Later(sql, statement.values(order, row), None, None) for row in rows]
+            sql, given = statement.on(self._dialect)
+            self._waiting += [_Later(sql, given(row), None, None) for row in rows]
         elif len(rows) == 1:
             self._execute(statement, rows[0])
         else:
-            sql, order = statement.on(self._dialect)
+            sql, given = statement.on(self._dialect)
             try:
-                self._cursor.executemany(sql, [statement.values(order, row) for row in rows])
+                self._cursor.executemany(sql, [given(row) for row in rows])
             except Exception as error:
                 self._raise(sql, error)
 
@@ -193,9 +199,9 @@ class Writer:
         return next(iter(self.rows(statement, values)), None)
 
     def _execute(self, statement: Prepared, values: Values) -> None:
-        sql, order = statement.on(self._dialect)
+        sql, given = statement.on(self._dialect)
         try:
-            self._cursor.execute(sql, statement.values(order, values))
+            self._cursor.execute(sql, given(values))
         except Exception as error:
             self._raise(sql, error)
 

@@ -25,13 +25,14 @@ from infra.prepared import Writer
 from infra.tables import PROJECTIONS, accounts, charge_accounts, charges, documents, entries, log_hashes, log_head, metadata, openings
 from jobs import findings as found
 from jobs.audit_fees import Bills
-from jobs.events import LogKeyAnnounced, Recorded, UnreadableEntry, commitment, read_entry
+from jobs.events import EVENT_KINDS, LogKeyAnnounced, Recorded, UnreadableEntry, commitment, read_entry
 from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
 from jobs.trusted import Untrusted, checkpoints
 from policies.problem import Problem
 
 DOCUMENTS = ("document", "signed")  # fields of events that name content kept beside the log
+_NAMING = {kind: tuple(name for name in DOCUMENTS if name in model.model_fields) for kind, model in EVENT_KINDS.items()}
 BATCH = 256  # rows fetched at once, as many as a tile has
 
 
@@ -259,10 +260,11 @@ class _Replay:
         self._report.findings += self._bills.saw(recorded)
         if isinstance(recorded.event, LogKeyAnnounced) and recorded.index < self._report.size:
             self._signing = recorded.event.vkey
-        named = [getattr(recorded.event, name, None) for name in DOCUMENTS]
-        digest = next((each for each in named if each is not None and not self._files.has_document(each)), None)
-        if digest is not None and recorded.index < self._report.size:
-            self._report.findings.append(found.DOCUMENT(digest=digest, index=recorded.index))
+        for name in _NAMING[recorded.kind]:
+            digest = getattr(recorded.event, name)
+            if digest is not None and recorded.index < self._report.size and not self._files.has_document(digest):
+                self._report.findings.append(found.DOCUMENT(digest=digest, index=recorded.index))
+                break
 
 
 def sum_charges(connection: Connection, report: AuditReport) -> None:
