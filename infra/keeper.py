@@ -27,11 +27,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from infra.workers import Workers, WorkersError, inherited
+from infra.workers.pool import PATIENCE_S, SHARD_BYTES, WALL_S, joined, listens
 
-START_S = 60.0
+START_S = 120.0
 STOP_S = 15.0
 LOOK_S = 0.25
 CODE = 3  # exit status when Ray could not be started; the reason is in `failed`
@@ -55,26 +56,42 @@ class Kept:
         return _began(self.pid) == self.began
 
 
-def workers(folder: Path, *, workers: int, memory_bytes: int, object_store_bytes: int, linger_s: float) -> Workers:
-    """The workers of the home's keeper, started if there is none that fits. One server at a time may use it: see the home's lock. Raises
-    WorkersError."""
+def workers(
+    folder: Path, *, workers: int, memory_bytes: int, object_store_bytes: int, linger_s: float,
+    shard_bytes: int = SHARD_BYTES, wall_s: float = WALL_S, patience_s: float = PATIENCE_S,
+) -> Workers:  # fmt: skip
+    """The workers of the home's keeper, started if there is none that fits. One server at a time may use it: see the home's lock. Should
+    Ray end under it, another is started and what was under way is run again. Raises WorkersError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     using = _use(folder)
+    now: list[Kept] = []
+
+    def join(kept: Kept) -> Workers:
+        now[:] = [kept]
+        return Workers.join(
+            kept.address, Path(kept.token), workers=workers, memory_bytes=memory_bytes, ended=lambda: _leave(folder, using),
+            shard_bytes=shard_bytes, wall_s=wall_s, patience_s=patience_s,
+        )  # fmt: skip
+
+    def anew() -> Kept:
+        _end(folder)
+        return _start(folder, workers, object_store_bytes, linger_s)
+
+    def again() -> tuple[Any, list[Any]]:
+        now[:] = [anew()]
+        return joined(now[0].address, Path(now[0].token), workers)
+
     try:
-        for fresh in (False, True):
-            kept = None if fresh else _fitting(folder, workers, object_store_bytes)
+        kept = _fitting(folder, workers, object_store_bytes)
+        try:
+            pool = join(kept or anew())
+        except WorkersError:
             if kept is None:
-                _end(folder)
-                kept = _start(folder, workers, object_store_bytes, linger_s)
-            try:
-                return Workers.join(
-                    kept.address, Path(kept.token), workers=workers, memory_bytes=memory_bytes, ended=lambda: _leave(folder, using)
-                )
-            except WorkersError:
-                if fresh:
-                    raise
-        raise WorkersError("start_failed")
+                raise
+            pool = join(anew())
+        pool.watch(lambda: now[0].lives and listens(now[0].address), again)
+        return pool
     except BaseException:
         _leave(folder, using)
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import socket
 import tempfile
 import threading
 from collections import deque
@@ -16,10 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from infra.workers.actor import ACTOR
 from infra.workers.environment import SHARED_MEMORY, new_token, own_directory, remove, subfolder, tell, token_of, variables
 from infra.workers.errors import ANYWHERE, Terms, WorkersError
 from infra.workers.runs import Answer, Run, Scheduler, Worker
+
+log = structlog.get_logger("yunei.workers")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +33,13 @@ NAMESPACE = "yunei"
 ANSWER_S = 15
 WALL_S = 600.0
 SHARD_BYTES = 2 * 2**30
+PATIENCE_S = 30.0
+LOOK_S = 1.0
+MISSES = 4  # looks in a row that find no Ray
+STARTS = 2  # Ray gives its own processes 15 s to come up, which a busy machine may not
+REVIVE_S = 2.0  # between attempts to find one again
+
+Found = tuple[Any, list[Any]]  # Ray's module, connected, and the actors
 
 
 class RayLine:
@@ -74,13 +86,17 @@ class Workers:
         memory_bytes: int,
         shard_bytes: int = SHARD_BYTES,
         wall_s: float = WALL_S,
+        patience_s: float = PATIENCE_S,
         places: Sequence[str | None] = (),
         homes: Mapping[str, str] | None = None,
         folders: tuple[Path | None, ...] = (),
         ended: Callable[[], None] | None = None,
     ) -> None:
         self._ray, self.folders, self._ended = ray, folders, ended
-        self._wall_s, self._room = wall_s, memory_bytes + shard_bytes
+        self._wall_s, self._patience_s, self._room = wall_s, patience_s, memory_bytes + shard_bytes
+        self._there, self._closing = threading.Event(), threading.Event()
+        self._there.set()
+        self._watching: threading.Thread | None = None
         self._homes = dict(homes or {})
         self.size = len(actors)
         self.memory_bytes = memory_bytes
@@ -108,46 +124,26 @@ class Workers:
         """
         if shutil.disk_usage(SHARED_MEMORY).free < object_store_bytes:
             raise WorkersError("shared_memory")
-        temp, shared = own_directory(Path(tempfile.gettempdir())), own_directory(SHARED_MEMORY)
-        new_token(token_of(temp))
-        tell(variables(local=True, token=token_of(temp)))
-        import ray  # 1-2 s, and it reads the environment just set
-
-        try:
-            ray.init(
-                namespace=NAMESPACE,
-                num_cpus=workers,
-                num_gpus=0,
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                object_store_memory=object_store_bytes,
-                object_spilling_directory=str(subfolder(shared, "spare")),
-                _plasma_directory=str(SHARED_MEMORY),
-                _temp_dir=str(subfolder(temp, "r")),
-                _system_config={"automatic_object_spilling_enabled": False},
-            )
-            actor = ray.remote(num_cpus=1, max_restarts=-1)(ACTOR)
-            if lasting:
-                actors = [actor.options(name=name, lifetime="detached").remote() for name in _names(workers)]
-            else:
-                actors = [actor.remote() for _ in range(workers)]
-            ray.get([one.pid.remote() for one in actors])
-        except Exception:
-            ray.shutdown()
-            remove(temp, shared)
-            raise WorkersError("start_failed") from None
+        for attempt in range(STARTS):
+            temp, shared = own_directory(Path(tempfile.gettempdir())), own_directory(SHARED_MEMORY)
+            try:
+                ray, actors = _started(temp, shared, workers, object_store_bytes, lasting=lasting)
+                break
+            except Exception:
+                remove(temp, shared)
+                if attempt == STARTS - 1:
+                    raise WorkersError("start_failed") from None
         return cls(ray, actors, memory_bytes=memory_bytes, shard_bytes=shard_bytes, wall_s=wall_s, folders=(temp, shared))
 
     @classmethod
     def join(
         cls, address: str, token: Path, *, workers: int, memory_bytes: int, ended: Callable[[], None],
-        shard_bytes: int = SHARD_BYTES, wall_s: float = WALL_S,
+        shard_bytes: int = SHARD_BYTES, wall_s: float = WALL_S, patience_s: float = PATIENCE_S,
     ) -> Workers:  # fmt: skip
         """Use the actors of a process that holds a `lasting` Ray at `address`. `ended` is called by `close`. Takes about a second. Raises
         WorkersError start_failed when they do not answer."""
         ray, actors = joined(address, token, workers)
-        return cls(ray, actors, memory_bytes=memory_bytes, shard_bytes=shard_bytes, wall_s=wall_s, ended=ended)
+        return cls(ray, actors, memory_bytes=memory_bytes, shard_bytes=shard_bytes, wall_s=wall_s, patience_s=patience_s, ended=ended)
 
     @classmethod
     def cluster(
@@ -161,11 +157,19 @@ class Workers:
         memory_bytes: int,
         shard_bytes: int = SHARD_BYTES,
         wall_s: float = WALL_S,
+        patience_s: float = PATIENCE_S,
     ) -> Workers:
         """Actors of our own on the cluster at `address`, one for each of `places`: None may be on any node. This machine has to be one of its
         nodes. `homes`: the place of each dataset that has one. Raises WorkersError."""
-        ray, actors = connected(address, token, certificates, places)
-        return cls(ray, actors, memory_bytes=memory_bytes, shard_bytes=shard_bytes, wall_s=wall_s, places=places, homes=homes)
+
+        def again() -> Found:
+            return connected(address, token, certificates, places)
+
+        made = cls(
+            *again(), memory_bytes=memory_bytes, shard_bytes=shard_bytes, wall_s=wall_s, patience_s=patience_s, places=places, homes=homes
+        )
+        made.watch(lambda: listens(address), again)
+        return made
 
     @property
     def address(self) -> str:
@@ -191,7 +195,7 @@ class Workers:
     def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
         """Results in the order of `items`, at most two items a worker ahead of the reader. Raises WorkersError."""
         workers = self.scheduler.at(terms.place)
-        wall_s = min(self._wall_s, terms.wall_s) if terms.wall_s is not None else self._wall_s
+        wall_s = self._wall_s if terms.wall_s is None else terms.wall_s
         waiting: deque[Run] = deque()
         for index, item in enumerate(items):
             call = pickle.dumps((fn, item), 5)
@@ -202,7 +206,8 @@ class Workers:
             yield self._take(waiting.popleft(), terms)
 
     def _take(self, run: Run, terms: Terms) -> Any:
-        return pickle.loads(self.scheduler.result(run, terms.patience_s))  # noqa: S301  # from our own process
+        patience_s = self._patience_s if terms.patience_s is None else terms.patience_s
+        return pickle.loads(self.scheduler.result(run, patience_s if patience_s < threading.TIMEOUT_MAX else None))  # noqa: S301  # our own
 
     def map(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         return list(self.stream(fn, items))
@@ -211,11 +216,50 @@ class Workers:
         """Of the processes that run functions, in order."""
         return [int(pid) for pid in self._ray.get([actor.pid.remote() for actor in self._actors])]
 
+    @property
+    def there(self) -> bool:
+        """Whether Ray is. While it is not, what was begun waits."""
+        return self._there.is_set()
+
+    def watch(self, alive: Callable[[], bool], again: Callable[[], Found]) -> None:
+        """From now on, look whether Ray is `alive`; when it is not, find it `again` (WorkersError: not yet) and hand out anew what was under
+        way. Functions are pure, so nobody notices but by the time it takes."""
+        self._watching = threading.Thread(target=self._watch, args=(alive, again), name="ray-watch", daemon=True)
+        self._watching.start()
+
+    def _watch(self, alive: Callable[[], bool], again: Callable[[], Found]) -> None:
+        misses = 0
+        while not self._closing.wait(LOOK_S):
+            misses = 0 if alive() else misses + 1
+            if misses >= MISSES:
+                self._revive(again)
+                misses = 0
+
+    def _revive(self, again: Callable[[], Found]) -> None:
+        self._there.clear()
+        self.scheduler.away()
+        log.warning("ray_lost")
+        with suppress(Exception):
+            self._ray.shutdown()
+        while not self._closing.is_set():
+            try:
+                self._ray, self._actors = again()
+            except WorkersError:
+                self._closing.wait(REVIVE_S)
+            else:
+                self.scheduler.anew([RayLine(actor, self._room) for actor in self._actors])
+                self._there.set()
+                log.warning("ray_found_again")
+                return
+
     def close(self) -> None:
         """Stop the actors and, when this object started it, Ray; remove what Ray left on the disk. Twice is once."""
         if self._actors:
-            self._actors = []
+            self._closing.set()
             self.scheduler.close()
+            if self._watching is not None:
+                self._watching.join()
+            self._actors = []
             with suppress(Exception):
                 self._ray.shutdown()
             remove(*self.folders)
@@ -223,10 +267,44 @@ class Workers:
                 self._ended()
 
 
-def joined(address: str, token: Path, workers: int) -> tuple[Any, list[Any]]:
+def _started(temp: Path, shared: Path, workers: int, object_store_bytes: int, *, lasting: bool) -> Found:
+    new_token(token_of(temp))
+    tell(variables(local=True, token=token_of(temp)))
+    import ray  # 1-2 s, and it reads the environment just set
+
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # of an attempt before
+    try:
+        ray.init(
+            namespace=NAMESPACE,
+            num_cpus=workers,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            object_store_memory=object_store_bytes,
+            object_spilling_directory=str(subfolder(shared, "spare")),
+            _plasma_directory=str(SHARED_MEMORY),
+            _temp_dir=str(subfolder(temp, "r")),
+            _system_config={"automatic_object_spilling_enabled": False},
+        )
+        actor = ray.remote(num_cpus=1, max_restarts=-1)(ACTOR)
+        if lasting:
+            actors = [actor.options(name=name, lifetime="detached").remote() for name in _names(workers)]
+        else:
+            actors = [actor.remote() for _ in range(workers)]
+        ray.get([one.pid.remote() for one in actors])
+    except BaseException:
+        ray.shutdown()
+        raise
+    return ray, actors
+
+
+def joined(address: str, token: Path, workers: int) -> Found:
     """Ray and the lasting actors at an address of this machine. Raises WorkersError start_failed."""
     tell(variables(local=True, token=token))
     import ray
+
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # of a Ray that this process talked to before
 
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
@@ -238,7 +316,7 @@ def joined(address: str, token: Path, workers: int) -> tuple[Any, list[Any]]:
     return ray, actors
 
 
-def connected(address: str, token: Path | None, certificates: Path | None, places: Sequence[str | None]) -> tuple[Any, list[Any]]:
+def connected(address: str, token: Path | None, certificates: Path | None, places: Sequence[str | None]) -> Found:
     """Ray at an address of a cluster, and new actors there that end with this process. Those whose place has no node yet are there when it
     has. Raises WorkersError start_failed when none has begun within a while."""
     tell(variables(local=False, token=token, certificates=certificates))
@@ -256,6 +334,16 @@ def connected(address: str, token: Path | None, certificates: Path | None, place
         ray.shutdown()
         raise WorkersError("start_failed") from None
     return ray, actors
+
+
+def listens(address: str) -> bool:
+    """Whether somebody does at `host:port`."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=LOOK_S):
+            return True
+    except OSError:
+        return False
 
 
 def resource_of(place: str) -> str:

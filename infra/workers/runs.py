@@ -70,6 +70,7 @@ class Scheduler:
         self.workers = tuple(workers)
         self._lock = threading.RLock()
         self._open: set[Run] = set()
+        self._stranded: list[Run] = []  # those whose workers are all away
         self._generation = 0
         self._closed = False
 
@@ -86,16 +87,29 @@ class Scheduler:
             if self._closed:
                 raise WorkersError("closed")
             self._open.add(run)
-            self._put(run, self.whose(run))
+            self._assign(run)
         return run
 
-    def whose(self, run: Run) -> Worker:
-        """Its own worker; while that is away, one of the others, by position too."""
+    def whose(self, run: Run) -> Worker | None:
+        """Its own worker; while that is away, one of the others, by position too; None while all are."""
         own = run.workers[run.home % len(run.workers)]
         if own.steady:
             return own
         steady = [worker for worker in run.workers if worker.steady]
-        return steady[run.home // len(run.workers) % len(steady)] if steady else own
+        return steady[run.home // len(run.workers) % len(steady)] if steady else None
+
+    def _assign(self, run: Run) -> None:
+        worker = self.whose(run)
+        if worker is None:
+            self._stranded.append(run)
+        else:
+            self._put(run, worker)
+
+    def _back(self, worker: Worker) -> None:
+        worker.steady = True
+        stranded, self._stranded = self._stranded, []
+        for run in stranded:
+            self._assign(run)
 
     def result(self, run: Run, patience_s: float | None) -> bytes:
         """Waits; past `patience_s` for a second copy elsewhere too. Raises WorkersError."""
@@ -134,24 +148,32 @@ class Scheduler:
                 return
             worker.busy -= 1
             run.held.discard(worker.number)
-            worker.steady = answer is not None
             if answer is None:
-                self._lost(run)
-                self._ask_after(worker, generation)
-            elif run.answer is None:
+                self._gone(worker, run, generation)
+                return
+            self._back(worker)
+            if run.answer is None:
                 for late in self.workers:
                     if late.number in run.held:  # a copy was quicker: it is asked for nothing until it answers
                         late.steady = False
                 self._end(run, answer)
             self._pump(worker)
 
-    def _lost(self, run: Run) -> None:
+    def _gone(self, worker: Worker, run: Run, generation: int) -> None:
+        """What it had in hand and what waited for it goes to others, or waits for one of them."""
+        worker.steady = False
+        waiting, worker.waiting = worker.waiting, deque()
         if run.answer is None and not run.held:
             run.losses += 1
             if run.losses >= LOSSES:
                 self._end(run, ("lost", b""))
             else:
-                self._put(run, self.whose(run))
+                self._assign(run)
+        for each in waiting:
+            if each.answer is None and not each.held:
+                self._assign(each)
+        if not worker.busy:
+            self._ask_after(worker, generation)
 
     def _ask_after(self, worker: Worker, generation: int) -> None:
         """Until it answers."""
@@ -161,7 +183,7 @@ class Scheduler:
                 if generation != self._generation:
                     return
                 if there:
-                    worker.steady = True
+                    self._back(worker)
                 else:
                     timer = threading.Timer(AGAIN_S, lambda: self._ask_after(worker, generation))
                     timer.daemon = True
@@ -182,10 +204,20 @@ class Scheduler:
             for worker, line in zip(self.workers, lines, strict=True):
                 worker.line, worker.steady, worker.busy = line, True, 0
                 worker.waiting.clear()
+            self._stranded.clear()
             for run in sorted(self._open, key=lambda run: run.home):
                 run.tried.clear()
                 run.held.clear()
-                self._put(run, self.whose(run))
+                self._assign(run)
+
+    def away(self) -> None:
+        """Ray is gone: nothing is handed out until `anew`, and nothing that the old one still says counts."""
+        with self._lock:
+            self._generation += 1
+            for worker in self.workers:
+                worker.steady, worker.busy = False, 0
+                worker.waiting.clear()
+            self._stranded = sorted(self._open, key=lambda run: run.home)
 
     def close(self) -> None:
         with self._lock:

@@ -133,8 +133,13 @@ def test_nothing_is_run_twice_where_nobody_is_impatient_or_there_is_nobody_else(
 def test_an_item_that_takes_its_workers_along_is_given_up() -> None:
     scheduler, hands = pool(2)
     (run,) = begun(scheduler, 1)
-    for _ in range(LOSSES):
+    for lost in range(LOSSES):
         next(hand for hand in hands if hand.calls).answer(None)
+        if lost % 2 and lost < LOSSES - 1:
+            assert not run.over.is_set()
+            assert not any(hand.calls for hand in hands)  # nobody is there: it waits
+            for hand in hands:
+                hand.asked.pop()(True)
     with pytest.raises(WorkersError, match="worker_lost"):
         scheduler.result(run, None)
 
@@ -163,15 +168,21 @@ def test_a_ray_that_is_replaced_is_handed_everything_anew_and_the_old_one_s_answ
     scheduler, old = pool(2)
     runs = begun(scheduler, 6)
     old[0].answer()
+    scheduler.away()
+    old[1].answer(None)  # not a loss: everybody is away
+    assert old[0].holds == [2, 4]
+    runs += begun(scheduler, 1)  # it waits
+    assert old[0].holds == [2, 4]
     new = [Hand(), Hand()]
     scheduler.anew(new)
-    assert [hand.holds for hand in new] == [[2, 4], [1, 3]]
-    old[1].answer("failed")
+    assert [len(hand.holds) for hand in new] == [AHEAD, AHEAD]
+    assert new[1].holds == [1, 3]
+    old[0].answer("failed")
     while any(hand.calls for hand in new):
         for hand in new:
             if hand.calls:
                 hand.answer()
-    assert [scheduler.result(run, None) for run in runs] == [str(home).encode() for home in range(6)]
+    assert [scheduler.result(run, None) for run in runs] == [str(home).encode() for home in (*range(6), 0)]
 
 
 def test_closing_ends_every_wait() -> None:
