@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, StringConstraints, field_validator, mode
 from infra.crypto.suites import Suite
 from infra.journal.witness import WitnessAddress
 from infra.vault_settings import VaultSettings
+from infra.worker_settings import WorkerSettings
 
 Language = Literal["zh", "en"]
 PREFIX = "YUNEI_"
@@ -25,12 +26,13 @@ CLIENT = frozenset({  # variables of the client, not ours
 })  # fmt: skip
 
 LISTS = frozenset({  # comma-separated in the environment
+    "worker_places", "dataset_places",
     "slots_ms", "witnesses", "trusted_proxies", "oidc_algorithms", "webhook_networks", "cells_accept", "cells_launcher_users",
     "master_key_files",
 })  # fmt: skip
 
 
-class Settings(VaultSettings):
+class Settings(VaultSettings, WorkerSettings):
     """Frozen and closed. `load` is how a process gets its settings; tests build one directly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
@@ -52,21 +54,6 @@ class Settings(VaultSettings):
         default="yunei.local/release",
         description="Name of the log and of its key: a host and path without scheme. Never change it later: it names another log.",
     )
-    ray_address: str | None = Field(
-        default=None,
-        description="Ray cluster to connect to; none: start one on this machine. Its nodes see raw rows in memory: trust them as this one.",
-    )
-    ray_linger_s: float = Field(
-        default=600,
-        ge=0,
-        description="Seconds that the local Ray outlives a server that was killed, so that the next one is ready at once; 0: it ends at once. "
-        "A server that is stopped takes it along. Until then its workers keep what they had decrypted in memory.",
-    )
-    workers: int = Field(default=2, ge=1, le=4096, description="Worker processes that read shards, one core each.")
-    worker_memory_bytes: int = Field(
-        default=512 * 2**20, ge=2**20, description="Bytes of decrypted shards one worker keeps hot, least recently used first out."
-    )
-    object_store_bytes: int = Field(default=128 * 2**20, ge=75 * 2**20, description="Bytes of shared memory for Ray's object store.")
     shard_rows: int = Field(default=600_000, ge=1, le=100_000_000, description="Rows a shard aims at when a dataset is ingested.")
     body_limit_bytes: int = Field(default=2**20, ge=1024, description="Largest HTTP request body in bytes; a larger one is refused unread.")
     trace_limit_bytes: int = Field(default=64 * 2**20, ge=1024, description="Largest file in bytes that can be traced to its recipient.")
