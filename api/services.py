@@ -243,15 +243,27 @@ class Services:
 
 def _workers(settings: Settings) -> Workers:
     """Those of a cluster, or of the home's own Ray."""
-    size, memory = settings.workers, settings.worker_memory_bytes
     if settings.ray_address is not None:
-        return Workers.cluster(settings.ray_address, token=None, certificates=None, places=[None] * size, homes={}, memory_bytes=memory)
+        return Workers.cluster(
+            settings.ray_address,
+            token=settings.ray_token_file,
+            certificates=settings.ray_certificates_dir,
+            places=settings.places,
+            homes=settings.homes,
+            memory_bytes=settings.worker_memory_bytes,
+            shard_bytes=settings.shard_memory_bytes,
+            wall_s=settings.shard_wall_s,
+            patience_s=settings.straggler_s,
+        )
     return keeper.workers(
         settings.ray_dir,
-        workers=size,
-        memory_bytes=memory,
+        workers=settings.workers,
+        memory_bytes=settings.worker_memory_bytes,
         object_store_bytes=settings.object_store_bytes,
         linger_s=settings.ray_linger_s,
+        shard_bytes=settings.shard_memory_bytes,
+        wall_s=settings.shard_wall_s,
+        patience_s=settings.straggler_s,
     )
 
 
