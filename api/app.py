@@ -31,6 +31,7 @@ from api.problems import (
 )
 from api.routes import (
     access,
+    alerts,
     authority,
     deliveries,
     fees,
@@ -128,6 +129,8 @@ def create_app(services: Services | None) -> FastAPI:
         app.include_router(router)
     app.include_router(authority.router)
     app.include_router(rule_packs.router)
+    app.include_router(alerts.router)
+    app.include_router(alerts.rules_router)
     app.include_router(programs.router)
     app.include_router(reports.router)
     for router in (products.router, deliveries.router, sharing.router, webhooks.router, schedules.router, tracing.router):

@@ -79,6 +79,8 @@ def _families(seen: Gauges) -> Iterator[Metric]:
     for part in ("cap", "reserved", "spent"):
         family = GaugeMetricFamily(f"yunei_account_{part}_pico_rho", f"Privacy loss of an account, {part}, in 1e-12 rho.", labels=["account"])
         yield _labelled(family, ((account.account, getattr(account, part)) for account in seen.accounts))
+    waiting = GaugeMetricFamily("yunei_alerts_open", "Alerts nobody has acknowledged, by severity.", labels=["severity"])
+    yield _labelled(waiting, seen.alerts.items())
     yield GaugeMetricFamily("yunei_log_entries", "Entries of the log.", value=seen.log_size)
     yield GaugeMetricFamily("yunei_log_published_entries", "Entries the newest signed checkpoint covers.", value=seen.published)
     if seen.cosigned is not None:

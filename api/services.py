@@ -44,6 +44,7 @@ from jobs.register import Register
 from jobs.release import carry, resume
 from jobs.staging import Staging
 from jobs.sweep import Sweep
+from jobs.watch.watcher import Watcher
 from jobs.watermark.marks import Marks
 from jobs.webhooks import Dispatcher
 from policies.problem import declare
@@ -134,6 +135,7 @@ class Services:
         self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)
         self.keeper = Keeper(lambda: self.office, interval_s=settings.review_sweep_s)
         self.sweep = Sweep(register, self.ended, interval_s=settings.licence_sweep_s)
+        self.watcher = Watcher(register, interval_s=settings.alert_interval_s, audit_interval_h=settings.audit_interval_h)
         tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
         limits = Limits(register.engine, clock, settings)
         self.tally = Tally(register, clock, settings.refusals_window_s, limits.sweep)
@@ -179,6 +181,7 @@ class Services:
         self.webhooks.start()
         self.renewal.start()
         self.keeper.start()
+        self.watcher.start()
         self.ready.set()
 
     def ended(self, jobs: Iterable[str]) -> None:
@@ -228,6 +231,7 @@ class Services:
         """Graceful: no new jobs, those under way stop at their next step and stay resumable."""
         self.stopping()
         self.keeper.stop()
+        self.watcher.stop()
         self.sweep.stop()
         self.webhooks.stop()
         self.renewal.stop()

@@ -210,6 +210,15 @@ class Settings(VaultSettings, WorkerSettings):
         pattern=r"^[a-z][a-z0-9_-]{0,63}$",
         description="Rules that exact tables are checked by until two supervisors change them: a pack of policies/disclosure/packs.",
     )
+    alert_interval_s: float = Field(
+        default=60, gt=0, le=86_400, description="Seconds between looks for what alerts are raised of: the log from where the last look ended."
+    )
+    audit_interval_h: float = Field(
+        default=24,
+        ge=0,
+        le=8_760,
+        description="Hours between audits of the whole log and database by a child process of the server; what one finds is an alert. 0: none.",
+    )
     database_timeout_s: int = Field(
         default=30, ge=1, description="Seconds a writer waits for another process's transaction before it gives up."
     )

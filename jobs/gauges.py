@@ -20,6 +20,7 @@ from infra.tables import accounts, entries, jobs
 from jobs.register import Register
 from jobs.sequencer import LogForked
 from jobs.states import State
+from jobs.watch import alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class AccountGauge:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """One reading. `events` are totals since the log began; `cosigned` is the size witnesses last vouched for, None without one."""
+    """One reading. `events` are totals since the log began; `cosigned` is the size witnesses last vouched for, None without one;
+    `alerts` those that nobody has acknowledged, by severity."""
 
     jobs: Mapping[str, int]
     events: Mapping[str, int]
@@ -44,6 +46,7 @@ class Gauges:
     published: int
     cosigned: int | None
     sound: bool
+    alerts: Mapping[str, int]
 
 
 class Gauge:
@@ -67,9 +70,11 @@ class Gauge:
                 self._counted = max(self._counted, last + 1)
             columns = (accounts.c.id, accounts.c.kind, accounts.c.cap_pico_rho, accounts.c.reserved_pico_rho, accounts.c.spent_pico_rho)
             held = tuple(AccountGauge(*row) for row in connection.execute(select(*columns).order_by(accounts.c.id)))
+            open_alerts = alerts.standing(connection)
             size = self._counted
             events = dict(self._events)
-        return Gauges(states, events, held, size, _size(self._files.checkpoint()) or 0, _size(self._files.witnessed()), self._sound())
+        published, cosigned = _size(self._files.checkpoint()) or 0, _size(self._files.witnessed())
+        return Gauges(states, events, held, size, published, cosigned, self._sound(), open_alerts)
 
     def _sound(self) -> bool:
         try:

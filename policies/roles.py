@@ -111,6 +111,10 @@ Act = Literal[
     "report_list",
     "report_preview",
     "report_issue",
+    "alert_list",
+    "alert_handle",
+    "alert_rules_show",
+    "alert_rules_change",
     "events_read",
     "log_read",
     "audit_run",
@@ -216,6 +220,10 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "report_list": {"operator": "own", "supervisor": "all", "auditor": "all"},  # its own once issued; builders have none
     "report_preview": {"supervisor": "all", "auditor": "all"},  # as of now: an operator could tell by it when a job was done
     "report_issue": {"supervisor": "all"},
+    "alert_list": {"supervisor": "all", "auditor": "all"},
+    "alert_handle": {"supervisor": "all"},
+    "alert_rules_show": {"supervisor": "all", "auditor": "all"},  # who is watched need not know by which numbers
+    "alert_rules_change": {"supervisor": "all"},  # two of them
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},
@@ -314,6 +322,18 @@ KEPT_APART: tuple[Apart, ...] = (
         ("job_submit", "review_request", "dataset_register", "key_issue", "appointment_propose"),
         "改披露规则者不提交结果、不登记数据，也不决定谁能登录",
         "whoever changes the disclosure rules submits no table, registers no data and lets nobody in",
+    ),
+    *_apart(
+        "alert_handle",
+        ("job_submit", "product_fetch", "key_issue"),
+        "处理告警者不提交作业、不取用产品、不发密钥",
+        "whoever answers for alerts submits no jobs, fetches no products and hands out no keys",
+    ),
+    *_apart(
+        "alert_rules_change",
+        ("job_submit", "product_fetch", "key_issue", "appointment_propose"),
+        "改监测规则者不受其监测，也不决定谁能登录",
+        "whoever changes what is watched for is not watched by it and lets nobody in",
     ),
 )
 

@@ -6,6 +6,10 @@ at the door (`policies.roles`); what is checked here holds whoever acts.
 
 from __future__ import annotations
 
+from jobs.acts.alerts import acknowledge_alert as acknowledge_alert
+from jobs.acts.alerts import change_alert_rules as change_alert_rules
+from jobs.acts.alerts import close_alert as close_alert
+from jobs.acts.alerts import propose_alert_rules as propose_alert_rules
 from jobs.acts.caps import confirm_cap as confirm_cap
 from jobs.acts.caps import propose_cap as propose_cap
 from jobs.acts.caps import raise_cap as raise_cap

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 import rfc8785
 from pydantic import Field, ValidationError, model_validator
@@ -183,10 +183,6 @@ class Degraded(_Rule):
     kind: Literal["degraded"]
 
 
-KINDS = (
-    Averaging, Sweep, Differencing, Collusion, Probing, Failures, Refusals, UnusualHours, Volume, Forecast, Exhaustion, Burn, Cosigned, Audited,
-    Overdue, Frozen, Degraded,
-)  # fmt: skip
 Rule = Annotated[
     Averaging
     | Sweep
@@ -210,8 +206,13 @@ Rule = Annotated[
 KEPT = ("audited", "cosigned")  # kinds that no change takes out
 
 
-def kind_of(model: type[_Rule]) -> str:
-    return str(get_args(model.model_fields["kind"].annotation)[0])
+def kind_in(rule_id: str) -> str:
+    """The kind that a rule's id names.
+
+    >>> kind_in("averaging-important")
+    'averaging'
+    """
+    return rule_id.partition("-")[0]
 
 
 class RuleSet(Model):
@@ -247,6 +248,10 @@ class RuleSet(Model):
             if rule.id in seen:
                 yield Fault(("rules", number, "id"), "规则编号重复", "two rules have this id")
             seen.add(rule.id)
+            if kind_in(rule.id) != rule.kind:
+                yield Fault(
+                    ("rules", number, "id"), "规则编号为其种类，或以种类加 - 开头", "a rule's id is its kind, or its kind, a hyphen and more"
+                )
         for kind in KEPT:
             if not any(rule.kind == kind for rule in self.rules):
                 yield Fault(("rules",), f"须有一条 {kind} 规则", f"a set has a rule {kind}")

@@ -56,6 +56,11 @@ def _knows_deliveries(connection: Connection, owner: Principal, product: str) ->
     return owner.role != "builder" and _knows_product(connection, owner, product)
 
 
+def _knows_alerts(_connection: Connection, owner: Principal, _alert: str) -> bool:
+    """Whoever answers for alerts, and whoever audits that."""
+    return owner.role in ("supervisor", "auditor")
+
+
 def _about_product(type: str, kind: str, zh: str, en: str, *names: str, known: Known = _knows_product) -> Topic:
     return Topic(type, kind, zh, en, _product, _fields("product", *names), known)
 
@@ -76,6 +81,15 @@ TOPICS: Mapping[str, Topic] = {
             "recipient",
             "format",
             known=_knows_deliveries,
+        ),
+        Topic(
+            "alert.raised",
+            "alert_raised",
+            "发出告警",
+            "an alert is raised",
+            lambda recorded: str(getattr(recorded.event, "alert")),  # noqa: B009  # of whichever event
+            _fields("alert", "rule", "severity"),
+            _knows_alerts,
         ),
     )
 }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from yunei.agreements import Agreements
+from yunei.alerts import Alerts
 from yunei.answer import Answer, format_of, read_arrow
 from yunei.authority import Authority
 from yunei.batches import Batches
@@ -86,7 +87,7 @@ def request_body(
     return body
 
 
-class Client(Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Products, Reports, RulePacks, Synthetics):
+class Client(Alerts, Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Products, Reports, RulePacks, Synthetics):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")

@@ -59,6 +59,9 @@ PAIRS = [
     ("review_vote", "pack_change"),
     ("pack_change", "job_submit"),
     ("pack_change", "key_issue"),
+    ("alert_handle", "job_submit"),
+    ("alert_rules_change", "job_submit"),
+    ("alert_rules_change", "appointment_propose"),
 ]
 
 
@@ -92,6 +95,7 @@ def test_whoever_may_decide_about_others_is_appointed_by_two() -> None:
 
 def test_the_switch_for_emergencies_is_the_supervisors_alone() -> None:
     assert doing("freeze_set") == doing("freeze_thaw") == doing("policy_change") == doing("pack_change") == {"supervisor"}
+    assert doing("alert_handle") == doing("alert_rules_change") == {"supervisor"}
     assert doing("pack_show") == {"operator", "reviewer", "supervisor", "auditor"}
     assert doing("program_review") == {"reviewer"}
 
@@ -102,5 +106,5 @@ def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
         "principal_list", "key_list", "key_rotate", "key_revoke", "token_issue",
         "session_open", "session_list", "session_close", "refusals_read", "metrics_read", "freeze_list", "policy_show", "program_list",
         "review_list", "duty_list", "standing_list", "fee_list", "statement_show", "revenue_show", "product_list",
-        "delivery_list", "webhook_manage", "pack_show",
+        "delivery_list", "webhook_manage", "pack_show", "alert_list", "alert_rules_show",
     }  # fmt: skip

@@ -231,6 +231,29 @@ NOUNS: tuple[Noun, ...] = (
         ),
     ),
     Noun(
+        "alert",
+        "监测预警：告警与处理",
+        "alerts: what the server wants supervisors to look at",
+        (
+            Verb("list", "告警，由新到旧", "alerts, newest first", "alerts:listed"),
+            Verb("show", "一项告警及其依据", "one alert with its evidence", "alerts:show"),
+            Verb("ack", "确认告警，由本人处理", "acknowledge: seen, and taken on", "alerts:acknowledge"),
+            Verb("close", "办结告警：已处理，或误报", "close: handled, or a false alarm", "alerts:close"),
+        ),
+    ),
+    Noun(
+        "alert-rules",
+        "监测规则与变更",
+        "the rules that alerts are raised by, and their changes",
+        (
+            Verb("show", "现行规则与误报数", "the rules in force, with their false alarms", "alerts:rules"),
+            Verb("check", "检查一份规则，不作变更", "check a set of rules; nothing changes", "alerts:check"),
+            Verb("propose", "提议变更", "propose a change", "alerts:propose"),
+            Verb("confirm", "确认他人提议的变更", "confirm what another proposed", "alerts:confirm"),
+            Verb("history", "历次提议与变更", "every set proposed, and which came into force", "alerts:history"),
+        ),
+    ),
+    Noun(
         "rule-pack",
         "披露控制规则包与变更",
         "the rules that exact tables are checked by, and their changes",
