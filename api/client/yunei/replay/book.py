@@ -161,7 +161,7 @@ class Book:
     sessions: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)  # newest version by case-folded name
     registrations: dict[str, str] = field(default_factory=dict)  # how far, by case-folded name
-    withdrawn: set[tuple[str, int | None]] = field(default_factory=set)  # ever: dataset, and the version or None for good
+    withdrawals: set[tuple[str, int | None]] = field(default_factory=set)  # ever: dataset, and the version or None for good
     destroyed: set[tuple[str, int | None]] = field(default_factory=set)
     masters: list[str] = field(default_factory=list)  # master keys, once one was changed, in their order
     retired: set[str] = field(default_factory=set)  # of them

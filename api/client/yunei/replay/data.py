@@ -43,7 +43,7 @@ def _withdrawn(book: Book, event: Event, _index: int) -> None:
     require((name, version) not in book.taken_back, f"dataset {event['dataset']} is withdrawn twice")
     if version is None or version == book.datasets[name]:
         book.taken_back.add((name, version))
-    book.withdrawn.add((name, version))
+    book.withdrawals.add((name, version))
 
 
 def _master(book: Book, event: Event, _index: int) -> None:
@@ -81,7 +81,7 @@ def _destroyed(book: Book, event: Event, _index: int) -> None:
 
 def _destroyable(book: Book, event: Event) -> None:
     name, version = event["dataset"].casefold(), event["version"]
-    require({(name, None), (name, version)} & book.withdrawn, f"{event['dataset']} is to be destroyed and was not withdrawn")
+    require({(name, None), (name, version)} & book.withdrawals, f"{event['dataset']} is to be destroyed and was not withdrawn")
     require(not {(name, None), (name, version)} & book.destroyed, f"{event['dataset']} was destroyed before")
 
 
