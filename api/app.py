@@ -34,6 +34,7 @@ from api.routes import (
     alerts,
     authority,
     deliveries,
+    destructions,
     fees,
     jobs,
     licences,
@@ -133,6 +134,7 @@ def create_app(services: Services | None) -> FastAPI:
     app.include_router(alerts.rules_router)
     app.include_router(programs.router)
     app.include_router(reports.router)
+    app.include_router(destructions.router)
     for router in (products.router, deliveries.router, sharing.router, webhooks.router, schedules.router, tracing.router):
         app.include_router(router)
     for router in (access.router, access.public, people.router, sign_in.router, sign_in.public):

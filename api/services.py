@@ -30,6 +30,7 @@ from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.tracing import Tracing
 from infra.workers import Workers
+from jobs.acts.destructions import carry_out
 from jobs.cells import CellRoom
 from jobs.lane.keeper import Keeper
 from jobs.office import Office
@@ -49,7 +50,7 @@ from jobs.watermark.marks import Marks
 from jobs.webhooks import Dispatcher
 from policies.problem import declare
 from sandbox.raw.open import open_vault
-from sandbox.raw.run import Pool, warm
+from sandbox.raw.run import Pool, forget, warm
 
 log = structlog.get_logger("yunei.server")
 
@@ -173,6 +174,7 @@ class Services:
         rehearsal.join()
         asking.join()
         self.register.require_sound()
+        carry_out(self.register, self.vault)
         self.register.witnesses.start()
         self.tally.start()
         office = self.office
@@ -183,6 +185,11 @@ class Services:
         self.keeper.start()
         self.watcher.start()
         self.ready.set()
+
+    def forget(self) -> None:
+        """Workers drop what they keep of decrypted rows: some of it was destroyed."""
+        if self._workers is not None:
+            forget(self._workers)
 
     def ended(self, jobs: Iterable[str]) -> None:
         """These jobs were cancelled by an act of the bureau or by the end of a licence: whoever waits for them is told."""

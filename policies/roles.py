@@ -37,6 +37,9 @@ Act = Literal[
     "dataset_register",
     "version_ingest",
     "dataset_withdraw",
+    "destruction_list",
+    "destruction_propose",
+    "destruction_confirm",
     "registration_move",
     "licence_list",
     "licence_apply",
@@ -139,6 +142,9 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "dataset_register": {"steward": "all"},
     "version_ingest": {"steward": "all"},
     "dataset_withdraw": {"steward": "all", "supervisor": "all"},  # stopping takes one person
+    "destruction_list": {"steward": "all", "supervisor": "all", "auditor": "all"},
+    "destruction_propose": {"steward": "all", "supervisor": "all"},  # who gave the data, or the bureau
+    "destruction_confirm": {"supervisor": "all"},  # another person
     "registration_move": {"supervisor": "all"},  # who registers does not check its own registration
     "licence_list": {"operator": "own", "steward": "all", "reviewer": "all", "supervisor": "all", "auditor": "all"},
     "licence_apply": {"operator": "own"},
@@ -310,6 +316,12 @@ KEPT_APART: tuple[Apart, ...] = (
         ),
         "审核结果者不提交作业、不安排值班、不改规则、不授权、不登记数据、不发密钥",
         "whoever reviews results submits none, sets no duty, changes no rule, grants nothing, registers no data and hands out no keys",
+    ),
+    *_apart(
+        "destruction_confirm",
+        ("job_submit", "dataset_register", "key_issue", "appointment_propose"),
+        "确认销毁者不使用数据、不登记数据，也不决定谁能登录",
+        "whoever confirms a destruction uses no data, registers none and lets nobody in",
     ),
     *_apart(
         "policy_change",

@@ -45,7 +45,7 @@ class TokenMasters:
         with self._using("versions") as session:
             found = self._found(session)
         if not found:
-            raise MasterKeyError("keys_missing", f"token {self._token} has no key {self._key}.1; `yunei keys create` makes one")
+            raise MasterKeyError("keys_missing", f"token {self._token} has no key {self._key}.1; `yunei vault create-key` makes one")
         return tuple(str(number) for number in found)
 
     def create(self) -> str:

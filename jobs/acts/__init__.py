@@ -18,6 +18,8 @@ from jobs.acts.data import Source as Source
 from jobs.acts.data import move_registration as move_registration
 from jobs.acts.data import register_dataset as register_dataset
 from jobs.acts.data import withdraw_dataset as withdraw_dataset
+from jobs.acts.destructions import confirm_destruction as confirm_destruction
+from jobs.acts.destructions import propose_destruction as propose_destruction
 from jobs.acts.freezes import propose_thaw as propose_thaw
 from jobs.acts.freezes import set_freeze as set_freeze
 from jobs.acts.freezes import thaw as thaw

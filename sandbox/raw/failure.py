@@ -27,3 +27,27 @@ SNAPSHOT_REFUSED = declare(
         "The bureau has to ingest the version again or restore it.",
     ),
 )
+
+KEYS_UNAVAILABLE = declare(
+    "data_keys_unavailable",
+    zh=(
+        "密钥保管方没有应答",
+        "保管主密钥的设备或服务没有应答，或拒绝访问，因此没有读取任何数据。",
+        "请稍后重试；数据局请查看 yunei vault keys。",
+    ),
+    en=(
+        "Who holds the keys does not answer",
+        "The device or service that holds the master key does not answer or refuses, so no row was read.",
+        "Try again later; the bureau looks at yunei vault keys.",
+    ),
+)
+
+DATA_DESTROYED = declare(
+    "data_destroyed",
+    zh=("数据已销毁", "数据集 {dataset} 第 {version} 版的密钥已经销毁，数据无法再读取。", "请改用其他版本或数据集；销毁记录在日志中。"),
+    en=(
+        "The data was destroyed",
+        "The keys of version {version} of dataset {dataset} were destroyed; nobody can read it any more.",
+        "Use another version or dataset. The log has the act.",
+    ),
+)

@@ -22,7 +22,7 @@ from sandbox.raw.bound_values import Doubt
 from sandbox.raw.fit_rows import PreparedCache, prepared
 from sandbox.raw.fit_units import shard_sums
 from sandbox.raw.released import streamed
-from sandbox.raw.run import Pool, Source, beside, constant_failure, decrypted, open_version, sources_of
+from sandbox.raw.run import Pool, Source, beside, clearing, constant_failure, decrypted, open_version, sources_of
 from sandbox.raw.totals import INT64_MIN, ExactTotals
 from sandbox.raw.verify import PLAN_DOUBTED, bound
 
@@ -31,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 _prepared = PreparedCache()
 atexit.register(_prepared.clear)
 beside.append(lambda: _prepared.nbytes)
+clearing.append(_prepared.clear)
 
 
 @dataclass(frozen=True, slots=True)

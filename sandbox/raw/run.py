@@ -18,6 +18,7 @@ from infra.vault import Part as File
 from infra.vault import Vault, VaultError, Version
 from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.cache import ColumnCache
+from sandbox.raw.custody import refusal
 from sandbox.raw.engine import query
 from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
 from sandbox.raw.released import Pool as Pool
@@ -49,6 +50,7 @@ class ShardTask:
 
 _cache = ColumnCache()
 beside: list[Callable[[], int]] = []  # bytes that other rooms of a worker keep of decrypted rows: columns get what is left
+clearing: list[Callable[[], None]] = []  # how other rooms of a worker drop theirs
 atexit.register(_cache.clear)
 
 
@@ -134,6 +136,18 @@ def warm(workers: Pool) -> None:
         pass
 
 
+def forget(workers: Pool) -> None:
+    """Every worker drops what it keeps of decrypted rows: data was destroyed."""
+    for _ in workers.stream(_forget, range(workers.size)):
+        pass
+
+
+def _forget(_number: int) -> None:
+    _cache.clear()
+    for clear in clearing:
+        clear()
+
+
 def _exercise(number: int) -> int:
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
@@ -146,7 +160,7 @@ def open_version(scan: Scan, vault: Vault) -> Version:
     try:
         version = vault.open(scan.dataset, scan.version)
     except VaultError as error:
-        raise SNAPSHOT_REFUSED(dataset=scan.dataset, version=scan.version, reason=error.code) from None
+        raise refusal(error) from None
     if version.digest != scan.digest:
         raise SNAPSHOT_REFUSED(dataset=scan.dataset, version=scan.version, reason="digest_differs")
     return version

@@ -49,6 +49,18 @@ class Catalogues:
         """Take back a dataset for good, or one version until a newer one is there."""
         return self._mapping("POST", f"{_at(name)}/withdraw", {"reason": reason, "version": version})
 
+    def destructions(self) -> Mapping[str, Any]:
+        """Every destruction of data that was proposed, newest first; `since` is null until another person confirmed it."""
+        return self._mapping("GET", "/v1/destructions")
+
+    def propose_destruction(self, name: str, reason: str, *, version: int | None = None) -> Mapping[str, Any]:
+        """The first of two people: a dataset, or one version, that was withdrawn is to be destroyed for good."""
+        return self._mapping("POST", "/v1/destructions/proposals", {"dataset": name, "version": version, "reason": reason})
+
+    def confirm_destruction(self, proposal: int) -> Mapping[str, Any]:
+        """The second, a supervisor: its keys are destroyed when this returns."""
+        return self._mapping("POST", f"/v1/destructions/proposals/{proposal}/confirm")
+
     def move_registration(self, name: str, to: str) -> Mapping[str, Any]:
         """The registration one state further: accepted, checked, published, coded."""
         return self._mapping("POST", f"{_at(name)}/registration", {"to": to})

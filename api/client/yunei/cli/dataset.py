@@ -1,4 +1,4 @@
-"""yunei dataset versions, metadata, check, withdraw, registration."""
+"""yunei dataset versions, metadata, check, withdraw, destroy, destructions, registration."""
 
 from __future__ import annotations
 
@@ -106,3 +106,61 @@ def registration(
     session.shape = shape
     with session.client() as client:
         _told(client.move_registration(name, to))
+
+
+def destroy(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[DATASET]", help=say("数据集名；确认时不写", "name of the dataset; none to confirm"))
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))] = None,
+    version: Annotated[int | None, typer.Option("--version", min=1, help=say("只销毁这一版", "this version only"))] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option("--confirm", metavar="N", help=say("确认他人的提议，密钥立即销毁", "confirm another's proposal: keys are gone")),
+    ] = None,
+    shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
+) -> None:
+    session.shape = shape
+    if (confirm is None) == (name is None or reason is None):
+        raise problem("client_bad_request", what="DATASET --reason | --confirm", verb="dataset destroy")
+    with session.client() as client:
+        if confirm is not None:
+            found = client.confirm_destruction(confirm)
+        else:
+            assert name is not None
+            assert reason is not None
+            found = client.propose_destruction(name, reason, version=version)
+            output.note(
+                say(
+                    f"须由另一名监管员确认：yunei dataset destroy --confirm {found['entry']}",
+                    f"another person, a supervisor, confirms: yunei dataset destroy --confirm {found['entry']}",
+                )
+            )
+    _gone([found])
+
+
+def destructions(shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table") -> None:
+    session.shape = shape
+    with session.client() as client:
+        _gone(client.destructions()["destructions"])
+
+
+def _gone(found: list[Mapping[str, Any]]) -> None:
+    if session.shape == "json":
+        output.as_json(found)
+        return
+    output.table(
+        (
+            say("提议", "proposal"), say("数据集", "dataset"), say("版本", "version"), say("原因", "reason"),
+            say("提议人", "proposed by"), say("确认人", "confirmed by"), say("执行序号", "entry"),
+        ),
+        [
+            (
+                each["entry"], each["dataset"], each["version"] or say("全部", "all"), each["reason"],
+                each["proposed_by"], each["confirmed_by"] or "—", "—" if each["since"] is None else each["since"],
+            )
+            for each in found
+        ],
+        right=(0,),
+        csv_headers=("proposal", "dataset", "version", "reason", "proposed_by", "confirmed_by", "entry"),
+    )  # fmt: skip

@@ -157,6 +157,13 @@ NOUNS: tuple[Noun, ...] = (
             Verb("metadata", "元数据：DCAT、CSVW、TOML", "metadata: DCAT, CSVW, TOML", "dataset:metadata"),
             Verb("check", "核对目录文件，不登记", "check a catalogue file; nothing is registered", "dataset:check"),
             Verb("withdraw", "撤回数据集或一个版本", "withdraw a dataset, or one version", "dataset:withdraw"),
+            Verb(
+                "destroy",
+                "销毁已撤回的数据：一人提议，另一人确认",
+                "destroy what was withdrawn: one proposes, another confirms",
+                "dataset:destroy",
+            ),
+            Verb("destructions", "数据销毁的提议与执行", "destructions proposed and carried out", "dataset:destructions"),
             Verb("registration", "登记状态前进一级", "registration one state further", "dataset:registration"),
         ),
     ),
