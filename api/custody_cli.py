@@ -55,18 +55,37 @@ def restore(
     unwitnessed: Annotated[
         bool, typer.Option("--unwitnessed", help=say("没有任何见证也恢复", "restore although nothing tells that it is the newest"))
     ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help=say("日志副本目录：补上备份之后的条目", "a copy of the log: the entries since the backup come from it"),
+        ),
+    ] = None,
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.backup import restore as run
 
     kept = since.read_text(encoding="utf-8") if since is not None else None
-    done = run(source, as_settings(home), since=kept, unwitnessed=unwitnessed)
+    done = run(source, as_settings(home), since=kept, unwitnessed=unwitnessed, mirror=log)
     output.line(
         say(
             f"已恢复 {done.entries} 条日志，审计通过（比对 {done.rows} 行）。",
             f"restored {done.entries} entries; the audit found nothing in {done.rows} rows.",
         )
     )
+    if done.caught is not None:
+        caught = done.caught
+        output.note(say(f"其中 {caught.entries} 条来自日志副本。", f"{caught.entries} of them came from the copy of the log."))
+        for job in caught.jobs:
+            output.note(say(f"作业 {job} 的请求已失，服务启动时终止", f"the request of job {job} is lost: the server ends it when it starts"))
+        for release in caught.releases:
+            output.note(
+                say(f"成果 {release} 的内容已失，额度仍计为已支出", f"the content of release {release} is lost; what it cost stays spent")
+            )
     for version in done.missing:
         output.note(say(f"vault 中缺少 {version}，请从其副本恢复", f"the vault lacks {version}: bring it back from its copy"))
 

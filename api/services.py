@@ -33,6 +33,7 @@ from infra.workers import Workers
 from jobs.acts.destructions import carry_out
 from jobs.cells import CellRoom
 from jobs.lane.keeper import Keeper
+from jobs.mirror import close_lost
 from jobs.office import Office
 from jobs.order import Order
 from jobs.products import Copies, Store
@@ -177,6 +178,7 @@ class Services:
         carry_out(self.register, self.vault)
         self.register.witnesses.start()
         self.tally.start()
+        close_lost(self.register)
         office = self.office
         self.crew.start(lambda job: resume(office, job))
         self.sweep.start()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, String, bindparam, func, literal_column, or_,
 
 from infra.prepared import Prepared
 from infra.settings import Settings
-from infra.tables import answers, jobs
+from infra.tables import answers, jobs, openings, releases
 from jobs import directory, ledger, verdicts
 from jobs import events as ev
 from jobs.kinds import Work, kind_of
@@ -111,7 +111,10 @@ def _submit(act: Act, job: str, order: Order, plan: Work) -> None:
 _question = bindparam("question_", type_=String)
 _SAME = Prepared(
     union_all(
-        select(literal_column("'release'").label("what"), answers.c.release.label("id")).where(answers.c.question == _question),
+        select(literal_column("'release'").label("what"), answers.c.release.label("id"))
+        .join(releases, releases.c.id == answers.c.release)
+        .join(openings, openings.c.commitment == releases.c.record)  # one whose record was lost in a restore answers nobody
+        .where(answers.c.question == _question),
         select(literal_column("'job'"), jobs.c.id).where(
             jobs.c.question == _question, or_(*(jobs.c.state == literal_column(f"'{state}'") for state in CARRIED))
         ),

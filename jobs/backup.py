@@ -32,7 +32,7 @@ from typing import IO, Any
 
 from sqlalchemy import Engine, make_url, select
 
-from infra.database import migrate, open_engine, reading
+from infra.database import open_engine, reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import CHECKPOINT, LogFiles
 from infra.journal.note import Signer
@@ -44,7 +44,9 @@ from infra.settings import Settings
 from infra.tables import log_head
 from infra.transfer import occupied, transfer
 from jobs.audit import audit
+from jobs.mirror import Caught, catch_up
 from jobs.register import Register
+from jobs.schema import brought_up
 from jobs.sequencer import consistency_proof
 from jobs.witnesses import Outcome, ask
 from policies.problem import declare
@@ -119,13 +121,15 @@ class Backed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`missing`: vault versions the backup knows and this home does not hold. `outcomes`: what each witness said."""
+    """`missing`: vault versions the backup knows and this home does not hold. `outcomes`: what each witness said. `caught`: what came from a
+    mirrored log."""
 
     size: int
     entries: int
     rows: int
     missing: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
+    caught: Caught | None = None
 
 
 # ── backup ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,9 +225,10 @@ def _vault(folder: Path) -> dict[str, str]:
 # ── restore ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def restore(source: Path, settings: Settings, *, since: str | None = None, unwitnessed: bool = False) -> Restored:
+def restore(source: Path, settings: Settings, *, since: str | None = None, unwitnessed: bool = False, mirror: Path | None = None) -> Restored:
     """Put a backup in place at `settings.home`, once it passes the audit and no witness has seen more. `since`: a checkpoint note kept
-    elsewhere. Raises a RESTORE_ problem, with the home as it was."""
+    elsewhere. `mirror`: a copy of the log's folder, whose entries since the backup are replayed on top of it first. Raises a RESTORE_
+    problem, with the home as it was."""
     home = settings.home
     for what in ("register.db", "log", "staging"):
         if (home / what).exists():
@@ -236,7 +241,8 @@ def restore(source: Path, settings: Settings, *, since: str | None = None, unwit
     aside = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
     try:
         told = _unpack(source, aside)
-        restored = _checked(aside, home, settings, told, since, unwitnessed)
+        caught = None if mirror is None else _caught_up(aside, mirror)
+        restored = _checked(aside, home, settings, told, since, unwitnessed, caught)
         _put_in_place(aside, home, server)
         _sync(home.parent)
         return restored
@@ -322,7 +328,18 @@ def _write(target: Path, data: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _checked(aside: Path, home: Path, settings: Settings, told: dict[str, Any], since: str | None, unwitnessed: bool) -> Restored:
+def _caught_up(aside: Path, mirror: Path) -> Caught:
+    engine = open_engine(f"sqlite:///{aside / 'register.db'}")
+    try:
+        brought_up(engine)
+        return catch_up(engine, aside / "log", mirror)
+    finally:
+        engine.dispose()
+
+
+def _checked(
+    aside: Path, home: Path, settings: Settings, told: dict[str, Any], since: str | None, unwitnessed: bool, caught: Caught | None
+) -> Restored:
     place = aside / "keys" if (aside / "keys").exists() else settings.keys_dir
     try:
         if not place.exists():
@@ -333,7 +350,7 @@ def _checked(aside: Path, home: Path, settings: Settings, told: dict[str, Any], 
     vkeys = [str(Signer(settings.log_origin, key).key) for key in ring.log_keys()]
     engine = open_engine(f"sqlite:///{aside / 'register.db'}")
     try:
-        migrate(engine)
+        brought_up(engine)
         report = audit(aside / "log", vkeys, engine, remembered=since)
         if not report.clean:
             raise RESTORE_FAILED(count=len(report.findings)).with_parts(tuple(report.findings))
@@ -355,8 +372,9 @@ def _checked(aside: Path, home: Path, settings: Settings, told: dict[str, Any], 
     if since is None and not unwitnessed and not any(each.state in ("cosigned", "overtaken") for each in outcomes):
         raise RESTORE_UNWITNESSED()
     vault = _vault(settings.vault_dir)
-    missing = tuple(sorted(name for name, digest in told.get("vault", {}).items() if vault.get(name) != digest))
-    return Restored(report.size, size, report.rows, missing, outcomes)
+    missing = {name for name, digest in told.get("vault", {}).items() if vault.get(name) != digest}
+    missing |= set() if caught is None else set(caught.versions) - vault.keys()
+    return Restored(report.size, size, report.rows, tuple(sorted(missing)), outcomes, caught)
 
 
 def _sync(folder: Path) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import String, bindparam, select
 
 from infra.database import reading
 from infra.prepared import Prepared, fetch
-from infra.tables import answers, jobs, releases
+from infra.tables import answers, jobs, openings, releases
 from jobs import admission, directory, fees, ledger, verdicts
 from jobs import events as ev
 from jobs.kinds import Work, kind_of, unsealed
@@ -28,6 +28,7 @@ from policies.problem import Problem
 from sandbox.finish.finish import Released
 from sandbox.finish.formats import encode_all
 from sandbox.plan.model import Scan
+from sandbox.raw.places import check_places
 
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -35,6 +36,7 @@ from sandbox.plan.model import Scan
 _VISIBLE = Prepared(
     select(answers.c.release)
     .join(releases, releases.c.id == answers.c.release)
+    .join(openings, openings.c.commitment == releases.c.record)
     .where(answers.c.question == bindparam("question_", type_=String), releases.c.visible_at <= bindparam("now", type_=String))
 )
 
@@ -88,6 +90,7 @@ def begin_reading(office: Office, job: Admitted[Any]) -> None:
 
 def _unreadable(office: Office, job: Admitted[Any]) -> Problem | None:
     try:
+        check_places(job.plan.scans, office.workers)
         kind_of(job.order).readable(office, job.plan)
     except Problem as problem:
         return problem
