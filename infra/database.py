@@ -17,6 +17,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -144,11 +146,26 @@ def alive(connection: Connection) -> bool:
     return bool(driver.in_transaction) if connection.dialect.name == "sqlite" else driver.info.transaction_status.name in ("INTRANS", "INERROR")
 
 
+class NewerSchema(Exception):
+    """The tables were made by a later version of this program. `found`: their revision; `known`: the newest that this version has."""
+
+    def __init__(self, found: str, known: str) -> None:
+        super().__init__(f"{found} > {known}")
+        self.found = found
+        self.known = known
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date: all tables on an empty database, the missing steps on an older one, nothing on a current one.
-    Several processes may start at once: one migrates, the others wait and find it done."""
+    Several processes may start at once: one migrates, the others wait and find it done. Raises NewerSchema, having changed nothing."""
     with writing(engine) as connection:
-        command.upgrade(_config(connection), "head")
+        config = _config(connection)
+        scripts = ScriptDirectory.from_config(config)
+        known = {script.revision for script in scripts.walk_revisions()}
+        for found in MigrationContext.configure(connection).get_current_heads():
+            if found not in known:
+                raise NewerSchema(found, str(scripts.get_current_head()))
+        command.upgrade(config, "head")
 
 
 def _config(connection: Connection) -> Config:

@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy import Connection, Engine, bindparam, insert, literal_column, select, update
 
 from infra.clock import Clock, system_clock
-from infra.database import UNAVAILABLE, insert_ignoring, migrate, open_engine, reading
+from infra.database import UNAVAILABLE, insert_ignoring, open_engine, reading
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.leaf import leaf_hash
@@ -41,6 +41,7 @@ from jobs.credentials import KeyRecord
 from jobs.directory import LicenceRecord, Principal
 from jobs.events import Event, Recorded, canonical, commitment, read_entry, rfc3339
 from jobs.projections import project
+from jobs.schema import brought_up
 from jobs.seals import gm_signers
 from jobs.sequencer import LogForked, Sequencer, tile_reader
 from jobs.witnesses import Witnesses
@@ -203,7 +204,7 @@ class Register:
         """Database migrated, keys made or read, log files brought up to date with the database."""
         engine = open_engine(settings.database_url, timeout_s=settings.database_timeout_s)
         try:
-            migrate(engine)
+            brought_up(engine)
             return cls(engine, KeyRing.open_or_create(settings.keys_dir, master=settings.master_keys == "folder"), clock, settings, random)
         except BaseException:
             engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,4 +51,22 @@ def bundle() -> Path:
     folder = WORK / f"yunei-{VERSION}"
     subprocess.run(["rm", "-rf", folder], check=True)
     subprocess.run(["tar", "-C", WORK, "-xf", WORK / f"yunei-{VERSION}.tar"], check=True)
+    shutil.rmtree(MAKER, ignore_errors=True)
+    MAKER.mkdir()
+    subprocess.run(
+        ["tar", "-C", MAKER, "-x"],
+        input=subprocess.run(["git", "archive", "HEAD", "tests"], cwd=ROOT, check=True, capture_output=True).stdout,
+        check=True,
+    )
     return folder
+
+
+MAKER = WORK / "maker"
+MAKE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.bureau import set_up
+print(json.dumps(set_up(Path(sys.argv[2]))))
+"""
+"""What makes a home to serve, run by the program that is tried: this checkout's may be a later version, whose register that one refuses."""

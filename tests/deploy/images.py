@@ -19,8 +19,8 @@ from infra.cells.dockerd import private_dockerd
 from infra.cells.launched import Launched
 from infra.cells.launcher import Most
 from infra.settings import Settings
-from tests.bureau import LICENCE, PRICE, SCENARIO, SQL, set_up
-from tests.deploy.base import debian_base
+from tests.bureau import LICENCE, PRICE, SCENARIO, SQL
+from tests.deploy.base import MAKE, MAKER, debian_base
 
 SERVER, LAUNCHER = 64000, 64002
 FORBIDDEN = ("sh", "bash", "dash", "busybox", "apt", "apt-get", "dpkg", "perl", "su", "mount", "passwd", "pip", "gcc", "curl", "wget")
@@ -77,14 +77,15 @@ def looked_at(docker: Docker, image: str) -> dict[str, Any]:
     assert about["Config"]["Healthcheck"]["Test"][0] == "CMD"
     made = docker("create", image).stdout.strip()
     names, setuid, writable = set(), [], []
-    with subprocess.Popen(["docker", "--host", docker.url, "export", made], stdout=subprocess.PIPE) as export:
-        with tarfile.open(fileobj=export.stdout, mode="r|") as tar:
-            for member in tar:
+    export = ["docker", "--host", docker.url, "export", made]
+    with subprocess.Popen(export, stdout=subprocess.PIPE) as exported, tarfile.open(fileobj=exported.stdout, mode="r|") as tar:
+        for member in tar:
+            if Path(member.name).parent.name in ("bin", "sbin"):
                 names.add(Path(member.name).name)
-                if member.isfile() and member.mode & 0o6000:
-                    setuid.append(member.name)
-                if member.mode & 0o002 and not member.issym() and member.name.rstrip("/") != "tmp":
-                    writable.append(member.name)
+            if member.isfile() and member.mode & 0o6000:
+                setuid.append(member.name)
+            if member.mode & 0o002 and not member.issym() and member.name.rstrip("/") != "tmp":
+                writable.append(member.name)
     docker("rm", made)
     assert not names & set(FORBIDDEN), names & set(FORBIDDEN)
     assert setuid == []
@@ -103,12 +104,23 @@ def running(docker: Docker, name: str) -> Iterator[None]:
 
 def a_server(docker: Docker, folder: Path) -> dict[str, Any]:
     home = folder / "home"
-    keys = set_up(home)
-    for path in [home, *home.rglob("*")]:
-        os.chown(path, SERVER, SERVER)
+    folder.mkdir(exist_ok=True)
+    home.mkdir(mode=0o700)
+    os.chown(home, SERVER, SERVER)
     folder.chmod(0o755)
+    make = [
+        "--volume",
+        f"{MAKER}:/media:ro",
+        f"--volume={home}:/var/lib/yunei",
+        "--entrypoint=/opt/yunei/bin/python",
+        "yunei-server",
+        "-I",
+        "-c",
+    ]
     with running(docker, "server"):
-        docker("run", *flags(SERVER, "server"), f"--volume={home}:/var/lib/yunei", "yunei-server")
+        short = [flag for flag in flags(SERVER, "maker") if flag != "--detach"]
+        keys = json.loads(docker("run", "--rm", *short, *make, MAKE, "/media", "/var/lib/yunei/home").stdout)
+        docker("run", *flags(SERVER, "server"), f"--volume={home}:/var/lib/yunei", "--env=YUNEI_HOME=/var/lib/yunei/home", "yunei-server")
         ready_s = healthy(docker, "server")
         answered = docker("exec", "-i", "server", "/opt/yunei/bin/python", "-I", "-c", JOB, given=keys["operator-1"])
         assert int(answered.stdout) > 0

@@ -6,6 +6,7 @@ server starts and a job runs; a second version is put beside it, made current an
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.deploy.bundle import sign, sums
-from tests.bureau import set_up
-from tests.deploy.base import debian_base, release_key
+from tests.deploy.base import MAKE, MAKER, debian_base, release_key
 from tests.deploy.images import JOB
 
 REFUSED = 65
@@ -141,10 +141,12 @@ def campaign(bundle: Path) -> dict[str, Any]:
         install_s = time.monotonic() - began
         assert "current is" in inside(root, *install).stdout  # again: nothing is done twice
         (version,) = (root / "opt/yunei/versions").iterdir()
-        keys = set_up(root / "home-of-server")
+        shutil.copytree(MAKER, media / "maker")
+        keys = json.loads(inside(root, "/opt/yunei/current/bin/python", "-I", "-c", MAKE, "/media/maker", "/home-of-server").stdout)
         serving = (
             "import os, re, signal, subprocess, sys\n"
-            "server = subprocess.Popen(['/opt/yunei/current/bin/yunei', 'serve', '--home', '/home-of-server'], stdout=subprocess.PIPE, text=True)\n"
+            "command = ['/opt/yunei/current/bin/yunei', 'serve', '--home', '/home-of-server']\n"
+            "server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)\n"
             "assert any('yunei is ready' in line for line in server.stdout)\n"
             "subprocess.run(['/opt/yunei/current/bin/python', '-I', '-c', sys.argv[1]], check=True)\n"
             "server.send_signal(signal.SIGTERM)\n"

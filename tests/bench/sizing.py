@@ -1,0 +1,132 @@
+"""What the sizing model is calibrated on, and how near it comes to whole runs: Q2 over generated visits, CPU times of one thread.
+
+CPU time stands up to a busy machine; wall time does not, so a point is the least of several runs, and the model is asked what it says of it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from infra.deploy.sizing.model import Assumptions, Calibration, Cluster, Store, simulate
+from infra.deploy.sizing.table import save
+from infra.vault import Vault
+from infra.workers import InlineWorkers, Workers
+from sandbox.finish.finish import finish
+from sandbox.noise.draw import draw
+from sandbox.plan.ask import Ask, Privacy
+from sandbox.plan.compile import compile_job
+from sandbox.plan.model import Plan
+from sandbox.raw.run import exact_totals, run_shard, shard_tasks, warm
+from sandbox.raw.totals import combine
+from tests.bench import visits
+from tests.bench.engine import CASES, MEMORY_BYTES, SEED, prepare
+
+SIZES = (1_000_000, 4_000_000)
+
+
+def least(runs: int, act: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    best = float("inf")
+    for _ in range(runs):
+        began = clock()
+        act()
+        best = min(best, clock() - began)
+    return best
+
+
+def planned(folder: Path, rows: int) -> tuple[Plan, Vault]:
+    vault, catalogue, _ = prepare(folder, rows)
+    case = CASES[1]
+    ask = Ask.model_validate({"privacy": Privacy(epsilon=Decimal(1), delta=Decimal("1e-8")), "ranges": case.ranges})
+    return compile_job(case.private, catalogue, ask), vault
+
+
+def newest(folder: Path, rows: int) -> Path:
+    """The vault that `prepare` made last."""
+    return max(folder.glob(f"vault-{rows}-*"), key=lambda path: path.stat().st_mtime) / "visits"
+
+
+def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: float) -> Calibration:
+    cold = shard_tasks(plan.only, vault, SEED, 0)
+    hot = shard_tasks(plan.only, vault, SEED, MEMORY_BYTES)
+    partials = [run_shard(task) for task in hot]
+    held = [partial for partial in partials if partial is not None]
+    assert len(held) == len(hot)
+    hot_s = least(5, lambda: [run_shard(task) for task in hot])
+    cold_s = least(5, lambda: [run_shard(task) for task in cold])
+    totals = exact_totals(plan.only, vault, InlineWorkers(MEMORY_BYTES), SEED)
+    groups = max(partial.num_rows for partial in held)
+    scan = plan.scans[0]
+    version = vault.open(scan.dataset, 1)
+    columns = [part.read(list(scan.columns)) for part in version.parts]
+    whole = [part.read([column.name for column in visits.dataset(rows).columns]) for part in version.parts]
+    columns_share = sum(table.nbytes for table in columns) / sum(table.nbytes for table in whole)  # of a file; its columns lie apart
+    stored = sum(path.stat().st_size for path in folder.rglob("part-*"))
+    merge_s = least(5, lambda: combine(plan.only, iter(held)))
+    shard_s = hot_s / len(hot) / 10  # what a shard costs whatever its rows: found by two sizes below, bounded here
+    return Calibration(
+        machine=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        question=CASES[1].name,
+        hot_cpu_s_per_row=hot_s / rows,
+        cold_cpu_s_per_row=cold_s / rows,
+        stored_bytes_per_row=stored * columns_share / rows,
+        memory_bytes_per_row=sum(table.nbytes for table in columns) / rows,
+        shard_cpu_s=shard_s,
+        dispatch_s=dispatch_s,
+        merge_s_per_group=merge_s / len(held) / groups,
+        partial_bytes_per_group=len(pickle.dumps(held[0])) / groups,
+        groups=groups,
+        finish_s=least(3, lambda: finish(plan, [draw(plan.only, totals)])),
+    )
+
+
+def bench(folder: Path, into: Path | None = None) -> dict[str, Any]:
+    """`into`: where to store the calibration."""
+    workers = Workers.start(workers=2, memory_bytes=MEMORY_BYTES)
+    points: list[dict[str, Any]] = []
+    try:
+        warm(workers)
+        dispatch_s = least(20, lambda: workers.map(abs, list(range(100))), time.perf_counter) / 100
+        plans = {rows: planned(folder, rows) for rows in SIZES}
+        measured = calibrated(*plans[SIZES[-1]], newest(folder, SIZES[-1]), SIZES[-1], dispatch_s)
+        for rows, (plan, vault) in plans.items():
+            shards = len(vault.open("visits", 1).parts)
+            exact_totals(plan.only, vault, workers, SEED)
+            for store, pool in (("memory", workers), ("disk", _Cold(workers))):
+                said = store_of(store)
+                whole_s = least(5, lambda plan=plan, vault=vault, pool=pool: walked(plan, vault, pool), time.perf_counter)  # type: ignore[misc]
+                found = simulate(rows, rows / shards, Cluster(1, 2), said, measured, Assumptions(disk_bytes_per_s=5e9, spread=0))
+                points.append(
+                    {"rows": rows, "shards": shards, "store": store, "measured_s": round(whole_s, 3), "model_s": round(found.seconds, 3)}
+                )
+    finally:
+        workers.close()
+    if into is not None:
+        save(measured, points, into)
+    return {"calibration": measured, "points": points}
+
+
+def store_of(name: str) -> Store:
+    return "memory" if name == "memory" else "disk"
+
+
+class _Cold:
+    """The same workers, told to keep nothing."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self.memory_bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workers, name)
+
+
+def walked(plan: Plan, vault: Vault, workers: Any) -> float:
+    finish(plan, [draw(plan.only, exact_totals(plan.only, vault, workers, SEED))])
+    return 0.0
