@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api import vault_cli
 from api.cli_common import HOME, NOT_VERIFIED, Group, as_settings, opened, told
 from yunei.cli import output
 from yunei.words import say
@@ -23,6 +24,7 @@ def register(app: typer.Typer, group: Group) -> None:
     witness.command("serve", help=say("运行见证服务（在另一台机器上）", "run a witness, on another machine"))(told(witness_serve))
     witness.command("ask", help=say("立即请各见证方联署", "have the witnesses cosign now"))(told(witness_ask))
 
+    vault_cli.register(group)
     log = group("log", "存证日志", "the log of everything released")
     log.command("rotate", help=say("更换日志公钥", "change the log's key"))(told(log_rotate))
 
