@@ -63,6 +63,9 @@ HOME_SERVED = declare(
 
 
 class ClosablePool(Pool, Protocol):
+    @property
+    def there(self) -> bool: ...
+
     def close(self) -> None: ...
 
 
@@ -192,6 +195,11 @@ class Services:
         """Workers drop what they keep of decrypted rows: some of it was destroyed."""
         if self._workers is not None:
             forget(self._workers)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the workers have gone away. Jobs are taken and wait until they are back."""
+        return self._workers is not None and not self._workers.there
 
     def ended(self, jobs: Iterable[str]) -> None:
         """These jobs were cancelled by an act of the bureau or by the end of a licence: whoever waits for them is told."""

@@ -45,14 +45,16 @@ def metrics(request: Request, _visit: Annotated[Visit, door("metrics_read")]) ->
 
 @router.get("/health", summary="进程存活 · The process is alive", responses=problems())
 def health(services: Serving) -> Health:
-    return Health(status="stopping" if services.watch.stopping else "ok" if services.ready.is_set() else "starting")
+    if services.watch.stopping or not services.ready.is_set():
+        return Health(status="stopping" if services.watch.stopping else "starting")
+    return Health(status="degraded" if services.degraded else "ok")
 
 
 @router.get("/ready", summary="可以受理作业 · Jobs are taken", responses=problems(503))
 def ready(services: Serving) -> Health:
     if services.watch.stopping or not services.ready.is_set():
         raise SERVER_STARTING()
-    return Health(status="ok")
+    return Health(status="degraded" if services.degraded else "ok")
 
 
 @router.get("/openapi.json", include_in_schema=False)

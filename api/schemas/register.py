@@ -110,7 +110,7 @@ class EventList(Closed):
 class Health(Closed):
     model_config = ConfigDict(json_schema_extra=example(status="ok"))
 
-    status: Literal["ok", "starting", "stopping"]
+    status: Literal["ok", "degraded", "starting", "stopping"]
 
 
 class LogKey(Closed):

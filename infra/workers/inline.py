@@ -18,9 +18,18 @@ class InlineWorkers:
         self.size = 1
         self.memory_bytes = memory_bytes
 
+    @property
+    def there(self) -> bool:
+        """This process is."""
+        return True
+
     def place_of(self, datasets: Iterable[str]) -> str | None:
         """All data is here."""
         return None
+
+    def present(self, datasets: Iterable[str]) -> bool:
+        """And this process is here."""
+        return True
 
     def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
         for item in items:

@@ -168,6 +168,7 @@ class Workers:
         made = cls(
             *again(), memory_bytes=memory_bytes, shard_bytes=shard_bytes, wall_s=wall_s, patience_s=patience_s, places=places, homes=homes
         )
+        made.scheduler.doubt()
         made.watch(lambda: listens(address), again)
         return made
 
@@ -185,12 +186,20 @@ class Workers:
     def place_of(self, datasets: Iterable[str]) -> str | None:
         """Where the rows of these datasets have to stay; None: anywhere. Raises WorkersError place_absent when no worker is there, or they
         are bound to different places: rows of two places never meet."""
-        found = {place for dataset in datasets if (place := self._homes.get(dataset)) is not None}
+        found = {place for dataset in datasets if (place := self._homes.get(dataset.casefold())) is not None}
         if len(found) > 1:
             raise WorkersError("place_absent")
         for place in found:
             self.scheduler.at(place)
         return next(iter(found), None)
+
+    def present(self, datasets: Iterable[str]) -> bool:
+        """Whether somebody is there who may read these datasets together. While all of Ray is away it is taken to come back."""
+        try:
+            workers = self.scheduler.at(self.place_of(datasets))
+        except WorkersError:
+            return False
+        return not self.there or any(worker.steady for worker in workers)
 
     def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
         """Results in the order of `items`, at most two items a worker ahead of the reader. Raises WorkersError."""

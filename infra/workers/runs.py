@@ -197,18 +197,25 @@ class Scheduler:
             self._open.discard(run)
             run.over.set()
 
+    def doubt(self) -> None:
+        """Take nobody for there until it has answered."""
+        with self._lock:
+            for worker in self.workers:
+                worker.steady = False
+                self._ask_after(worker, self._generation)
+
     def anew(self, lines: Sequence[Line]) -> None:
         """All lines are new ones: what is under way is handed out again."""
         with self._lock:
             self._generation += 1
             for worker, line in zip(self.workers, lines, strict=True):
-                worker.line, worker.steady, worker.busy = line, True, 0
+                worker.line, worker.busy = line, 0
                 worker.waiting.clear()
-            self._stranded.clear()
-            for run in sorted(self._open, key=lambda run: run.home):
+            self._stranded = sorted(self._open, key=lambda run: run.home)
+            for run in self._stranded:
                 run.tried.clear()
                 run.held.clear()
-                self._assign(run)
+            self.doubt()
 
     def away(self) -> None:
         """Ray is gone: nothing is handed out until `anew`, and nothing that the old one still says counts."""

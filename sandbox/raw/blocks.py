@@ -7,6 +7,7 @@ float64 or nothing. A call that gives nothing counts as its public defaults, wha
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 
 from infra.cells.base import Cargo, Cell, Limits
 from infra.vault import Vault
+from infra.workers import Terms
 from sandbox.plan.model import Part, Plan, Scan
 from sandbox.program.run import Run
 from sandbox.raw.frames import ExactFrames, unit_totals
@@ -32,6 +34,7 @@ from sandbox.raw.totals import ExactTotals, combine
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 MOST_CELLS = 4  # that a worker keeps open for runs that take turns
+START_S = 600  # for cells that have to be started, and rows decrypted and dealt
 TASK_S = 10  # of the schedule: how long one task may keep a worker
 
 
@@ -122,7 +125,9 @@ def exact_frames(plan: Plan, run: Run, vault: Vault, workers: Pool, bay: Bay, se
     the run is wanted no longer."""
     tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed)
     with _ended(workers, bay):
-        return constant_failure(lambda: ExactFrames(pa.concat_tables(_all(streamed(workers, run_blocks, _while(wanted, tasks))))))
+        return constant_failure(
+            lambda: ExactFrames(pa.concat_tables(_all(streamed(workers, run_blocks, _while(wanted, tasks), _terms(run, bay)))))
+        )
 
 
 def exact_unit_totals(
@@ -132,7 +137,16 @@ def exact_unit_totals(
     `exact_frames`."""
     tasks = blocks_tasks(plan, run, vault, workers.memory_bytes, bay, seed, rows=rows)
     with _ended(workers, bay):
-        return constant_failure(lambda: combine(plan.only, _all(streamed(workers, run_blocks, _while(wanted, tasks)))))
+        return constant_failure(lambda: combine(plan.only, _all(streamed(workers, run_blocks, _while(wanted, tasks), _terms(run, bay)))))
+
+
+def _terms(run: Run, bay: Bay) -> Terms:
+    """A task may take as long as its calls may, which have limits of their own, and is never begun twice for being slow."""
+    return Terms(patience_s=math.inf, wall_s=_at_once(run) * bay.limits.wall_s + START_S)
+
+
+def _at_once(run: Run) -> int:
+    return max(1, int(TASK_S / float(run.seconds)))
 
 
 def _while(wanted: Wanted, tasks: Iterable[BlocksTask]) -> Iterator[BlocksTask]:
@@ -160,7 +174,7 @@ def _ended(workers: Pool, bay: Bay) -> Iterator[None]:
 def blocks_tasks(plan: Plan, run: Run, vault: Vault, memory_bytes: int, bay: Bay, seed: int, *, rows: int = 0) -> list[BlocksTask]:
     """Every group in shares that take a worker some seconds at most: by the schedule, so by public facts alone."""
     part, made = plan.parts[0], list(groups(plan.parts[0].scans, run.blocks, vault))
-    at_once = max(1, int(TASK_S / float(run.seconds)))
+    at_once = _at_once(run)
     tasks = []
     for group in made:
         calls = group.blocks or max(1, rows // len(made))

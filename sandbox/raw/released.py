@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from itertools import chain, islice
 from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from infra.vault import JobKeys, Lock, Part, Sealed, WrappedKey
+from infra.workers import ANYWHERE, Terms
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +32,11 @@ class Pool(Protocol):
     @property
     def memory_bytes(self) -> int: ...
 
-    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]: ...
+    def place_of(self, datasets: Iterable[str]) -> str | None: ...
+
+    def present(self, datasets: Iterable[str]) -> bool: ...
+
+    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +56,31 @@ class Locked:
 _known: WeakKeyDictionary[Pool, set[bytes]] = WeakKeyDictionary()  # public keys of each pool's workers, as far as met
 
 
-def streamed(workers: Pool, fn: Callable[[Item], Result], tasks: Iterable[Item]) -> Iterator[Result]:
-    """What `workers.stream` gives, each task with its keys. Raises WorkersError, VaultError."""
+def streamed(workers: Pool, fn: Callable[[Item], Result], tasks: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
+    """What `workers.stream` gives, each task with its keys, on workers of the place where the tasks' data has to stay: all tasks are about the
+    same datasets. Raises WorkersError, VaultError."""
     known, keys, opened = _met(workers), JobKeys(), dict[str, list[bytes]]()
     sent: deque[Item] = deque()
+    ahead = iter(tasks)
+    first = list(islice(ahead, 1))
+    terms = replace(terms, place=workers.place_of({part.dataset for part in parts_in(first)}))
 
     def called(task: Item) -> Call:
         return Call(fn, task, keys.seal(_file_keys(task, opened), sorted(known)))
 
     def calls() -> Iterator[Call]:
-        for task in tasks:
+        for task in chain(first, ahead):
             sent.append(task)
             yield called(task)
 
     try:
-        for answer in workers.stream(run_released, calls()):
+        for answer in workers.stream(run_released, calls(), terms):
             task, tries = sent.popleft(), 0
             while isinstance(answer, Locked):
                 if (tries := tries + 1) > _TRIES:
                     raise ValueError("no worker keeps its key long enough")
                 known.add(answer.public)
-                (answer,) = workers.stream(run_released, [called(task)])
+                (answer,) = workers.stream(run_released, [called(task)], terms)
             yield cast(Result, answer)
     finally:
         keys.forget()

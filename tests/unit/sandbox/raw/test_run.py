@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from infra.vault import Vault
-from infra.workers import InlineWorkers, Workers
+from infra.workers import ANYWHERE, InlineWorkers, Terms, Workers
 from policies.catalogue import Snapshot
 from policies.problem import Problem
 from sandbox.plan.model import INT64_MAX, Key, Total
@@ -31,14 +31,14 @@ ANY = Snapshot(dataset=dataset(), version=1, digest="0" * 64)  # never opened: t
 class Backwards(InlineWorkers):
     """Finishes the last shard first."""
 
-    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
         yield from reversed(list(super().stream(fn, reversed(list(items)))))
 
 
 class Shuffled(InlineWorkers):
     """Gives results back in another order than that of the shards."""
 
-    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
         results = list(super().stream(fn, items))
         yield from results[1::2] + results[::2]
 
