@@ -152,6 +152,7 @@ STATUS: dict[str, int] = {
     "data_rule_pack_outdated": 409,
     "data_rule_pack_version": 409,
     "data_snapshot_refused": 500,
+    "data_place_absent": 503,
     "data_keys_unavailable": 503,
     "data_destroyed": 410,
     "data_destruction_unknown": 404,
