@@ -153,7 +153,8 @@ def create_app(services: Services | None) -> FastAPI:
 
 def _wider(settings: Settings) -> dict[str, int]:
     """Paths that take larger bodies than others, and how large."""
-    return {tracing.PATH: settings.trace_limit_bytes}
+    form = settings.trace_limit_bytes + settings.body_limit_bytes  # the same file in a form
+    return {tracing.PATH: settings.trace_limit_bytes, "/console/traces": form}
 
 
 def _limit(request: Request) -> int:

@@ -38,7 +38,14 @@ def pages_of(town: Places) -> dict[str, tuple[str, ...]]:
         f"/console/products/{town.product}": ("product_list",),
         f"/console/reviews/{town.review}": ("review_list",),
         f"/console/workbench/{town.held}": ("review_look",),
+        "/console/reports/preview?kind=incident&period=2026": ("report_preview",),
         "/console/exact": ("job_check",),
+        "/console/ask/model": ("job_check",),
+        "/console/ask/synthetic": ("job_check",),
+        "/console/ask/program": ("job_check",),
+        "/console/products/new": ("product_make",),
+        f"/console/traces?product={town.product}": ("product_trace",),
+        "/console/rules?begin=general": ("pack_show",),
         f"/console/ask?job={town.job}": ("job_check",),
     }
 

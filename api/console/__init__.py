@@ -17,6 +17,7 @@ from api.console.pages import (
     freezes,
     jobs,
     licences,
+    orders,
     overview,
     people,
     policy,
@@ -25,9 +26,32 @@ from api.console.pages import (
     register,
     releases,
     reviews,
+    rules,
+    subscriptions,
+    traces,
 )
 
-PAGES = (overview, asking, jobs, releases, reviews, products, programs, licences, budgets, datasets, fees, register, freezes, policy, people)
+PAGES = (
+    overview,
+    asking,
+    orders,
+    jobs,
+    releases,
+    reviews,
+    products,
+    programs,
+    licences,
+    budgets,
+    datasets,
+    fees,
+    register,
+    freezes,
+    policy,
+    people,
+    rules,
+    subscriptions,
+    traces,
+)
 
 
 def install(app: FastAPI) -> None:

@@ -58,6 +58,10 @@ class Interface:
         answer = await self._ask("POST", path, query, body={} if body is None else body, key=key)
         return answer.json() if answer.content else None
 
+    async def upload(self, path: str, data: bytes, **query: Any) -> Any:
+        """The JSON that is answered to a file."""
+        return (await self._ask("POST", path, query, content=data)).json()
+
     async def text(self, path: str, **query: Any) -> str:
         return (await self._ask("GET", path, query)).text
 
@@ -65,12 +69,19 @@ class Interface:
         """The answer as it is, for what is passed on byte by byte."""
         return await self._ask("GET", path, query)
 
-    async def _ask(self, method: str, path: str, query: dict[str, Any], *, body: Any = None, key: str = "") -> httpx2.Response:
+    async def _ask(
+        self, method: str, path: str, query: dict[str, Any], *, body: Any = None, content: bytes | None = None, key: str = ""
+    ) -> httpx2.Response:
         headers = dict(self._headers)
         if key:
             headers = {name: value for name, value in headers.items() if name != "cookie"} | {"authorization": f"Bearer {key}"}
+        sent: dict[str, Any] = {"json": body} if content is None else {"content": content}
+        if method != "POST":
+            sent = {}
+        elif content is not None:
+            headers = {**headers, "content-type": "application/octet-stream"}
         given = {name: value for name, value in query.items() if value not in (None, "")}
-        request = httpx2.Request(method, self._base + path, params=given, headers=headers, json=body if method == "POST" else None)
+        request = httpx2.Request(method, self._base + path, params=given, headers=headers, **sent)
         answer = await self._transport.handle_async_request(request)
         await answer.aread()
         if answer.status_code >= 400:

@@ -115,6 +115,37 @@ def bars(values: Sequence[Bar], title: str) -> Markup:
     return _frame(body, title, height)
 
 
+def spans(values: Sequence[Bar], title: str) -> Markup:
+    """Estimates with their 95 % half-widths, a line each, beside nothing: what crosses the axis may be nothing. At most 60."""
+    shown = [bar for bar in values if math.isfinite(bar.value)][:60]
+    if not shown:
+        return Markup("")
+    left, step = 150, 22
+    marks = ticks(
+        min(0.0, *(bar.value - (bar.half_width or 0) for bar in shown), 0.0),
+        max(0.0, *(bar.value + (bar.half_width or 0) for bar in shown), 0.0),
+    )
+    low, high, floor = marks[0], marks[-1], TOP + step * len(shown)
+
+    def x(value: float) -> float:
+        return left + (value - low) / (high - low) * (WIDTH - RIGHT - left)
+
+    body = [f'<line class="grid" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{TOP}" y2="{floor}"/>' for mark in marks]
+    body += [f'<text class="tick middle" x="{x(mark):.1f}" y="{floor + 16}">{_label(mark)}</text>' for mark in marks]
+    body.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{TOP}" y2="{floor}"/>')
+    for place, bar in enumerate(shown):
+        y = TOP + step * (place + 0.5)
+        label = escape(bar.label if len(bar.label) <= 20 else bar.label[:19] + "…")
+        body.append(f'<text class="tick end" x="{left - 8}" y="{y + 3.5:.1f}">{label}</text>')
+        if bar.half_width:
+            ends = x(bar.value - bar.half_width), x(bar.value + bar.half_width)
+            body.append(
+                f'<path class="error" d="M{ends[0]:.1f} {y:.1f}H{ends[1]:.1f}M{ends[0]:.1f} {y - 4:.1f}v8M{ends[1]:.1f} {y - 4:.1f}v8"/>'
+            )
+        body.append(f'<circle class="bar" cx="{x(bar.value):.1f}" cy="{y:.1f}" r="4"/>')
+    return _frame(body, title, int(floor + 24))
+
+
 def burn(points: Sequence[tuple[str, float]], cap: float, title: str, forecast: Sequence[tuple[int, float]] = (), later: str = "") -> Markup:
     """A budget over days: what was used, step by step, against the cap; dashed, where it is heading.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -73,8 +74,35 @@ def language_of(request: Request) -> Language:
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form, the first value of each."""
-    body = (await request.body()).decode("utf-8", "replace")
-    return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True, max_num_fields=2000).items()}
+    body = await request.body()
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        fields, request.state.file = parts_of(kind, body)
+        return fields
+    body_text = body.decode("utf-8", "replace")
+    return {name: values[0] for name, values in parse_qs(body_text, keep_blank_values=True, max_num_fields=2000).items()}
+
+
+def parts_of(kind: str, body: bytes) -> tuple[dict[str, str], bytes]:
+    """The texts of a form that carries a file, and the file: the first part with a file's name (RFC 7578); empty where there is none.
+
+    >>> parts_of("multipart/form-data; boundary=x", b'--x\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\nb\\r\\n--x--')
+    ({'a': 'b'}, b'')
+    """
+    boundary = re.search(r'boundary="?([^";,\s]{1,100})', kind)
+    fields: dict[str, str] = {}
+    file = b""
+    for part in body.split(b"--" + boundary[1].encode("latin-1"))[1:-1] if boundary else ():
+        head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        content = content.removesuffix(b"\r\n")
+        said = re.search(rb'form-data;\s*name="([^"\r\n]{1,200})"(; filename=)?', head)
+        if said is None:
+            continue
+        if said[2]:
+            file = file or content
+        else:
+            fields.setdefault(said[1].decode("utf-8", "replace"), content.decode("utf-8", "replace"))
+    return fields, file
 
 
 async def _page(request: Request) -> Page:

@@ -44,6 +44,7 @@ NAVIGATION: tuple[Group, ...] = (
             Place("/console/jobs", "作业", "Jobs", ("job_list",)),
             Place("/console/releases", "发布结果", "Releases", ("release_show",)),
             Place("/console/products", "数据产品", "Products", ("product_list",)),
+            Place("/console/subscriptions", "订阅", "Subscriptions", ("webhook_manage",)),
             Place("/console/reviews", "结果审核", "Reviews", ("review_list",)),
             Place("/console/programs", "算法登记册", "Programs", ("program_list",)),
         ),
@@ -66,6 +67,8 @@ NAVIGATION: tuple[Group, ...] = (
             Place("/console/duties", "值班与回避", "Duty and conflicts", ("duty_list",)),
             Place("/console/freezes", "应急处置", "Freezes", ("freeze_list",)),
             Place("/console/policy", "策略", "Policy", ("policy_show",)),
+            Place("/console/rules", "规则包", "Rule pack", ("pack_show",)),
+            Place("/console/traces", "水印溯源", "Trace a copy", ("product_trace",)),
             Place("/console/people", "人员与密钥", "People and keys", ("principal_list",)),
         ),
     ),
@@ -117,10 +120,15 @@ STATES: dict[str, tuple[str, str, Tone]] = {
     "standing_proposed": ("待第二人确认", "awaits a second", "busy"),
     "standing_in_force": ("有效", "in force", "good"),
     "standing_ended": ("已终止", "ended", "calm"),
+    "severity_serious": ("严重", "serious", "bad"),
+    "severity_warning": ("警示", "warning", "warn"),
+    "severity_info": ("提示", "notice", "calm"),
     "draft": ("草稿", "draft", "calm"),
     "registered": ("已登记", "registered", "busy"),
     "deprecated": ("已停更", "deprecated", "warn"),
     "recalled": ("已召回", "recalled", "bad"),
+    "stopped": ("已停止", "stopped", "calm"),
+    "gone": ("对方已退订", "gone", "calm"),
 }
 KINDS: dict[str, tuple[str, str]] = {
     "sql": ("SQL", "SQL"),
@@ -136,6 +144,15 @@ ACCOUNTS: dict[str, tuple[str, str]] = {
     "operator": ("运营单位", "operator"),
 }
 GRADES: dict[str, tuple[str, str]] = {"general": ("一般", "general"), "important": ("重要", "important"), "core": ("核心", "core")}
+RENEWED: dict[str, tuple[str, str]] = {
+    "once": ("一次性", "once"),
+    "day": ("每日", "daily"),
+    "week": ("每周", "weekly"),
+    "month": ("每月", "monthly"),
+    "quarter": ("每季", "quarterly"),
+    "year": ("每年", "yearly"),
+    "irregular": ("不定期", "irregularly"),
+}
 SHARES: dict[str, tuple[str, str]] = {
     "unconditional": ("无条件共享", "unconditional"),
     "conditional": ("有条件共享", "conditional"),
@@ -176,6 +193,9 @@ class Words:
         """A rule of disclosure control, by its kind."""
         told = words().get(kind)
         return kind if told is None else self.pick(told.title.zh, told.title.en)
+
+    def renewal(self, name: str) -> str:
+        return self.pick(*RENEWED.get(name, (name, name)))
 
     def share(self, name: str) -> str:
         return self.pick(*SHARES.get(name, (name, name)))

@@ -9,13 +9,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
-from api.console.charts import bars
 from api.console.frame import Looking, Page, form_of, go
-from api.console.pages.releases import bars_of
+from api.console.pages.releases import picture_of
 
 router = APIRouter(prefix="/console/ask")
 ASKED = ("licence", "scenario", "sql", "by", "amount", "delta")
-_BY = ("epsilon", "rho", "accuracy")
+BY = ("epsilon", "rho", "accuracy")
 DELTA = "0.00000001"
 
 
@@ -26,7 +25,7 @@ async def _form(page: Page, values: dict[str, str], *, status: int = 200, **show
     scenarios = sorted({scenario for each in mine for scenario in each["licence"]["scenarios"]})
     datasets = sorted({grant["dataset"] for each in mine for grant in each["licence"]["datasets"]})
     context: dict[str, Any] = {"quote": None, "dummy": None, "picture": "", "problem": None, **shown}
-    return page.show("ask.html.j2", status=status, licences=mine, scenarios=scenarios, datasets=datasets, values=values, by=_BY, **context)
+    return page.show("ask.html.j2", status=status, licences=mine, scenarios=scenarios, datasets=datasets, values=values, by=BY, **context)
 
 
 @router.get("")
@@ -36,7 +35,7 @@ async def asking(page: Looking, job: str = "") -> Response:
     if job:
         before = await page.api.get(f"/v1/jobs/{quote(job, safe='')}")
         privacy = before["request"].get("ask", {}).get("privacy", {})
-        by = next((name for name in _BY if privacy.get(name) is not None), "epsilon")
+        by = next((name for name in BY if privacy.get(name) is not None), "epsilon")
         values |= {"licence": before["licence"], "scenario": before["scenario"], "sql": before["sql"], "by": by}
         values |= {"amount": str(privacy.get(by) or ""), "delta": str(privacy.get("delta") or DELTA)}
     return await _form(page, values)
@@ -47,7 +46,7 @@ async def asked(page: Looking) -> Response:
     page.require("job_check")
     form = await form_of(page.request)
     values = {name: form.get(name, "") for name in ASKED}
-    by = values["by"] if values["by"] in _BY else "epsilon"
+    by = values["by"] if values["by"] in BY else "epsilon"
     body = {
         "licence": values["licence"],
         "scenario": values["scenario"],
@@ -61,7 +60,7 @@ async def asked(page: Looking) -> Response:
             return go(f"/console/jobs/{job['id']}")
         if act == "dummy":
             dummy = await page.api.post("/v1/jobs/dummy", body)
-            picture = bars(bars_of(dummy["columns"], dummy["rows"]), page.words("试跑结果", "the dummy answer"))
+            picture = picture_of(page, dummy["columns"], dummy["rows"])
             return await _form(page, values, dummy=dummy, picture=picture)
         return await _form(page, values, quote=await page.api.post("/v1/jobs/check", body))
     except Refused as refused:

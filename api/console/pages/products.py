@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from api.console.ask import Refused
 from api.console.frame import CSP, Looking, Page, form_of, go
+from api.console.said import RENEWED
+from policies.product.life import GROWING
 
 router = APIRouter(prefix="/console/products")
 # what moves a product on: the act, and the states it may start from
@@ -21,6 +25,8 @@ STEPS: dict[str, tuple[str, frozenset[str]]] = {
     "recall": ("product_recall", frozenset({"draft", "registered", "published", "deprecated"})),
 }
 PAGE = 30
+OFFERED = 30  # releases that a version may be made of, the newest
+DRAFTED = ("id", *(f"{name}_{language}" for name in ("title", "about", "terms") for language in ("zh", "en")), "keywords", "renewed", "contact")
 FORMATS = ("parquet", "csv", "arrow", "json")
 
 
@@ -30,15 +36,43 @@ async def products(page: Looking, q: str = "", before: str = "") -> Response:
     return page.show("products.html.j2", products=found["products"], q=q, next=found["next"], first=not before)
 
 
+@router.get("/new")
+async def new(page: Looking) -> Response:
+    page.require("product_make")
+    return _draft(page, dict.fromkeys(DRAFTED, ""))
+
+
+def _draft(page: Page, values: dict[str, str], *, status: int = 200, problem: object = None) -> Response:
+    return page.show("product_new.html.j2", status=status, values=values, renewed=tuple(RENEWED), problem=problem)
+
+
+@router.post("")
+async def draft(page: Looking) -> Response:
+    page.require("product_make")
+    form = await form_of(page.request)
+    values = {name: form.get(name, "").strip() for name in DRAFTED}
+    body: dict[str, Any] = {name: {"zh": values[f"{name}_zh"], "en": values[f"{name}_en"]} for name in ("title", "about", "terms")}
+    body |= {"id": values["id"], "renewed": values["renewed"] or "irregular", "contact": values["contact"]}
+    body["keywords"] = [word.strip() for word in re.split("[,，、]", values["keywords"]) if word.strip()]
+    try:
+        made = await page.api.post("/v1/products", body)
+    except Refused as refused:
+        return _draft(page, values, status=refused.status, problem=refused.of_the_form())
+    return go(f"/console/products/{made['id']}")
+
+
 async def _nothing() -> None:
     return None
 
 
 async def _one(page: Page, id: str, *, status: int = 200, problem: object = None) -> Response:
-    found, preview, entitled = await asyncio.gather(
+    making = page.visitor.may("product_make")
+    found, preview, entitled, planned, mine = await asyncio.gather(
         page.api.get(f"/v1/products/{id}"),
         page.api.maybe(f"/v1/products/{id}/preview"),
         page.api.maybe(f"/v1/products/{id}/entitlements") if page.visitor.may("product_entitle") else _nothing(),
+        page.api.maybe(f"/v1/products/{id}/schedules") if page.visitor.may("schedule_manage") else _nothing(),
+        page.api.get("/v1/releases", limit=OFFERED) if making else _nothing(),
     )
     steps = [name for name, (act, states) in STEPS.items() if page.visitor.may(act) and found["state"] in states]
     return page.show(
@@ -47,6 +81,9 @@ async def _one(page: Page, id: str, *, status: int = 200, problem: object = None
         product=found,
         preview=preview,
         entitlements=(entitled or {}).get("entitlements"),
+        schedules=(planned or {}).get("schedules"),
+        offered=mine["releases"] if mine and found["state"] in GROWING else [],
+        making=making,
         steps=steps,
         formats=FORMATS,
         problem=problem,
@@ -84,7 +121,19 @@ async def _send(page: Page, id: str, form: dict[str, str]) -> Response | None:
         case "deprecate":
             body = {"reason": form.get("reason", ""), "successor": form.get("successor") or None}
         case "recall":
-            body = {"reason": form.get("reason", "")}
+            version = form.get("version", "")
+            body = {"reason": form.get("reason", ""), "version": int(version) if version.isdigit() else None}
+        case "version":
+            given = [name.removeprefix("release:") for name in form if name.startswith("release:")]
+            await api.post(f"{path}/versions", {"releases": given})
+            return None
+        case "schedule":
+            most = form.get("releases_at_most", "")
+            await api.post(f"{path}/schedules", {"job": await _order(page, form.get("job", "")), "releases_at_most": int(most or 0)})
+            return None
+        case "stop":
+            await api.post(f"{path}/schedules/{form.get('schedule', '')}/stop")
+            return None
         case "entitle":
             await api.post(f"{path}/entitlements", {"builder": form.get("builder", "")})
             return None
@@ -97,3 +146,11 @@ async def _send(page: Page, id: str, form: dict[str, str]) -> Response | None:
     if step in STEPS:
         await api.post(f"{path}/{step}", body)
     return None
+
+
+async def _order(page: Page, job: str) -> dict[str, Any]:
+    """The order of an earlier job of SQL, as it would be sent again."""
+    before = await page.api.get(f"/v1/jobs/{quote(job.strip(), safe='')}")
+    asked = {name: value for name, value in before["request"].get("ask", {}).items() if value not in (None, {})}
+    asked["privacy"] = {name: value for name, value in asked.get("privacy", {}).items() if value is not None}
+    return {"licence": before["licence"], "scenario": before["scenario"], "sql": before["sql"], **asked}

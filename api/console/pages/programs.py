@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -13,8 +15,24 @@ router = APIRouter(prefix="/console/programs")
 
 @router.get("")
 async def programs(page: Looking) -> Response:
+    return await _all(page)
+
+
+async def _all(page: Page, *, status: int = 200, problem: object = None) -> Response:
     found = await page.api.get("/v1/programs")
-    return page.show("programs.html.j2", programs=found["programs"])
+    return page.show("programs.html.j2", status=status, programs=found["programs"], problem=problem)
+
+
+@router.post("")
+async def submit(page: Looking) -> Response:
+    """A package: parsed, never run."""
+    await form_of(page.request)
+    package = base64.b64encode(getattr(page.request.state, "file", b"")).decode()
+    try:
+        made = await page.api.post("/v1/programs", {"package": package})
+    except Refused as refused:
+        return await _all(page, status=refused.status, problem=refused.of_the_form())
+    return go(f"/console/programs/{made['digest']}")
 
 
 async def _one(page: Page, id: str, *, status: int = 200, problem: object = None) -> Response:

@@ -8,24 +8,30 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.console import PAGES, charts
+from api.console.ask import Interface
 from api.console.frame import CSP
 from api.console.said import NAVIGATION, STATES, Words
 from api.console.said_events import EVENTS
+from api.schemas.tracing import TRACE
+from jobs import acts
 from jobs import events as ev
 from jobs.states import MEANING
-from policies.roles import ROLES, reach
+from policies.roles import ROLES
 from tests import lane, products
-from tests.bureau import LICENCE, SCENARIO, Bureau, body, opened, set_up
+from tests.bureau import LICENCE, SCENARIO, Bureau, body, licence, opened, set_up
+from tests.consoles import opens, pages_of
 from tests.unit.jobs.test_release import ended
 
 NASTY = "'\"><script>alert(1)</script><img src=x onerror=alert(1)>"
 SIZE = 60_000
+KINDS = "L-kinds"
 OUTSIDE = ["https://evil.example/", "//evil.example", "/console/../x", "/v1/me", "/console//evil.example", "/console/\\evil"]
 
 
@@ -36,6 +42,8 @@ class Town:
     job: str
     review: str
     held: str
+    product: str = products.ID
+    licence: str = LICENCE
 
     def visit(self, principal: str, language: str = "en") -> TestClient:
         """A browser in which the principal is signed in."""
@@ -67,39 +75,20 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         )
         assert nasty.status_code == 201
         products.on_the_shelf(bureau, seen["release"])
+        acts.grant_licence(services.register, licence(KINDS, job_kinds=("sql", "model", "synthetic", "program")))
         lane.prepare(bureau)
         held = ended(bureau, lane.exact_order())
         yield Town(bureau, seen["release"], job, lane.requested(bureau, held.id), held.id)
     services.close()
 
 
-def paths(town: Town) -> dict[str, tuple[str, ...]]:
-    """Every page by path, with the acts of which one opens it."""
-    found = {place.path: place.acts for group in NAVIGATION for place in group.places}
-    return {
-        **found,
-        f"/console/jobs/{town.job}": ("job_list",),
-        f"/console/releases/{town.release}": ("release_show",),
-        f"/console/licences/{LICENCE}": ("licence_list",),
-        f"/console/budgets/licence:{LICENCE}": ("account_list",),
-        "/console/datasets/visits": ("dataset_list",),
-        "/console/register/3": ("events_read",),
-        f"/console/products/{products.ID}": ("product_list",),
-        f"/console/reviews/{town.review}": ("review_list",),
-        f"/console/workbench/{town.held}": ("review_look",),
-        "/console/exact": ("job_check",),
-        f"/console/ask?job={town.job}": ("job_check",),
-    }
-
-
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("role", ["operator-1", *(role for role in ROLES if role != "operator")])
 def test_every_page_opens_to_whom_the_table_says(town: Town, role: str, language: str) -> None:
     browser = town.visit(role, language)
-    for path, acts in paths(town).items():
+    for path, needed in pages_of(town).items():
         answer = browser.get(path)
-        opens = any(reach(role.partition("-")[0], act) is not None for act in acts)  # type: ignore[arg-type]  # acts of the table
-        assert (answer.status_code < 400) == opens, (path, role, answer.status_code)
+        assert (answer.status_code < 400) == opens(role, needed), (path, role, answer.status_code)
         text = answer.text
         assert answer.headers["content-security-policy"] == CSP
         assert len(answer.content) <= SIZE, (path, len(answer.content))
@@ -287,3 +276,129 @@ def test_charts_escape_labels_and_bear_anything() -> None:
     assert charts.bars([], "t") == ""
     assert charts.burn([], 1.0, "t") == ""
     assert "NaN" not in charts.burn([("2026-11-22", 0.0)], 0.0, "t")
+
+
+MODEL = {"model": "linear", "source": "visits", "target": "fee", "name0": "days", "low0": "0", "high0": "30", "licence": KINDS}
+SYNTHETIC = {"dataset": "visits", "column:city": "1", "column:urgent": "1", "licence": KINDS}
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("model", MODEL), ("synthetic", SYNTHETIC)])
+def test_other_kinds_are_priced_tried_and_submitted_from_their_forms(town: Town, kind: str, fields: dict[str, str]) -> None:
+    browser = town.visit("operator-1")
+    filled = form(browser, **fields)
+    path = f"/console/ask/{kind}"
+    priced = browser.post(path, data={**filled, "act": "check"})
+    assert priced.status_code == 200, priced.text[-2000:]
+    assert "What it does" in priced.text
+    tried = browser.post(path, data={**filled, "act": "dummy"})
+    assert "invented" in tried.text
+    more = browser.post(path, data={**filled, "act": "more"})
+    assert forbidden(more.text) == []
+    assert more.text.count('<input name="name') == (12 if kind == "model" else 0)
+    sent = browser.post(path, data={**filled, "act": "submit"}, follow_redirects=False)
+    assert sent.status_code == 303, sent.text[-2000:]
+    job = sent.headers["location"].rpartition("/")[2]
+    for _ in range(400):
+        seen = browser.get(f"/v1/jobs/{job}").json()
+        if seen["state"] != "running":
+            break
+        time.sleep(0.05)
+    assert seen["state"] == "published", seen
+    page = browser.get(f"/console/releases/{seen['release']}")
+    assert forbidden(page.text) == []
+    if kind == "model":
+        assert "Model card" in page.text
+        assert page.text.count("<circle") == 2
+    else:
+        picture = re.search(r'<img class="plot" src="([^"]+)"', page.text)
+        assert picture is not None
+        answer = browser.get(picture[1])
+        assert answer.headers["content-type"] == "image/svg+xml"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert b"<script" not in answer.content
+
+
+def test_a_form_with_a_fault_is_shown_again_as_it_was_filled_in(town: Town) -> None:
+    browser = town.visit("operator-1")
+    answer = browser.post("/console/ask/model", data=form(browser, **{**MODEL, "name0": NASTY, "act": "check"}))
+    assert answer.status_code == 422
+    assert forbidden(answer.text) == []
+    assert html.escape(NASTY, quote=False)[:20] in html.unescape(answer.text) or html.escape("<script>") in answer.text
+    draft = browser.post("/console/products", data=form(browser, id="No Such Id", title_zh=NASTY))
+    assert draft.status_code == 422
+    assert html.escape("<script>alert(1)</script>") in draft.text
+    assert forbidden(draft.text) == []
+
+
+def test_a_product_is_drafted_given_a_version_and_recalled_from_pages(town: Town) -> None:
+    browser = town.visit("operator-1")
+    words = {f"{name}_{language}": f"{name} {language}" for name in ("title", "about", "terms") for language in ("zh", "en")}
+    made = browser.post(
+        "/console/products", data=form(browser, id="from-a-page", keywords="健康，visits", renewed="month", **words), follow_redirects=False
+    )
+    assert made.headers["location"] == "/console/products/from-a-page"
+    path = made.headers["location"]
+    assert town.release in browser.get(path).text
+    grown = browser.post(path, data=form(browser, act="version", **{f"release:{town.release}": "1"}), follow_redirects=False)
+    assert grown.status_code == 303, grown.text
+    supervisor = town.visit("supervisor")
+    assert supervisor.post(path, data=form(supervisor, act="register"), follow_redirects=False).status_code == 303
+    assert browser.post(path, data=form(browser, act="publish"), follow_redirects=False).status_code == 303
+    planned = browser.post(path, data=form(browser, act="schedule", job=town.job, releases_at_most="2"), follow_redirects=False)
+    assert planned.status_code == 303, planned.text
+    listed = browser.get("/v1/products/from-a-page/schedules").json()["schedules"]
+    assert [each["state"] for each in listed] == ["active"]
+    assert browser.post(path, data=form(browser, act="stop", schedule=listed[0]["id"]), follow_redirects=False).status_code == 303
+    assert supervisor.post(path, data=form(supervisor, act="recall", reason="x", version="1"), follow_redirects=False).status_code == 303
+    seen = browser.get("/v1/products/from-a-page").json()
+    assert [version["state"] for version in seen["versions"]] == ["recalled"]
+
+
+def test_a_rule_pack_is_changed_by_two_people(town: Town) -> None:
+    browser = town.visit("supervisor")
+    text = browser.get("/v1/rule-packs").json()["in_force"]["text"]
+    checked = browser.post("/console/rules", data=form(browser, text=text, act="check"))
+    assert "It holds" in checked.text
+    assert browser.post("/console/rules", data=form(browser, text="name = ", act="propose")).status_code == 422
+    proposed = browser.post("/console/rules", data=form(browser, text=text.replace("version = 1", "version = 2"), reason=NASTY, act="propose"))
+    assert proposed.status_code == 200, proposed.text[-1000:]
+    assert html.escape("<script>alert(1)</script>") in proposed.text
+    assert "awaits another person" in proposed.text, "nobody confirms a proposal of their own"
+    assert town.visit("operator-1").post("/console/rules", data={"text": text}).status_code == 403
+
+
+def test_a_file_is_traced_and_a_program_submitted_by_upload(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = town.visit("supervisor")
+    table = browser.get(f"/v1/releases/{town.release}/table?format=csv").content
+    given = {name: value for name, value in form(browser, product=products.ID).items() if name in ("csrf_token", "product")}
+    small = browser.post("/console/traces", data=given, files={"file": ("found.csv", table)})
+    assert small.status_code == 409
+    assert "product_unmarked" in small.text, "the file and the product's name came through, and this product carries no mark"
+    assert browser.post("/console/traces", data={"product": products.ID}, files={"file": ("found.csv", table)}).status_code == 403
+    sent: list[bytes] = []
+
+    async def answered(_self: Interface, _path: str, data: bytes, **_query: str) -> Any:
+        sent.append(data)
+        return {"limit": 1e-6, "traces": [{**TRACE, "accused": [NASTY]}]}
+
+    monkeypatch.setattr(Interface, "upload", answered)
+    named = browser.post("/console/traces", data=given, files={"file": ("found.csv", table)})
+    assert sent == [table]
+    assert html.escape("<script>alert(1)</script>") in named.text
+    assert "1,223" in named.text
+    assert forbidden(named.text) == []
+    operator = town.visit("operator-1")
+    token = {"csrf_token": form(operator)["csrf_token"]}
+    refused = operator.post("/console/programs", data=token, files={"package": ("p.zip", b"no zip")})
+    assert refused.status_code == 422
+    assert "program_invalid" in refused.text
+
+
+def test_a_subscription_shows_its_secret_once(town: Town) -> None:
+    browser = town.visit("builder")
+    wanted = {"url": "https://builder.example/hook", "subject": products.ID, "topic:product.recalled": "1"}
+    made = browser.post("/console/subscriptions", data=form(browser, **wanted))
+    assert made.status_code == 200, made.text[-500:]
+    assert "whsec_" in made.text
+    again = browser.get("/console/subscriptions").text
+    assert "whsec_" not in again
