@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 
 NAMED = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # what authors are promised; the rest is what these need
 
+BESIDE = ("tzdata",)  # time zones: a cell has none of the machine's
+
 # What a cell has no use for. Tests are a third of the files; clients of networks have no network and are the more code to attack.
 _NO_SUFFIX = frozenset({".a", ".c", ".cpp", ".h", ".hpp", ".pxd", ".pxi", ".pyc", ".pyi", ".pyx", ".pth"})
 _NO_FOLDER = frozenset({"tests", "__pycache__", "include", "conftest.py", "_pyinstaller"})
@@ -40,7 +42,7 @@ class LibrarySetBroken(RuntimeError):
 def library_set() -> tuple[Library, ...]:
     """The set as installed here, by name. Raises `LibrarySetBroken` naming the package that is missing or was not installed from a wheel."""
     found: dict[str, Library] = {}
-    waiting = list(NAMED)
+    waiting = [*NAMED, *BESIDE]
     while waiting:
         name = _canonical(waiting.pop())
         if name not in found:
