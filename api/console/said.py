@@ -65,6 +65,7 @@ NAVIGATION: tuple[Group, ...] = (
         (
             Place("/console/register", "登记册", "Register", ("events_read",)),
             Place("/console/duties", "值班与回避", "Duty and conflicts", ("duty_list",)),
+            Place("/console/reports", "报告", "Reports", ("report_list",)),
             Place("/console/freezes", "应急处置", "Freezes", ("freeze_list",)),
             Place("/console/policy", "策略", "Policy", ("policy_show",)),
             Place("/console/rules", "规则包", "Rule pack", ("pack_show",)),
