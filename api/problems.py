@@ -109,6 +109,11 @@ SERVER_WORKERS = declare(
     zh=("计算节点无法启动", "启动失败（{code}）。", "检查内存、/dev/shm 与临时目录的空间。"),
     en=("The workers do not start", "Starting them failed ({code}).", "Check memory, /dev/shm and the space for temporary files."),
 )
+SERVER_CLUSTER_ADDRESS = declare(
+    "server_cluster_address",
+    zh=("不是内网地址", "{address} 不是内网 IP 地址。", "集群只用内网地址，如 10.0.0.5；首节点为 10.0.0.5:6379。"),
+    en=("Not a private address", "{address} is no private IP address.", "Use private ones, such as 10.0.0.5; a head is 10.0.0.5:6379."),
+)
 INTERNAL = declare(
     "server_internal",
     zh=("内部错误", "服务器未能完成请求，编号 {id}。", "请把编号告知系统管理员；用同一 Idempotency-Key 重试不会重复支出。"),
