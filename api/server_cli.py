@@ -29,7 +29,7 @@ _REASON = "原因，写入日志", "why; goes into the log"
 
 def register(app: typer.Typer) -> None:
     """Add the server's verbs to the client's command tree."""
-    from api import custody_cli, people_cli, policy_cli
+    from api import cluster_cli, custody_cli, people_cli, policy_cli
     from yunei.cli.app import Speaking, groups
 
     def group(name: str, zh: str, en: str) -> typer.Typer:
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
 
     custody_cli.register(app, group)
     policy_cli.register(group)
+    cluster_cli.register(group)
     app.command("serve", help=say("启动服务", "run the server"))(_told(serve))
     from api.desk import try_
 
