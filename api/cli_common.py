@@ -78,3 +78,13 @@ def opened(home: Path | None) -> Iterator[Services]:
         yield services
     finally:
         services.close()
+
+
+def text_of(path: Path) -> str:
+    """A file of words. Raises `server_file`."""
+    from api.problems import SERVER_FILE
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SERVER_FILE(path=path, why="UTF-8") from None

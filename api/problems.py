@@ -99,6 +99,43 @@ SERVER_FILE = declare(
     zh=("文件无法读取", "{path} 不是 {why} 文本。", "另存为 UTF-8 后再试。"),
     en=("The file cannot be read", "{path} is not {why} text.", "Save it as UTF-8 and try again."),
 )
+SERVER_SOURCES = declare(
+    "server_sources",
+    zh=(
+        "数据来源未说清",
+        "须给出文件，或同时给出 --database 与 --query，二者取一；--tls-cert 与 --tls-key 须同时给出。",
+        "见 yunei dataset add --help。",
+    ),
+    en=(
+        "Where the data comes from is not clear",
+        "Give files, or --database with --query, one of the two; --tls-cert and --tls-key go together.",
+        "See yunei dataset add --help.",
+    ),
+)
+SERVER_DATABASE_ADDRESS = declare(
+    "server_database_address",
+    zh=("数据库地址有误", "地址不可用：{why}。", "写作 postgresql://用户@主机:端口/库；口令放在文件里，用 --password-file 指明。"),
+    en=(
+        "The address of the database is not right",
+        "It cannot be used: {why}.",
+        "Write postgresql://user@host:port/database; the password goes into a file, named by --password-file.",
+    ),
+)
+SERVER_PASSWORD_EXPOSED = declare(
+    "server_password_exposed",
+    zh=("口令文件他人可读", "{path} 的权限允许属主以外的人读取。", "执行 chmod 600，并考虑口令是否已经泄露。"),
+    en=("The password file can be read by others", "{path} is open to more than its owner.", "chmod 600 it, and consider whether it leaked."),
+)
+SERVER_LISTEN = declare(
+    "server_listen",
+    zh=("无法监听", "地址 {host} 端口 {port} 不可用。", "换一个端口（--port），或停止占用它的程序。"),
+    en=("Cannot listen", "Address {host}, port {port} is not to be had.", "Choose another --port, or stop what uses it."),
+)
+SERVER_WORKERS = declare(
+    "server_workers",
+    zh=("计算节点无法启动", "启动失败（{code}）。", "检查内存、/dev/shm 与临时目录的空间。"),
+    en=("The workers do not start", "Starting them failed ({code}).", "Check memory, /dev/shm and the space for temporary files."),
+)
 SERVER_LISTEN = declare(
     "server_listen",
     zh=("无法监听", "地址 {host} 端口 {port} 不可用。", "换一个端口（--port），或停止占用它的程序。"),
@@ -259,6 +296,9 @@ STATUS: dict[str, int] = {
     "server_stopping": 503,
     "server_home_in_use": 409,
     "server_file": 422,
+    "server_sources": 422,
+    "server_database_address": 422,
+    "server_password_exposed": 422,
 }
 
 

@@ -21,19 +21,21 @@ from typing import Any
 
 import pyarrow as pa
 
+from infra.extract import Origin
 from infra.scratch import ScratchLost
 from infra.vault import Random, Vault, VaultError, Version
 from policies.catalogue import Catalogue, Dataset, Snapshot
 from policies.problem import declare
 from sandbox.raw.append import APPEND_ELSEWHERE, check_continues, opened
 from sandbox.raw.checks import Unique
+from sandbox.raw.databases import DatabaseSource
 from sandbox.raw.domains import column_of, publish_keys, reader_of, resolve_domains
 from sandbox.raw.faults import Faults
 from sandbox.raw.owners import Owners, as_read, with_unit_type
 from sandbox.raw.partition import shard_count
 from sandbox.raw.rules import Rules, Tally, schema_of
 from sandbox.raw.shards import KeptElsewhere, Shards, in_turn
-from sandbox.raw.sources import Batch, Source, open_sources
+from sandbox.raw.sources import Batch, Rows, open_sources
 
 Progress = Callable[[int, int | None], None]  # rows read so far, rows in all where the files say so
 THREADS = 2  # that check batches, and write shards, at once
@@ -56,6 +58,14 @@ STORAGE_FAILED = declare(
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """One SELECT, asked of a database, as a source."""
+
+    origin: Origin
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """What happened, for the steward. `rows` are those stored; counts per column name columns with a count above zero only."""
 
@@ -74,7 +84,7 @@ class IngestReport:
 
 def ingest(
     dataset: Dataset,
-    sources: Sequence[Path],
+    sources: Sequence[Path | Query],
     vault: Vault,
     *,
     version: int,
@@ -90,7 +100,8 @@ def ingest(
     `resume`: go on with what an interrupted process left of the same ingest.
 
     Raises data_refused with one part per broken rule after everything has been checked; data_source_*, data_column_*, data_domain_source,
-    data_unit_reference, data_append_*, data_version_exists before a row is read; data_storage_failed. In every case the vault is as it was.
+    data_unit_reference, data_append_*, data_database_refused, data_version_exists before a row is read; data_database_lost,
+    data_storage_failed. In every case the vault is as it was.
     """
     read = reader_of(vault)
     dataset = with_unit_type(resolve_domains(dataset, catalogue_public, read), catalogue_public)
@@ -99,50 +110,51 @@ def ingest(
         check_continues(after, dataset)
         kept = opened(after, vault)
     owners, asked = Owners.of(dataset, catalogue_public, read), as_read(dataset)
-    files = open_sources(asked, sources, csv_encoding)
-    work = _Work(dataset, asked, owners, files, progress)
-    count = len(kept.shards) if kept else shard_count(dataset.approximate_rows, shard_rows)
-    parents = [
-        snapshot.digest
-        for snapshot in (after, catalogue_public.get(dataset.unit.via.table) if dataset.unit and dataset.unit.via else None)
-        if snapshot
-    ]
-    identity = _identity(dataset, files, [csv_encoding, count, *parents])
-    try:
-        with vault.begin(dataset.name, version, random, kept) as draft, ExitStack() as held:
-            schema = schema_of(dataset.stored)
-            shards = Shards(
-                dataset, vault, schema, count, kept,
-                lambda: vault.scratch(dataset.name, version, schema, random, identity=identity, resume=resume),
-                look=vault.left_behind(dataset.name),
-            )  # fmt: skip
-            held.push(_leaving(shards))
-            pool = held.enter_context(ThreadPoolExecutor(THREADS))
-            unique = Unique(dataset)
-            for known in work.known(unique.columns, kept, shards):
-                unique.add(known)
-            for table in work.checked(pool, shards.resumed):
+    with ExitStack() as held:
+        files = _open(asked, sources, csv_encoding, held)
+        work = _Work(asked, owners, files, progress)
+        count = len(kept.shards) if kept else shard_count(dataset.approximate_rows, shard_rows)
+        parents = [
+            snapshot.digest
+            for snapshot in (after, catalogue_public.get(dataset.unit.via.table) if dataset.unit and dataset.unit.via else None)
+            if snapshot
+        ]
+        identity = _identity(dataset, files, [csv_encoding, count, *parents]) or random(16).hex()
+        try:
+            with vault.begin(dataset.name, version, random, kept) as draft, ExitStack() as within:
+                schema = schema_of(dataset.stored)
+                shards = Shards(
+                    dataset, vault, schema, count, kept,
+                    lambda: vault.scratch(dataset.name, version, schema, random, identity=identity, resume=resume),
+                    look=vault.left_behind(dataset.name),
+                )  # fmt: skip
+                within.push(_leaving(shards))
+                pool = within.enter_context(ThreadPoolExecutor(THREADS))
+                unique = Unique(dataset)
+                for known in work.known(unique.columns, kept, shards):
+                    unique.add(known)
+                for table in work.checked(pool, shards.resumed):
+                    if not work.faults:
+                        unique.add(table)
+                        shards.add(table, work.state)
+                unique.check(work.faults)
                 if not work.faults:
-                    unique.add(table)
-                    shards.add(table, work.state)
-            unique.check(work.faults)
-            if not work.faults:
-                digest, contents = shards.finish(draft, pool, THREADS, work.faults, work.tally)
-            if work.faults:
-                raise work.faults.problem(dataset.name)
-            committed = draft.commit(digest, contents)
-        if not dataset.private:
-            dataset = publish_keys(dataset, lambda column: column_of(committed.parts, column))
-    except VaultError as error:
-        if error.code == "version_exists":
-            raise VERSION_EXISTS(dataset=dataset.name, version=version) from None
-        raise STORAGE_FAILED(dataset=dataset.name, reason=error.code) from None
-    except KeptElsewhere:
-        raise APPEND_ELSEWHERE(dataset=dataset.name, version=0 if after is None else after.version) from None
-    except ScratchLost:
-        raise STORAGE_FAILED(dataset=dataset.name, reason="scratch_damaged") from None
-    except OSError as error:
-        raise STORAGE_FAILED(dataset=dataset.name, reason=error.strerror or "I/O error") from None
+                    digest, contents = shards.finish(draft, pool, THREADS, work.faults, work.tally)
+                if work.faults:
+                    raise work.faults.problem(dataset.name)
+                committed = draft.commit(digest, contents)
+            if not dataset.private:
+                dataset = publish_keys(dataset, lambda column: column_of(committed.parts, column))
+        except VaultError as error:
+            if error.code == "version_exists":
+                raise VERSION_EXISTS(dataset=dataset.name, version=version) from None
+            raise STORAGE_FAILED(dataset=dataset.name, reason=error.code) from None
+        except KeptElsewhere:
+            raise APPEND_ELSEWHERE(dataset=dataset.name, version=0 if after is None else after.version) from None
+        except ScratchLost:
+            raise STORAGE_FAILED(dataset=dataset.name, reason="scratch_damaged") from None
+        except OSError as error:
+            raise STORAGE_FAILED(dataset=dataset.name, reason=error.strerror or "I/O error") from None
     return _report(Snapshot(dataset=dataset, version=version, digest=digest), committed, work)
 
 
@@ -163,8 +175,19 @@ def _report(snapshot: Snapshot, committed: Version, work: _Work) -> IngestReport
     )
 
 
-def _identity(dataset: Dataset, files: Sequence[Source], more: Sequence[object]) -> str:
-    """All that makes two ingests the same."""
+def _open(asked: Dataset, sources: Sequence[Path | Query], encoding: str, held: ExitStack) -> list[Rows]:
+    """Look at the heads of all of them before any row is read; `held` closes them."""
+    files: list[Rows] = []
+    for source in sources:
+        files += open_sources(asked, [source], encoding) if isinstance(source, Path) else [DatabaseSource(asked, source.origin, source.text)]
+        held.callback(files[-1].close)
+    return files
+
+
+def _identity(dataset: Dataset, files: Sequence[Rows], more: Sequence[object]) -> str | None:
+    """All that makes two ingests the same; None when there is no second one, because rows can be read only once."""
+    if any(file.identity is None for file in files):
+        return None
     said = [_FORMAT, dataset.model_dump(mode="json"), [file.identity for file in files], *more]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -186,7 +209,7 @@ def _leaving(shards: Shards) -> Callable[[Any, BaseException | None, Any], bool]
 class _Work:
     """Batches on their way through the rules, and where a checkpoint would go on."""
 
-    def __init__(self, dataset: Dataset, asked: Dataset, owners: Owners | None, files: Sequence[Source], progress: Progress | None) -> None:
+    def __init__(self, asked: Dataset, owners: Owners | None, files: Sequence[Rows], progress: Progress | None) -> None:
         self._asked, self._owners, self.files, self._progress = asked, owners, files, progress
         self._rules = Rules(asked)
         self.faults, self.tally = Faults(), Tally()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as csv
@@ -92,6 +92,25 @@ class Batch:
     kinds: dict[str, Kind]
 
 
+class Rows(Protocol):
+    """Where rows come from: a file, or a database's answer, that was found to have the declared columns."""
+
+    @property
+    def ignored(self) -> tuple[str, ...]: ...
+
+    @property
+    def total_rows(self) -> int | None: ...
+
+    @property
+    def identity(self) -> str | None:
+        """The same while the rows are: an interrupted ingest may then go on within them. None: they cannot be read twice."""
+        ...
+
+    def batches(self, dataset: Dataset, malformed: Callable[[str, int], None], skip: int = 0) -> Iterator[Batch]: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Source:
     """A file checked against the declaration: known kind, all declared columns there once, types that can be converted."""
@@ -128,6 +147,9 @@ class Source:
             failed = False
         if failed:
             raise SOURCE_UNREADABLE(file=self.path.name, format=self.format, encoding=self.encoding)
+
+    def close(self) -> None:
+        """Nothing is held between batches."""
 
 
 def open_sources(dataset: Dataset, paths: Sequence[Path], encoding: str) -> list[Source]:
