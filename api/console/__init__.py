@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api.console import frame, sign_in, static
 from api.console.pages import (
+    alerts,
     asking,
     budgets,
     datasets,
@@ -34,6 +35,7 @@ from api.console.pages import (
 
 PAGES = (
     overview,
+    alerts,
     asking,
     orders,
     jobs,

@@ -32,12 +32,14 @@ class SignInNeeded(Exception):
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who is looking. `acts`: what the role may do, as the interface says; `csrf` goes into every form."""
+    """Who is looking. `acts`: what the role may do, as the interface says; `csrf` goes into every form; `alerts` wait for an answer, as far as
+    the visitor may know of them."""
 
     principal: str
     role: str
     acts: frozenset[str]
     csrf: str
+    alerts: int = 0
 
     def may(self, *acts: str) -> bool:
         return any(act in self.acts for act in acts)
@@ -119,7 +121,9 @@ async def _page(request: Request) -> Page:
         if refused.status == 401:
             raise SignInNeeded from None
         raise
-    visitor = Visitor(me["principal"], me["role"], frozenset(me["acts"]), services.door.csrf_token(secret))
+    waiting = await api.get("/v1/alerts", limit=1) if "alert_list" in me["acts"] else {"open": {}}
+    alerts = sum(waiting["open"].values())
+    visitor = Visitor(me["principal"], me["role"], frozenset(me["acts"]), services.door.csrf_token(secret), alerts)
     request.state.visitor = visitor
     return Page(request, visitor, api, language)
 
