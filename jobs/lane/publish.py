@@ -102,8 +102,9 @@ def _is_of(staged: Staged, answer: Released) -> bool:
 def _back(office: Office, name: str, codes: tuple[str, ...]) -> None:
     """Approved, and not to leave after all."""
     with office.register.transaction() as act:
-        if act.connection.execute(select(jobs.c.state).where(jobs.c.id == name)).scalar_one() == "held":
-            _return(act, name, codes)
+        if act.connection.execute(select(jobs.c.state).where(jobs.c.id == name)).scalar_one() != "held":
+            return  # somebody was quicker: what is fixed may be published by now
+        _return(act, name, codes)
     office.staging.discard(name)
     office.done(name)
 

@@ -79,7 +79,7 @@ def main(home: str, point: str, when: str) -> None:
     services.crew.wait_until(services.clock().replace(year=2098))
 
 
-def loop() -> None:
+def loop(main: Callable[..., None]) -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -92,4 +92,4 @@ def loop() -> None:
 
 
 if __name__ == "__main__":
-    loop()
+    loop(main)

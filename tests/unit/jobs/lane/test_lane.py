@@ -17,7 +17,7 @@ from jobs import events as ev
 from jobs.acts import duty
 from jobs.acts.reviews import cancel_held, cast_vote, withdraw_review
 from jobs.audit import audit
-from jobs.lane import hold, sealed
+from jobs.lane import hold, publish, sealed
 from jobs.lane.workbench import workbench
 from jobs.queue import Stopping
 from jobs.release import resume
@@ -281,3 +281,15 @@ def test_a_table_fixed_by_an_earlier_look_is_not_what_leaves(bureau: Bureau) -> 
     staged = bureau.services.staging.load(job)
     assert staged is not None
     assert len(json.loads(staged.read("table.json"))["rows"]) > 1
+
+
+def test_a_look_that_comes_late_takes_nothing_away(bureau: Bureau) -> None:
+    """Another server let the table out while this one found, by rules that were in force before, that it may not leave."""
+    job = held(bureau, "SELECT city, COUNT(*) AS n FROM visits WHERE days > 4 GROUP BY city")
+    review = lane.requested(bureau, job)
+    lane.vote(bureau, review, "reviewer")
+    lane.vote(bureau, review, "reviewer-2")
+    assert bureau.services.keeper.once() == [job]
+    publish._back(bureau.services.office, job, ("minimum_units",))
+    assert lane.seen(bureau, job).state == "published"
+    assert bureau.services.staging.load(job) is not None
