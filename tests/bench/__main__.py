@@ -16,11 +16,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, cells, charges, decisions, delivery, disclosure, engine, hops, latency, log, models, noise, synthetic
+from tests.bench import audit, cells, charges, decisions, delivery, disclosure, engine, hops, latency, log, models, noise, sizing, synthetic
 
 FOLDER = Path("build/bench")
 STORES = ("charges", "decisions", "audit", "log", "delivery", "latency")
-ALONE = ("engine", "noise", "cells", "models", "synthetic", "disclosure", "large", *STORES)
+ALONE = ("engine", "noise", "cells", "models", "synthetic", "disclosure", "large", "sizing", *STORES)
 
 
 def main() -> None:
@@ -106,6 +106,10 @@ def main() -> None:
     if chosen.only == "large":
         result["large"] = engine.large(FOLDER, chosen.large)
         console.print("large       " + ", ".join(f"{key} {value:,}" for key, value in result["large"].items()))
+    if chosen.only == "sizing":  # what the sizing model stands on: `python -m infra.deploy.sizing --calibration build/sizing.json`
+        result["sizing"] = sizing.bench(FOLDER, Path("build/sizing.json"))
+        for point in result["sizing"]["points"]:
+            console.print("sizing      " + ", ".join(f"{key} {value}" for key, value in point.items()))
     FOLDER.mkdir(parents=True, exist_ok=True)
     Path("build/bench.json").write_text(json.dumps(result, indent=2) + "\n")
     console.print("build/bench.json")

@@ -10,6 +10,7 @@ import pickle
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def bench(folder: Path, into: Path | None = None) -> dict[str, Any]:
         workers.close()
     if into is not None:
         save(measured, points, into)
-    return {"calibration": measured, "points": points}
+    return {"calibration": asdict(measured), "points": points}
 
 
 def store_of(name: str) -> Store:
