@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from infra.database import reading
 from infra.tables import approvals, charge_accounts, charges, jobs, openings, releases
@@ -22,10 +23,13 @@ from jobs.office import Office
 from policies.disclosure.index import Entry, ReleaseIndex, entry_from
 from policies.disclosure.predicate import ALL, population
 
+SHOWN = 100  # earlier releases that a reviewer is shown
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """One release: `record` is what was published about it, `approval` what was sealed when people let it out (None: the noised lane)."""
+    """One release: `record` is what was published about it, empty but for the newest `SHOWN`; `approval` what was sealed when people let it
+    out (None: the noised lane)."""
 
     release: str
     job: str
@@ -44,44 +48,58 @@ class Earlier:
     left: tuple[Left, ...]
     index: ReleaseIndex = field(repr=False)
 
-    def under(self, licence: str) -> tuple[Left, ...]:
-        return tuple(one for one in self.left if one.licence == licence)
-
 
 def newest(connection: Connection, space: str) -> int:
-    """The entry of the newest release of a population; -1: there is none."""
+    """The entry of the newest release of a population; -1: there is none. Walks back from the newest of all, which is near."""
     query = (
-        select(func.max(releases.c.entry))
+        select(releases.c.entry)
         .join(charges, charges.c.job == releases.c.job)
         .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
         .where(charge_accounts.c.account == population_account(space))
+        .order_by(releases.c.entry.desc())
+        .limit(1)
     )
-    return int(connection.execute(query).scalar_one_or_none() or -1)
+    found = connection.execute(query).scalar_one_or_none()
+    return -1 if found is None else int(found)
 
 
 def earlier_releases(office: Office, case: Case) -> Earlier:
-    """All releases of the population that the case's table is about."""
-    with reading(office.register.engine) as connection:
+    """All releases of the population that the case's table is about. What left since the last look is read; the rest is known."""
+    where = str(office.register.engine.url), case.plan.space
+    with _LOCK, reading(office.register.engine) as connection:
+        known = _KNOWN.setdefault(where, Known())
         last = newest(connection, case.plan.space)
-        query = (
-            select(releases.c.id, releases.c.job, releases.c.entry, jobs.c.licence, jobs.c.operator, openings.c.content, approvals.c.evidence)
-            .join(jobs, jobs.c.id == releases.c.job)
-            .join(openings, openings.c.commitment == releases.c.record)
-            .join(charges, charges.c.job == releases.c.job)
-            .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
-            .outerjoin(approvals, approvals.c.job == releases.c.job)
-            .where(charge_accounts.c.account == population_account(case.plan.space), releases.c.entry <= last)
-            .order_by(releases.c.entry.desc())
-        )
-        rows = connection.execute(query).all()
-        sealed_as = [row.evidence for row in rows if row.evidence is not None]
-        told = dict(
-            (row.commitment, bytes(row.content))
-            for row in connection.execute(select(openings.c.commitment, openings.c.content).where(openings.c.commitment.in_(sealed_as)))
-        )
-    approved = {row.job: _approval(office, row.job, told.get(row.evidence)) for row in rows}
-    left = tuple(Left(row.id, row.job, row.licence, row.operator, row.entry, json.loads(bytes(row.content)), approved[row.job]) for row in rows)
-    return Earlier(last, left, _index(office, case.plan.space, left))
+        for one in _left_since(office, connection, case.plan.space, known.newest, last):
+            known.left.append(one)
+            for entry in entries_of(one, case.plan.space):
+                known.index.add(entry)
+            known.newest = one.entry
+        left = [one for one in reversed(known.left) if one.entry <= last]
+        said = _records(connection, [one.release for one in left[:SHOWN]])
+    shown = (replace(one, record=said[one.release]) for one in left[:SHOWN])
+    return Earlier(last, (*shown, *left[SHOWN:]), known.index)
+
+
+def _left_since(office: Office, connection: Connection, space: str, before: int, last: int) -> Iterator[Left]:
+    """Releases with an entry above `before`, the oldest first."""
+    query = (
+        select(releases.c.id, releases.c.job, releases.c.entry, jobs.c.licence, jobs.c.operator, openings.c.content)
+        .join(jobs, jobs.c.id == releases.c.job)
+        .join(charges, charges.c.job == releases.c.job)
+        .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
+        .outerjoin(approvals, approvals.c.job == releases.c.job)
+        .outerjoin(openings, openings.c.commitment == approvals.c.evidence)
+        .where(charge_accounts.c.account == population_account(space), releases.c.entry > before, releases.c.entry <= last)
+        .order_by(releases.c.entry)
+    )
+    for row in connection.execute(query):
+        locked = None if row.content is None else bytes(row.content)
+        yield Left(row.id, row.job, row.licence, row.operator, row.entry, {}, _approval(office, row.job, locked))
+
+
+def _records(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    query = select(releases.c.id, openings.c.content).join(openings, openings.c.commitment == releases.c.record).where(releases.c.id.in_(ids))
+    return {row.id: json.loads(bytes(row.content)) for row in connection.execute(query)}
 
 
 def _approval(office: Office, job: str, locked: bytes | None) -> dict[str, Any] | None:
@@ -91,22 +109,17 @@ def _approval(office: Office, job: str, locked: bytes | None) -> dict[str, Any] 
     return found
 
 
-_KNOWN: dict[tuple[str, str], tuple[int, ReleaseIndex]] = {}  # by register and population: what left never changes
+@dataclass(slots=True)
+class Known:
+    """What was read of one population: `left` the oldest first, up to the entry `newest`."""
+
+    newest: int = -1
+    left: list[Left] = field(default_factory=list)
+    index: ReleaseIndex = field(default_factory=ReleaseIndex)
+
+
+_KNOWN: dict[tuple[str, str], Known] = {}  # by register and population: what left never changes
 _LOCK = threading.Lock()
-
-
-def _index(office: Office, space: str, left: tuple[Left, ...]) -> ReleaseIndex:
-    """The index over these releases, with those added that came since it was asked for last."""
-    where = str(office.register.engine.url), space
-    with _LOCK:
-        before, index = _KNOWN.get(where, (-1, ReleaseIndex()))
-        for one in reversed(left):  # the oldest first
-            if one.entry > before:
-                for entry in entries_of(one, space):
-                    index.add(entry)
-                before = one.entry
-        _KNOWN[where] = before, index
-        return index
 
 
 def fresh_index(earlier: Earlier, space: str) -> ReleaseIndex:

@@ -16,6 +16,7 @@ from jobs.acts.reviews import may_judge
 from jobs.kinds.exact import explain
 from jobs.lane.case import Case, case
 from jobs.lane.examine import Examined, examined
+from jobs.lane.index import SHOWN
 from jobs.lane.publish import news, standing_for
 from jobs.office import Office
 from policies.disclosure.preflight import preflight
@@ -77,7 +78,7 @@ def _shown(office: Office, found: Case, seen: Examined) -> dict[str, Any]:
         "evidence": dict(seen.evidence.data),
         "proposal": _proposal(found, seen),
         "since": None if standing is None else {"standing": standing.id, "until": standing.until, "new": news(office, standing.id, seen)},
-        "earlier": [_earlier(found, one) for one in seen.earlier.left[:100]],
+        "earlier": [_earlier(found, one) for one in seen.earlier.left[:SHOWN]],
         "earlier_count": len(seen.earlier.left),
         "exact_totals": [
             {"account": one.account, "releases": one.releases, "rows": one.cells}
