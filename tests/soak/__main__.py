@@ -42,8 +42,10 @@ SET_UP = "import sys; from pathlib import Path; from tests.bureau import set_up;
 class Soak:
     """One home on one database, and the process that forks its servers."""
 
-    def __init__(self, home: Path, url: str, *, ray: bool, seed: int) -> None:
+    def __init__(self, home: Path, url: str, *, ray: bool, seed: int, up_s: float) -> None:
+        """`up_s`: how long a server that is ready may live at most."""
         self.home = home
+        self.up_s = up_s
         self.url = url
         self.ray = ray
         self.notes = home.with_suffix(".notes")
@@ -95,7 +97,7 @@ class Soak:
 
     def kill(self, number: int) -> None:
         with self.server(number * 1_000):
-            time.sleep(self.random.uniform(0.05, 1.5))
+            time.sleep(self.random.uniform(0.05, self.up_s))
             kept = keeper._read(self.home / "ray") if self.ray else None  # Ray is a process of its own: it outlives the server
             actors = [child for child in descendants(kept.pid) if "_Actor" in command(child)] if kept is not None else []
             if actors:  # a worker first: the server goes on, for a while
@@ -152,9 +154,9 @@ class Soak:
                 register.close()
 
 
-def campaign(kind: str, url: str, kills: int, *, ray: bool, seed: int, minutes: float) -> dict[str, Any]:
+def campaign(kind: str, url: str, kills: int, *, ray: bool, seed: int, minutes: float, up_s: float) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix=f"yunei-soak-{kind}-"))
-    soak = Soak(folder / "home", url, ray=ray, seed=seed)
+    soak = Soak(folder / "home", url, ray=ray, seed=seed, up_s=up_s)
     try:
         until = time.monotonic() + minutes * 60
         for number in range(1, kills + 1):
@@ -185,8 +187,9 @@ def main() -> None:
     parser.add_argument("--ray", action="store_true")
     parser.add_argument("--minutes", type=float, default=600, help="per database; a campaign cut short says how many kills there were")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--up", type=float, default=1.5, help="a server that is ready lives at most so many seconds; more on a busy machine")
     chosen = parser.parse_args()
-    how: dict[str, Any] = {"ray": chosen.ray, "seed": chosen.seed, "minutes": chosen.minutes}
+    how: dict[str, Any] = {"ray": chosen.ray, "seed": chosen.seed, "minutes": chosen.minutes, "up_s": chosen.up}
     for kind in chosen.databases:
         if kind == "sqlite":
             print(kind, campaign(kind, "", chosen.kills, **how), flush=True)
