@@ -227,8 +227,9 @@ class Vault:
                 self._rotate(dataset)
             if not left:
                 self.keys.destroy(_named(dataset))
-            for number in gone:
-                self.place.destroy(dataset, number, keep)
+            for number in self.versions(dataset):
+                if number not in left:  # those destroyed before too: what they still had for another version's sake may have no user now
+                    self.place.destroy(dataset, number, keep)
 
     def gone(self, dataset: str, version: int | None = None) -> bool:
         """Whether `destroy` has nothing to do any more. OSError."""

@@ -119,7 +119,7 @@ def parts_in(task: object) -> Iterator[Part]:
 
 
 def _met(workers: Pool) -> set[bytes]:
-    if workers not in _known:
+    if workers not in _known or len(_known[workers]) > 2 * workers.size + 16:  # most are of workers that are gone
         met(workers)
     return _known[workers]
 
