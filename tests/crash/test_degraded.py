@@ -102,6 +102,29 @@ def test_postgresql_made_read_only(tmp_path: Path, own_postgres: Postgres) -> No
         as_before(register, size, balances)
 
 
+_NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON {table} EXECUTE FUNCTION no_room();
+"""
+
+
+@pytest.mark.parametrize("table", ["entries", "charges"])
+def test_postgresql_with_a_full_disk(tmp_path: Path, own_postgres: Postgres, table: str) -> None:
+    """As the server says it when it cannot lengthen a table: at the head of a transaction, and in the middle of one."""
+    with a_register(tmp_path, database_url=own_postgres.database()) as register:
+        furnish(register)
+        run(register, "before", LOSS)
+        size, balances = register.size, ledger.balances(register)
+        with register.engine.begin() as connection:
+            connection.exec_driver_sql(_NO_ROOM.format(table=table))
+        refused(register, "a")
+        refused(register, "b")
+        with register.engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP TRIGGER no_room ON {table}")
+        as_before(register, size, balances)
+
+
 @pytest.mark.parametrize("at_once", [True, False], ids=["power cut", "shut down"])
 def test_postgresql_goes_away_and_comes_back(tmp_path: Path, own_postgres: Postgres, at_once: bool) -> None:
     with a_register(tmp_path, database_url=own_postgres.database()) as register:

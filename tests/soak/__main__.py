@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ from jobs.audit import audit
 from jobs.register import Register
 from jobs.states import OPEN
 from tests.bureau import settings_in
-from tests.postgres import a_postgres
+from tests.postgres import Postgres, a_postgres
 from tests.processes import command, descendants, ended
+from tests.soak.server import SUBMITTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 SET_UP = "import sys; from pathlib import Path; from tests.bureau import set_up; set_up(Path(sys.argv[1]), database_url=sys.argv[2])"
@@ -106,6 +107,30 @@ class Soak:
                 time.sleep(self.random.uniform(0, 1.5))
         self.kills += 1
 
+    def outage(self, database: Postgres, seconds: float) -> None:
+        """The database goes as by a power cut, while a server is under load, and comes back: that server goes on by itself."""
+        with self.server(90_000_000) as pid:
+            before = len(self.lines("job"))
+            self._until(lambda: len(self.lines("job")) > before, "the server takes no work")
+            database.stop(at_once=True)
+            refused = len(self.lines("refused"))
+            try:
+                time.sleep(seconds)
+                assert not ended([pid], 0), "the server died of its database"
+                assert len(self.lines("refused")) > refused, "new work was not refused"
+            finally:
+                database.start()
+            after = len(self.lines("job"))
+            self._until(
+                lambda: len(self.lines("job")) > after + SUBMITTERS, "the server takes no work again"
+            )  # those in hand, and then new ones
+
+    def _until(self, holds: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
+        until = time.monotonic() + timeout_s
+        while not holds():
+            assert time.monotonic() < until, what
+            time.sleep(0.1)
+
     def look(self, *, over: bool = False) -> dict[str, Any]:
         """Everything that was promised. `over`: no job is under way any more."""
         register = Register.open(settings_in(self.home, database_url=self.url))
@@ -154,7 +179,9 @@ class Soak:
                 register.close()
 
 
-def campaign(kind: str, url: str, kills: int, *, ray: bool, seed: int, minutes: float, up_s: float) -> dict[str, Any]:
+def campaign(
+    kind: str, url: str, kills: int, *, ray: bool, seed: int, minutes: float, up_s: float, gone_s: float = 0, database: Postgres | None = None
+) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix=f"yunei-soak-{kind}-"))
     soak = Soak(folder / "home", url, ray=ray, seed=seed, up_s=up_s)
     try:
@@ -167,6 +194,9 @@ def campaign(kind: str, url: str, kills: int, *, ray: bool, seed: int, minutes: 
             seen = soak.look()
             if number % 10 == 0:
                 print(f"{kind}: {number} kills, {seen}", flush=True)
+        if database is not None and gone_s:
+            soak.outage(database, gone_s)
+            print(f"{kind}: gone for {gone_s:g} s under load, {soak.look()}", flush=True)
         soak.settle()
         seen = soak.look(over=True)
     except BaseException:
@@ -188,6 +218,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=600, help="per database; a campaign cut short says how many kills there were")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--up", type=float, default=1.5, help="a server that is ready lives at most so many seconds; more on a busy machine")
+    parser.add_argument("--gone", type=float, default=60, help="PostgreSQL goes away for so many seconds under load; 0: it does not")
     chosen = parser.parse_args()
     how: dict[str, Any] = {"ray": chosen.ray, "seed": chosen.seed, "minutes": chosen.minutes, "up_s": chosen.up}
     for kind in chosen.databases:
@@ -195,7 +226,7 @@ def main() -> None:
             print(kind, campaign(kind, "", chosen.kills, **how), flush=True)
         else:
             with a_postgres(durable=True) as server:
-                print(kind, campaign(kind, server.database(), chosen.kills, **how), flush=True)
+                print(kind, campaign(kind, server.database(), chosen.kills, **how, gone_s=chosen.gone, database=server), flush=True)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def serve(home: Path, url: str, notes: Notes, *, ray: bool, first: int) -> None:
     watched(notes)
     size = {"workers": 2, "memory_bytes": 64 * 2**20, "object_store_bytes": 80 * 2**20}
     workers = keeper.workers(home / "ray", **size, linger_s=30) if ray else None
-    services = opened(home, database_url=url, slots_ms=SLOTS_MS, workers=workers)  # type: ignore[arg-type]
+    services = opened(home, database_url=url, slots_ms=SLOTS_MS, workers=workers)
     services.ready.wait()
     notes.write("ready")
 
