@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from api.services import Services
 from infra.database import UNAVAILABLE
+from infra.memory import plaintext_swap
 from jobs.gauges import Gauge, Gauges
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -63,6 +64,8 @@ class _FromRegister(Collector):
 
     def collect(self) -> Iterator[Metric]:
         ready = self._services.ready.is_set() and not self._services.watch.stopping
+        swap = "Swap areas that would take decrypted rows to a disk as they are; should be 0."
+        yield GaugeMetricFamily("yunei_swap_plaintext_areas", swap, value=len(plaintext_swap()))
         yield GaugeMetricFamily("yunei_ready", "1 when jobs are taken.", value=float(ready))
         try:
             seen = self._gauge.read()

@@ -15,6 +15,7 @@ import uvicorn
 from api.app import create_app
 from api.problems import SERVER_LISTEN, SERVER_WORKERS
 from api.services import Services
+from infra.memory import guard, plaintext_swap
 from infra.settings import Settings
 from infra.workers import WorkersError
 from jobs.acts import issue_key
@@ -32,6 +33,9 @@ def serve(settings: Settings) -> int:
     HTTP has a thread of its own, so that the main thread can start the workers, as Ray wants it, while the server answers already.
     """
     began = time.monotonic()
+    guard()
+    for area in plaintext_swap():
+        log.warning("swap_in_plaintext", area=area)
     services = Services.open(settings, serving=True)
     http = uvicorn.Server(
         uvicorn.Config(

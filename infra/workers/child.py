@@ -10,7 +10,6 @@ import ctypes
 import importlib
 import os
 import pickle
-import resource
 import signal
 import socket
 import struct
@@ -18,6 +17,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from infra.memory import guard
 from infra.workers.inline import attempt
 
 HEADER = struct.Struct("<Q?")  # length, ok
@@ -68,7 +68,6 @@ def _run(call: bytes) -> bytes:
 
 def _settle(parent: int) -> None:
     """No core file, no life after the parent's, and first to go when the machine has no memory left."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would be decrypted data on disk
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_NAME, NAME, 0, 0, 0)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -76,6 +75,7 @@ def _settle(parent: int) -> None:
         sys.exit(1)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("900")
+    guard()  # last: files of a process that cannot be dumped are root's
 
 
 def main() -> None:
