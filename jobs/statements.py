@@ -239,13 +239,14 @@ def _usage(connection: Connection, licence: str, period: Period, now: datetime |
     """From metering and deliveries; with `now`, only what is visible."""
     start, end = rfc3339(period.start), rfc3339(period.end)
     names = ("rows", "bytes", "compute_ms", "pico_rho", "atto_delta")
-    earliest = (
-        select(func.min(releases.c.entry)).where(releases.c.visible_at >= start).scalar_subquery()
-    )  # none was seen before it was published
+    # what was to be seen before the period was published before it, and so stands before all of it in the log
+    last_before = (
+        select(releases.c.entry).where(releases.c.visible_at < start).order_by(releases.c.visible_at.desc()).limit(1).scalar_subquery()
+    )
     query = (
         select(func.count(), *(func.coalesce(func.sum(metering.c[name]), 0) for name in names))
         .join(releases, releases.c.id == metering.c.release)
-        .where(metering.c.licence == licence, metering.c.entry >= earliest)
+        .where(metering.c.licence == licence, metering.c.entry > func.coalesce(last_before, -1))
         .where(releases.c.published_at >= start, releases.c.published_at < end)
     )
     if now is not None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from infra.database import reading
 from infra.tables import approvals, charge_accounts, charges, jobs, openings, releases
@@ -53,9 +53,11 @@ def newest(connection: Connection, space: str) -> int:
     """The entry of the newest release of a population; -1: there is none. Walks back from the newest of all, which is near."""
     query = (
         select(releases.c.entry)
-        .join(charges, charges.c.job == releases.c.job)
-        .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
-        .where(charge_accounts.c.account == population_account(space))
+        .where(
+            exists()
+            .where(charges.c.job == releases.c.job)
+            .where(charge_accounts.c.charge == charges.c.id, charge_accounts.c.account == population_account(space))
+        )
         .order_by(releases.c.entry.desc())
         .limit(1)
     )
