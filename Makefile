@@ -5,7 +5,7 @@ PY := .venv/bin/python
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 KINDS := $(filter-out bench mutants soak __pycache__,$(KINDS))
 
-.PHONY: help setup outside demo test check fix bench mutants attack soak lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo test check fix bench mutants attack soak cluster lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ SEED ?= 1
 test: setup outside  ## all tests, by TESTERS=2 processes, in the order that SEED=1 gives; SEED=last, or any number · 全部测试
 	@$(PY) -m pytest -q -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED)
 
-test-outside test-attack test-unit test-browser: outside
+test-outside test-attack test-unit test-browser test-cluster: outside
 
 $(KINDS:%=test-%): test-%: setup
 	@$(PY) -m pytest -q tests/$*
@@ -57,6 +57,10 @@ attack: setup outside  ## attacks on cells, the whole campaign: every family, TR
 KILLS ?= 20
 soak: setup  ## kill servers at random moments under load, KILLS=20 times per database; 300 for a campaign · 随机断电测试
 	@$(PY) -m tests.soak --kills $(KILLS)
+
+ROUNDS ?= 2
+cluster: setup outside  ## three machines in network namespaces, killed, cut off and healed under load, ROUNDS=2 times · 集群故障演练
+	@$(PY) -m tests.cluster --rounds $(ROUNDS)
 
 lock: setup  ## pin the newest versions that pyproject.toml admits, with hashes, without naming an index
 	@$(PY) -m uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
