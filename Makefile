@@ -18,7 +18,7 @@ demo: setup  ## the main job on real data, in under a minute · 用真实数据�
 	@$(PY) -m api.demo
 
 outside: setup  # Go's verifiers of transparency logs, which a test compiles; what cells are made of; a browser; the Delta Sharing client, in its own environment
-	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap caddy docker.io iptables systemd chromium fonts-noto-cjk softhsm2 mariadb-server
+	@bash infra/setup/system.sh golang-go golang-golang-x-mod-dev bubblewrap caddy docker.io iptables systemd iproute2 chromium fonts-noto-cjk softhsm2 mariadb-server
 	@bash infra/setup/delta.sh
 
 TESTERS ?= 2
