@@ -16,11 +16,27 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import audit, cells, charges, decisions, delivery, disclosure, engine, hops, latency, log, models, noise, sizing, synthetic
+from tests.bench import (
+    audit,
+    cells,
+    charges,
+    decisions,
+    delivery,
+    disclosure,
+    engine,
+    hops,
+    latency,
+    log,
+    models,
+    noise,
+    sizing,
+    synthetic,
+    workers,
+)
 
 FOLDER = Path("build/bench")
 STORES = ("charges", "decisions", "audit", "log", "delivery", "latency")
-ALONE = ("engine", "noise", "cells", "models", "synthetic", "disclosure", "large", "sizing", *STORES)
+ALONE = ("engine", "noise", "cells", "models", "synthetic", "disclosure", "large", "sizing", "workers", *STORES)
 
 
 def main() -> None:
@@ -76,6 +92,9 @@ def main() -> None:
     if chosen.only in (None, "engine"):
         result["engine"] = engine.bench(FOLDER, tuple(chosen.rows))
         show(console, result["engine"])
+    if chosen.only in (None, "workers"):
+        result["workers"] = workers.bench(FOLDER, chosen.rows[0])
+        console.print(f"workers     a call {result['workers']['dispatch_ms']} ms; speed over one: {result['workers']['scaling']}")
     if chosen.only in (None, "noise"):
         result["noise"] = noise.bench()
         for name, found in result["noise"].items():
