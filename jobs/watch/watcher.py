@@ -52,10 +52,10 @@ class Watcher:
         while not self._stop.wait(self._interval_s):
             try:
                 self.once()
+                if not self._stop.is_set() and self._audit_due():
+                    threading.Thread(target=self._audit, name="own-audit", daemon=True).start()
             except Exception as error:  # the database may be gone for a while
                 log.warning("watch_failed", error=type(error).__name__)
-            if not self._stop.is_set() and self._audit_due():
-                threading.Thread(target=self._audit, name="own-audit", daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()

@@ -73,8 +73,8 @@ def serve(home: Path, url: str, notes: Notes, *, ray: bool, first: int) -> None:
             ask = Ask.model_validate({"privacy": {"epsilon": f"0.1{number:06d}", "delta": "0.00000001"}})
             try:
                 notes.write("job", services.submit(order(ask=ask)).result(30))
-            except Problem as problem:
-                notes.write("refused", problem.code)
+            except Exception as error:  # a database that is gone too, or a machine too busy to answer
+                notes.write("refused", error.code if isinstance(error, Problem) else type(error).__name__)
                 time.sleep(0.05)
 
     if first >= 0:
