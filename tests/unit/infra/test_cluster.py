@@ -88,7 +88,7 @@ CLUSTER = {"ray_address": "10.0.0.1:6379", "ray_token_file": "t", "ray_certifica
 
 
 def test_places_are_read_from_settings(tmp_path: Path) -> None:
-    made = Settings(home=tmp_path, workers=4, worker_places=("east=2", "west=1"), dataset_places=("Visits=east",), **CLUSTER)  # type: ignore[arg-type]
+    made = Settings(home=tmp_path, workers=4, worker_places=("east=2", "west=1"), dataset_places=("Visits=east",), **CLUSTER)
     assert made.places == ["east", "east", "west", None]
     assert made.homes == {"visits": "east"}
     assert Settings(home=tmp_path).places == [None, None]
