@@ -3,9 +3,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
-KINDS := $(filter-out bench mutants soak __pycache__,$(KINDS))
+KINDS := $(filter-out bench deploy mutants soak __pycache__,$(KINDS))
 
-.PHONY: help setup outside demo test check fix bench mutants attack soak cluster lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo cluster test check fix bench mutants attack soak soak-day bundle deploy-test lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,19 @@ attack: setup outside  ## attacks on cells, the whole campaign: every family, TR
 KILLS ?= 20
 soak: setup  ## kill servers at random moments under load, KILLS=20 times per database; 300 for a campaign · 随机断电测试
 	@$(PY) -m tests.soak --kills $(KILLS)
+
+JOBS ?= 5000
+soak-day: setup  ## a day's jobs, JOBS=5000, one after the other through one server: memory, files and folders must not grow · 一天的作业量
+	@$(PY) -m tests.soak.day --jobs $(JOBS)
+
+KEY ?=
+DEBS ?=
+bundle: setup  ## the offline bundle of the last commit into build/bundle, signed with KEY=release-key.pem; DEBS=1: with Debian packages · 离线安装包
+	@$(PY) -m infra.deploy.bundle build/bundle --version 0.1.0 $(if $(KEY),--key $(KEY)) $(if $(DEBS),--debs)
+
+deploy-test: setup  ## build the images, run them without rights, install the bundle without a network; root, some ten minutes · 部署验证
+	@bash infra/setup/system.sh debootstrap docker.io iptables iproute2 openssl
+	@$(PY) -W ignore -m tests.deploy
 
 ROUNDS ?= 2
 cluster: setup outside  ## three machines in network namespaces, killed, cut off and healed under load, ROUNDS=2 times · 集群故障演练

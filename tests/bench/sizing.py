@@ -55,12 +55,11 @@ def newest(folder: Path, rows: int) -> Path:
 
 def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: float) -> Calibration:
     cold = shard_tasks(plan.only, vault, SEED, 0)
+    cold_s = least(5, lambda: [run_shard(task) for task in cold])  # first: what is kept from then on would be found
     hot = shard_tasks(plan.only, vault, SEED, MEMORY_BYTES)
-    partials = [run_shard(task) for task in hot]
-    held = [partial for partial in partials if partial is not None]
+    held = [partial for partial in map(run_shard, hot) if partial is not None]
     assert len(held) == len(hot)
     hot_s = least(5, lambda: [run_shard(task) for task in hot])
-    cold_s = least(5, lambda: [run_shard(task) for task in cold])
     totals = exact_totals(plan.only, vault, InlineWorkers(MEMORY_BYTES), SEED)
     groups = max(partial.num_rows for partial in held)
     scan = plan.scans[0]

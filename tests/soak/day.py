@@ -1,8 +1,9 @@
 """`make soak-day`: a day's worth of jobs through one server, one after the other; what must not grow is sampled and fitted.
 
-`python -m tests.soak.day --jobs 5000`. 5,000 jobs are a day at one every 17 seconds. Each asks something not asked before, every tenth asks again
-(free), every hundredth is refused. Memory, threads and open files may rise while caches fill: growth is the slope over the second half. The log and
-the database grow with every entry, that is what they are for: their bytes a job are reported. Ends with an error when something grows.
+`python -m tests.soak.day --jobs 5000`. 5,000 jobs are a day at one every 17 seconds. Each asks something not asked before, but every tenth asks
+what the one before it did (free), and every hundredth question is refused. Memory, threads and open files may rise while caches fill: growth is
+the slope over the second half. The log and the database grow with every entry, that is what they are for: their bytes a job are reported. Ends
+with an error when something grows.
 """
 
 from __future__ import annotations
@@ -80,10 +81,10 @@ def day(jobs: int) -> dict[str, float]:
         for number in range(1, jobs + 1):
             if number % 100 == 0:
                 try:
-                    services.submit(order("SELECT nothing FROM nowhere", ask=ask(number)))
+                    services.submit(order("SELECT nothing FROM nowhere", ask=ask(number))).result(60)
                 except Problem:
                     refused += 1
-            job = services.submit(order(ask=ask(number - number % 10))).result(60)
+            job = services.submit(order(ask=ask(number - (number % 10 == 0)))).result(60)
             deadline = time.monotonic() + 60
             while (seen := state(services, job)) != "published":
                 assert seen in {each.value for each in OPEN}, f"{job} ended as {seen}"
