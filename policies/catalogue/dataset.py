@@ -48,6 +48,9 @@ class Unit(Model):
 
     With `via`, `column` is where ingest writes the unit it has found: one of the dataset's columns, which files then need not have, or none,
     and then queries cannot name it. `type` is that of such a hidden column; ingest takes it from the table referred to.
+
+    `pseudonym`: a keyed code is stored in the identifier's place, one key for each space. All tables of a space have it, or none: those that
+    differ are not read together. Where the unit is found through a reference, ingest takes it from there.
     """
 
     column: Name
@@ -56,6 +59,9 @@ class Unit(Model):
     on_null: Literal["refuse", "drop"] = "refuse"
     via: Via | None = None
     type: Literal["integer", "text"] | None = None
+    pseudonym: bool = Field(
+        default=False, description="入库时以密钥化的编码代替标识符，标识符本身不存储 · the identifier itself is never stored"
+    )
 
 
 class Bounds(Model):
@@ -143,6 +149,11 @@ class Dataset(Model):
             )
         if unit is not None and (unit.domain is not None or unit.domain_from is not None):
             raise wrong(f"单元列 {unit.name} 不能公开取值", f"unit column {unit.name} identifies; its values are not made public as a domain")
+        if unit is not None and owner.pseudonym and ("filter" in unit.uses or unit.low is not None):
+            raise wrong(
+                f"单元列 {unit.name} 以编码存储，没有取值范围，用途不能含 filter",
+                f"unit column {unit.name} is stored under other names: it has no range and is not filtered by",
+            )
         if owner.via is not None:
             reference = self.get(owner.via.column)
             if reference is None or reference.type not in ("integer", "text") or reference.out_of_range == "clamp" or reference is unit:

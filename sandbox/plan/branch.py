@@ -308,7 +308,11 @@ def scans(scope: Scope, read: Mapping[str, set[str]]) -> tuple[Scan, ...]:
         owned = ("", "") if unit is None or dataset.unit is None else (unit.name, dataset.unit.space)
         named, types = tuple(column.name for column in kept), tuple(map(stored_as, kept))
         hidden = unit is not None and unit not in dataset.columns
-        found.append(Scan(dataset.name, snapshot.version, snapshot.digest, dataset.private, alias, named, types, *owned, hidden=hidden))
+        coded = dataset.unit is not None and dataset.unit.pseudonym
+        about = (dataset.name, snapshot.version, snapshot.digest, dataset.private)
+        found.append(Scan(*about, alias, named, types, *owned, hidden=hidden, pseudonym=coded))
+    if len({scan.pseudonym for scan in found if scan.private}) > 1:  # one person would be two units
+        raise refusals.UNIT_NAMES(tables=", ".join(sorted({scan.dataset for scan in found if scan.private and not scan.pseudonym})))
     return tuple(found)
 
 

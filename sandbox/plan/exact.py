@@ -144,8 +144,9 @@ class ExactPlan:
         data.pop("query")
         data["kind"] = "exact"
         data["uses"] = sorted(data["uses"], key=str)
-        if not versions:
-            for scan in data["scans"]:
+        for scan in data["scans"]:
+            scan.pop("pseudonym")
+            if not versions:
                 scan["version"], scan["digest"] = 0, ""
         return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 

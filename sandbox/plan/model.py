@@ -44,6 +44,7 @@ class Scan:
     unit: str = ""
     space: str = ""
     hidden: bool = False  # the unit's column is not one that queries can name
+    pseudonym: bool = False  # units are stored under other names; follows from the digest, so no plan's digest says it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +364,7 @@ class Plan:
         parts = [{name: value for name, value in part.items() if name != "reads" or value} for part in parts]
         for part in parts:
             for item in (*part["scans"], *part["totals"], *part["draws"]):  # type: ignore[misc]  # lists of dicts
+                item.pop("pseudonym", None)
                 for name, usual in (("hidden", False), ("branching", 0), ("also", []), ("pico_epsilon", None)):
                     if item.get(name, usual) == usual:
                         item.pop(name, None)

@@ -40,6 +40,19 @@ UNIT_SPACES = declare(
     zh=("隐私单元不是同一类", "{fragment} 两边的隐私单元属于不同的单元空间。", "请对每个数据集各提交一个作业。"),
     en=("Units of different kinds", "The two sides of {fragment} have units of different unit spaces.", "Submit one job per dataset."),
 )
+UNIT_NAMES = declare(
+    "plan_unit_names",
+    zh=(
+        "隐私单元的存储方式不一致",
+        "所读数据集中，{tables} 存储单元标识符本身，其余存储编码，同一单元会被当作两个。",
+        "请数据提供方将同一单元空间的数据集都以 pseudonym = true 重新入库；在此之前请分别提交作业。",
+    ),
+    en=(
+        "Units are stored in two ways",
+        "Of the datasets read, {tables} hold identifiers and the others codes: one unit would count as two.",
+        "Stewards ingest all datasets of the space with pseudonym = true; until then submit one job for each kind.",
+    ),
+)
 SUBQUERY_UNIT = declare(
     "plan_subquery_unit",
     zh=(

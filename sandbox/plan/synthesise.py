@@ -116,6 +116,7 @@ def compile_synthetic(recipe: Recipe, catalogue: Catalogue) -> SyntheticPlan:
         unit.name,
         owner.space,
         hidden=unit not in dataset.columns,
+        pseudonym=owner.pseudonym,
     )
     plan = SyntheticPlan(
         query=canonical(recipe),

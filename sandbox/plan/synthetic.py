@@ -135,5 +135,6 @@ class SyntheticPlan:
     def digest(self) -> str:
         """SHA-256 over the canonical form without the recipe's own spelling."""
         data = {name: value for name, value in dataclasses.asdict(self).items() if name not in ("query", "bounds")}
+        data["scan"].pop("pseudonym")
         text = json.dumps(plain({"kind": "synthetic", **data}), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -158,6 +158,11 @@ def _tables(asked: Sequence[RunTable], catalogue: Catalogue) -> tuple[tuple[Scan
         dataset, space = snapshot.dataset, snapshot.dataset.unit.space
         if scans and scans[0].space != space:
             faults.append(Reason(path, "隐私单元空间与第一张表不同", "its unit space is not the first table's"))
+        coded = dataset.unit is not None and dataset.unit.pseudonym
+        if scans and scans[0].pseudonym != coded:
+            faults.append(
+                Reason(path, "隐私单元的存储方式（编码或标识符）与第一张表不同", "it stores units in another way than the first table")
+            )
         columns = [(name, dataset.get(name)) for name in table.columns]
         faults += [Reason(f"{path}.columns", f"没有列 {name}", f"there is no column {name}") for name, column in columns if column is None]
         named = [column for _, column in columns if column is not None and column.name != unit.name]
@@ -165,7 +170,8 @@ def _tables(asked: Sequence[RunTable], catalogue: Catalogue) -> tuple[tuple[Scan
         types = tuple(TYPES.get(column.type, "BOOLEAN") for column in read)
         names = tuple(column.name for column in read)
         hidden = dataset.get(unit.name) is None
-        scans.append(Scan(dataset.name, snapshot.version, snapshot.digest, True, f"s{place}", names, types, unit.name, space, hidden))
+        about = (dataset.name, snapshot.version, snapshot.digest, True)
+        scans.append(Scan(*about, f"s{place}", names, types, unit.name, space, hidden, coded))
         uses += [ColumnUse(dataset.name, column.name, "program") for column in named]
         rows.append(dataset.approximate_rows)
     if faults:

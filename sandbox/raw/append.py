@@ -86,7 +86,8 @@ def _refused(after: Snapshot, parts: list[Problem]) -> Problem:
 
 def _owner(dataset: Dataset) -> str:
     unit = dataset.unit
-    return "" if unit is None else " ".join([unit.space, unit.column, *([unit.via.column, unit.via.references] if unit.via else [])])
+    coded = ["pseudonym"] if unit is not None and unit.pseudonym else []
+    return "" if unit is None else " ".join([unit.space, unit.column, *coded, *([unit.via.column, unit.via.references] if unit.via else [])])
 
 
 def _fits(old: Column, new: Column) -> dict[str, bool]:

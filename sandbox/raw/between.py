@@ -57,7 +57,10 @@ def condition(plan: ExactPlan, codes: Codes) -> str:
 
 
 def units_between(plans: tuple[ExactPlan, ExactPlan], pairs: Sequence[Pair], vault: Vault, workers: Pool, seed: int) -> list[int]:
-    """For each pair, the units between. Raises `data_snapshot_refused`, `job_failed`."""
+    """For each pair, the units between. Raises `data_snapshot_refused`, `job_failed`, and ValueError when units have other names in one plan
+    than in the other: nobody could tell who is in both."""
+    if len({scan.pseudonym for plan in plans for scan in plan.scans if scan.private}) > 1:
+        raise ValueError("units under other names")
     mine, theirs = (sources_of(plan.scans, vault) for plan in plans)
     shards = min(len(mine), len(theirs))
     merged = [(_merged(mine, shard, shards), _merged(theirs, shard, shards)) for shard in range(shards)]

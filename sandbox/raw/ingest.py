@@ -33,6 +33,7 @@ from sandbox.raw.domains import column_of, publish_keys, reader_of, resolve_doma
 from sandbox.raw.faults import Faults
 from sandbox.raw.owners import Owners, as_read, with_unit_type
 from sandbox.raw.partition import shard_count
+from sandbox.raw.pseudonyms import Pseudonyms
 from sandbox.raw.rules import Rules, Tally, schema_of
 from sandbox.raw.shards import KeptElsewhere, Shards, in_turn
 from sandbox.raw.sources import Batch, Rows, open_sources
@@ -110,9 +111,10 @@ def ingest(
         check_continues(after, dataset)
         kept = opened(after, vault)
     owners, asked = Owners.of(dataset, catalogue_public, read), as_read(dataset)
+    names = Pseudonyms.of(dataset, catalogue_public, vault)
     with ExitStack() as held:
         files = _open(asked, sources, csv_encoding, held)
-        work = _Work(asked, owners, files, progress)
+        work = _Work(asked, names, owners, files, progress)
         count = len(kept.shards) if kept else shard_count(dataset.approximate_rows, shard_rows)
         parents = [
             snapshot.digest
@@ -209,8 +211,10 @@ def _leaving(shards: Shards) -> Callable[[Any, BaseException | None, Any], bool]
 class _Work:
     """Batches on their way through the rules, and where a checkpoint would go on."""
 
-    def __init__(self, asked: Dataset, owners: Owners | None, files: Sequence[Rows], progress: Progress | None) -> None:
-        self._asked, self._owners, self.files, self._progress = asked, owners, files, progress
+    def __init__(
+        self, asked: Dataset, names: Pseudonyms | None, owners: Owners | None, files: Sequence[Rows], progress: Progress | None
+    ) -> None:
+        self._asked, self._names, self._owners, self.files, self._progress = asked, names, owners, files, progress
         self._rules = Rules(asked)
         self.faults, self.tally = Faults(), Tally()
         self._at = (0, 0)  # the file, and how many of its rows are behind us
@@ -258,6 +262,8 @@ class _Work:
         place, batch = given
         faults, tally = Faults(), Tally()
         rows = self._rules.apply(batch, faults, tally)
+        if self._names is not None:
+            rows = self._names.apply(rows)
         if self._owners is not None:
             rows = self._owners.attach(rows, batch, faults, tally)
         return place, batch, rows, faults, tally

@@ -47,11 +47,13 @@ def as_read(dataset: Dataset) -> Dataset:
 
 
 def with_unit_type(dataset: Dataset, catalogue: Catalogue) -> Dataset:
-    """The dataset with the type of its unit column taken from the table referred to. Raises `data_unit_reference`."""
+    """The dataset with the type of its unit column, and whether that is under other names, as the table referred to has it. Raises
+    `data_unit_reference`."""
     if dataset.unit is None or dataset.unit.via is None:
         return dataset
-    _, kind = _referred(dataset, dataset.unit, dataset.unit.via, catalogue)
-    return dataset.model_copy(update={"unit": dataset.unit.model_copy(update={"type": kind})})
+    snapshot, kind = _referred(dataset, dataset.unit, dataset.unit.via, catalogue)
+    coded = snapshot.dataset.unit is not None and snapshot.dataset.unit.pseudonym
+    return dataset.model_copy(update={"unit": dataset.unit.model_copy(update={"type": kind, "pseudonym": coded})})
 
 
 def _referred(dataset: Dataset, unit: Unit, via: Via, catalogue: Catalogue) -> tuple[Snapshot, str]:
