@@ -39,6 +39,7 @@ from api.routes import (
     jobs,
     licences,
     log,
+    mailbox,
     meta,
     outlook,
     people,
@@ -134,6 +135,7 @@ def create_app(services: Services | None) -> FastAPI:
     app.include_router(alerts.rules_router)
     app.include_router(programs.router)
     app.include_router(reports.router)
+    app.include_router(mailbox.router)
     app.include_router(destructions.router)
     for router in (products.router, deliveries.router, sharing.router, webhooks.router, schedules.router, tracing.router):
         app.include_router(router)

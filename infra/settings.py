@@ -93,6 +93,24 @@ class Settings(VaultSettings, WorkerSettings):
     )
     webhook_interval_s: float = Field(default=5, gt=0, le=3600, description="Seconds between looks for webhooks to send.")
     webhook_timeout_s: float = Field(default=10, gt=0, le=60, description="Seconds that the receiver of a webhook has to answer.")
+    smtp_host: str = Field(
+        default="",
+        pattern=r"^[^\s@/]{0,253}$",
+        description="Mail relay that notifications are handed to; empty: no mail is sent. Who runs it reads who is told of what.",
+    )
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="TCP port of the mail relay.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="How the relay is spoken to: STARTTLS, TLS from the first byte, or neither, which is for a relay on this machine.",
+    )
+    smtp_user: str = Field(default="", max_length=200, description="Name to sign in at the relay with; empty: without signing in.")
+    smtp_password_file: Path | None = Field(default=None, description="File with the password for the relay.")
+    smtp_ca_file: Path | None = Field(
+        default=None, description="Certificates that the relay's is checked against, PEM; none: the system's. Whoever holds one can pose as it."
+    )
+    mail_from: Annotated[str, StringConstraints(pattern=r"^[^\s@<>]+@[^\s@<>]+$", max_length=254)] = Field(
+        default="yunei@localhost", description="Address that notifications come from."
+    )
     delivery_again_s: int = Field(
         default=3600,
         ge=0,
@@ -296,6 +314,12 @@ class Settings(VaultSettings, WorkerSettings):
         if not slots or list(slots) != sorted(set(slots)) or slots[0] <= 0:
             raise ValueError("slots_ms must be positive and ascending")
         return slots
+
+    @model_validator(mode="after")
+    def _passwords_are_not_shown(self) -> Self:
+        if self.smtp_user and self.smtp_tls == "none":
+            raise ValueError("smtp_user needs smtp_tls: the password would cross the network for all to read")
+        return self
 
     @model_validator(mode="after")
     def _sign_in_is_safe(self) -> Self:

@@ -98,6 +98,7 @@ Act = Literal[
     "product_trace",
     "delivery_list",
     "webhook_manage",
+    "mail_manage",
     "schedule_manage",
     "review_request",
     "review_withdraw",
@@ -118,6 +119,9 @@ Act = Literal[
     "alert_handle",
     "alert_rules_show",
     "alert_rules_change",
+    "report_list",
+    "report_preview",
+    "report_issue",
     "events_read",
     "log_read",
     "audit_run",
@@ -210,6 +214,7 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "product_trace": {"supervisor": "all"},
     "schedule_manage": {"operator": "own", "supervisor": "all"},  # stopping takes one person
     "webhook_manage": {"operator": "own", "builder": "own", "supervisor": "own", "auditor": "own"},  # each its own
+    "mail_manage": {"operator": "own", "builder": "own", "supervisor": "own", "auditor": "own"},  # each its own address
     "delivery_list": {"operator": "own", "builder": "own", "supervisor": "all", "auditor": "all"},
     "review_request": {"operator": "own"},
     "review_withdraw": {"operator": "own"},
@@ -230,6 +235,9 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "alert_handle": {"supervisor": "all"},
     "alert_rules_show": {"supervisor": "all", "auditor": "all"},  # who is watched need not know by which numbers
     "alert_rules_change": {"supervisor": "all"},  # two of them
+    "report_list": {"operator": "own", "supervisor": "all", "auditor": "all"},  # its own once issued; builders have none
+    "report_preview": {"supervisor": "all", "auditor": "all"},  # as of now: an operator could tell by it when a job was done
+    "report_issue": {"supervisor": "all"},
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},

@@ -18,6 +18,7 @@ from api.console.pages import (
     freezes,
     jobs,
     licences,
+    mailbox,
     orders,
     overview,
     people,
@@ -54,6 +55,7 @@ PAGES = (
     people,
     rules,
     subscriptions,
+    mailbox,
     traces,
 )
 

@@ -67,6 +67,7 @@ NAVIGATION: tuple[Group, ...] = (
             Place("/console/alert-rules", "监测规则", "Alert rules", ("alert_rules_show",)),
             Place("/console/register", "登记册", "Register", ("events_read",)),
             Place("/console/duties", "值班与回避", "Duty and conflicts", ("duty_list",)),
+            Place("/console/mailbox", "邮件通知", "Mail", ("mail_manage",)),
             Place("/console/reports", "报告", "Reports", ("report_list",)),
             Place("/console/freezes", "应急处置", "Freezes", ("freeze_list",)),
             Place("/console/policy", "策略", "Policy", ("policy_show",)),

@@ -8,7 +8,15 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import Closed, example
 
-Type = Literal["product.version_added", "product.published", "product.deprecated", "product.recalled", "product.delivered", "alert.raised"]
+Type = Literal[
+    "product.version_added",
+    "product.published",
+    "product.deprecated",
+    "product.recalled",
+    "product.delivered",
+    "alert.raised",
+    "report.issued",
+]
 _TIME = "2026-11-22T08:00:00.000000Z"
 _HOOK = {
     "id": "wh-abc", "owner": "builder-1", "url": "https://builder.example/yunei", "topics": ["product.recalled"], "subject": "visits-by-city",

@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Row, insert, select, update
 
 from infra.database import insert_ignoring, reading, writing
+from infra.mail import Relay, letter, send
 from infra.tables import webhook_attempts, webhook_cursor, webhook_messages, webhooks
 from infra.webhooks import BadTarget, Resolve, Target, post_webhook, resolved
 from jobs import directory
 from jobs.events import Recorded, rfc3339
 from jobs.register import Register
-from jobs.webhooks.hooks import Hook, allowed, close_in, hook_of, secret
+from jobs.webhooks.hooks import MAILTO, Hook, allowed, close_in, hook_of, secret
+from jobs.webhooks.letters import code_of, written
 from jobs.webhooks.topics import TOPICS, Topic
 
 log = structlog.get_logger("yunei.webhooks")
@@ -147,16 +149,27 @@ class Dispatcher:
         now = self._register.clock()
         status, error = None, None
         try:
-            target = Target.parse(hook.url, allowed(self._register))
-            status = post_webhook(
-                target, message.id, int(now.timestamp()), bytes(message.body), self._secrets(hook),
-                timeout_s=self._settings.webhook_timeout_s, resolve=self._resolve,
-            )  # fmt: skip
+            if hook.url.startswith(MAILTO):
+                status = self._mail(message, hook, now)
+            else:
+                target = Target.parse(hook.url, allowed(self._register))
+                status = post_webhook(
+                    target, message.id, int(now.timestamp()), bytes(message.body), self._secrets(hook),
+                    timeout_s=self._settings.webhook_timeout_s, resolve=self._resolve,
+                )  # fmt: skip
         except BadTarget as refused:
             error = refused.code
         except OSError as trouble:
             error = type(trouble).__name__
         self._note(message, hook, status, error)
+
+    def _mail(self, message: Row[Any], hook: Hook, now: datetime) -> int:
+        relay, address = Relay.of(self._settings), hook.url.removeprefix(MAILTO)
+        if relay is None:  # it was taken away since
+            raise OSError("no relay")
+        code = code_of(self._register.key_ring, hook.id, address)
+        subject, text = written(message.type, bytes(message.body), origin=self._settings.log_origin, code=code)
+        return send(relay, letter(relay, address, subject, text, id=message.id, at=now))
 
     def _secrets(self, hook: Hook) -> list[bytes]:
         generations = [hook.generation]
@@ -168,7 +181,8 @@ class Dispatcher:
         now = self._register.clock()
         number = message.attempts + 1
         taken = status is not None and 200 <= status < 300
-        state = "delivered" if taken else "given_up" if number > len(RETRY_S) or status == GONE else "waiting"
+        over = status == GONE or (hook.url.startswith(MAILTO) and status is not None and status >= 500)  # RFC 5321, 4.2.1: for good
+        state = "delivered" if taken else "given_up" if number > len(RETRY_S) or over else "waiting"
         due = now if state != "waiting" else now + timedelta(seconds=self._jitter(RETRY_S[number - 1]))
         with writing(self._register.engine) as connection:
             row = {"message": message.id, "number": number, "at": rfc3339(now), "status": status, "error": error}

@@ -21,6 +21,7 @@ from jobs.webhooks.topics import TOPICS, TRIAL
 from policies.problem import declare
 
 HOOKS_AT_MOST = 20
+MAILTO = "mailto:"  # an address that begins so is a mailbox (`mailboxes`)
 OVERLAP = timedelta(hours=24)
 
 WEBHOOK_TARGET = declare(
@@ -128,7 +129,9 @@ def close_hook(register: Register, id: str, state: str = "closed") -> None:
 
 
 def close_in(connection: Connection, id: str, state: str, now: str) -> None:
-    connection.execute(update(webhooks).where(webhooks.c.id == id, webhooks.c.state == "open").values(state=state, changed_at=now))
+    connection.execute(
+        update(webhooks).where(webhooks.c.id == id, webhooks.c.state.in_(("open", "unconfirmed"))).values(state=state, changed_at=now)
+    )
     waiting = (webhook_messages.c.webhook == id) & (webhook_messages.c.state == "waiting")
     connection.execute(update(webhook_messages).where(waiting).values(state="given_up"))
 
@@ -151,7 +154,7 @@ def hooks_of(register: Register, owner: str | None = None) -> list[Hook]:
 
 
 def _hooks(connection: Connection, owner: str | None) -> list[Hook]:
-    query = select(webhooks).order_by(webhooks.c.opened_at.desc(), webhooks.c.id)
+    query = select(webhooks).where(webhooks.c.url.not_like(f"{MAILTO}%")).order_by(webhooks.c.opened_at.desc(), webhooks.c.id)
     if owner is not None:
         query = query.where(webhooks.c.owner == owner)
     return [hook_of(row) for row in connection.execute(query)]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from infra.tables import reports
 from jobs.directory import Principal
 from jobs.events import Recorded
 from jobs.products import seen
@@ -61,6 +62,14 @@ def _knows_alerts(_connection: Connection, owner: Principal, _alert: str) -> boo
     return owner.role in ("supervisor", "auditor")
 
 
+def _knows_report(connection: Connection, owner: Principal, report: str) -> bool:
+    """Whoever supervises or audits; an operator, of its own."""
+    if owner.role in ("supervisor", "auditor"):
+        return True
+    whose = connection.execute(select(reports.c.owner).where(reports.c.id == report)).scalar_one_or_none()
+    return owner.role == "operator" and whose == owner.id
+
+
 def _about_product(type: str, kind: str, zh: str, en: str, *names: str, known: Known = _knows_product) -> Topic:
     return Topic(type, kind, zh, en, _product, _fields("product", *names), known)
 
@@ -90,6 +99,15 @@ TOPICS: Mapping[str, Topic] = {
             lambda recorded: str(getattr(recorded.event, "alert")),  # noqa: B009  # of whichever event
             _fields("alert", "rule", "severity"),
             _knows_alerts,
+        ),
+        Topic(
+            "report.issued",
+            "report_issued",
+            "签发报告",
+            "a report is issued",
+            lambda recorded: str(getattr(recorded.event, "report")),  # noqa: B009  # of whichever event
+            _fields("report", "report_kind", "period"),
+            _knows_report,
         ),
     )
 }

@@ -25,6 +25,7 @@ from yunei.config import Config
 from yunei.download import download
 from yunei.evidence import Evidence, Head, RemoteLog, Watcher, speaking
 from yunei.fits import Fits
+from yunei.mailbox import Mailboxes
 from yunei.models import Account, Dummy, Format, Job, Licence, Quote, Release
 from yunei.people import People
 from yunei.problem import YuneiProblem, problem
@@ -87,7 +88,7 @@ def request_body(
     return body
 
 
-class Client(Alerts, Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Products, Reports, RulePacks, Synthetics):
+class Client(Alerts, Authority, Batches, Billing, Caps, Agreements, Catalogues, Fits, Mailboxes, Products, Reports, RulePacks, Synthetics):
     """A connection to a yunei server.
 
     `url` and `key` default to the configuration (environment, then config file); `anonymous`: no key. `language` of words ("zh", "en")

@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Verb:
-    name: str
-    zh: str
-    en: str
-    function: str  # module:name under yunei.cli
-    on_home: bool = False  # the server's package has it too, for a home on this machine
-
-
-@dataclass(frozen=True)
-class Noun:
-    """A group of verbs. The nameless one holds the commands without a noun."""
-
-    name: str
-    zh: str
-    en: str
-    verbs: tuple[Verb, ...]
-
+from yunei.cli.noun import Noun as Noun
+from yunei.cli.noun import Verb as Verb
 
 NOUNS: tuple[Noun, ...] = (
     Noun(
@@ -270,6 +251,20 @@ NOUNS: tuple[Noun, ...] = (
             Verb("propose", "提议变更", "propose a change", "rulepacks:propose"),
             Verb("confirm", "确认他人提议的变更，立即生效", "confirm what another proposed: in force at once", "rulepacks:confirm"),
             Verb("history", "历次提议与变更", "every pack proposed, and which came into force", "rulepacks:history"),
+        ),
+    ),
+    Noun(
+        "mail",
+        "邮件通知",
+        "notifications by mail",
+        (
+            Verb("show", "自己的邮箱与事项", "your address, and what it is told of", "mail:show"),
+            Verb("set", "设置邮箱与事项，向新地址发确认码", "set it; a new address is sent a code", "mail:put"),
+            Verb("confirm", "以确认码确认", "confirm it by the code", "mail:confirm"),
+            Verb("code", "重新发送确认码", "send the code again", "mail:code"),
+            Verb("test", "发送试验邮件", "send a trial", "mail:trial"),
+            Verb("messages", "发送记录", "what was sent, with every attempt", "mail:messages"),
+            Verb("close", "停止邮件通知", "no more mail", "mail:close"),
         ),
     ),
     Noun(
