@@ -9,13 +9,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from jobs import acts, fees, ledger
+from jobs import acts, fees, ledger, statements
+from jobs.audit import audit
 from jobs.events import Cost, FeePosted, JobAdmitted, JobStaged, JobSubmitted, ProductDelivered, ReleasePublished, question_digest, rfc3339
 from jobs.register import Register
+from jobs.statements import FeeSeen, Statement
 from policies.licence import Licence
 from policies.loss import Loss
+from policies.period import Period
 from policies.tariff import Tariff
 from tests.small_register import ACCOUNTS, Ticking, a_licence, a_register, a_snapshot, title
+from yunei.auditing import audit_folder
+from yunei.replay import Book
+from yunei.transparency import Key
 
 HEALTH = title("health")  # the source body of both datasets
 SCENARIOS = ("city-health", "industry", "public-good")
@@ -152,3 +158,27 @@ def deliver(register: Register, release: str, *, charged: bool = True) -> int:
 def amended(register: Register, **changes: Any) -> None:
     """The licence with another tariff, from now on."""
     acts.amend_licence(register, charging(tariff(**changes)), reason="价格调整", by="li")
+
+
+NOVEMBER, DECEMBER = Period.parse("2026-11"), Period.parse("2026-12")
+
+
+def posted(register: Register) -> list[FeeSeen]:
+    """Oldest first, all of them."""
+    return statements.fees_of(register, START + timedelta(days=400), limit=1000)[::-1]
+
+
+def statement(register: Register, period: Period = NOVEMBER) -> Statement:
+    return statements.statements_of(register, period, register.clock())[0]
+
+
+def replayed(register: Register) -> Book:
+    """The carried audit of what is in the log."""
+    register.publish()
+    return audit_folder(register.settings.log_dir, Key.parse(register.vkey)).book
+
+
+def clean(register: Register) -> bool:
+    report = audit(register.settings.log_dir, [register.vkey], register.engine)
+    assert report.clean, report.findings
+    return replayed(register).bill.unpriced == 0

@@ -17,8 +17,8 @@ from jobs.events import EVENT_KINDS, CapRaised, Cost, Event, canonical
 from jobs.register import Register
 from jobs.rotation import announce_log_key, retire_log_key
 from policies.loss import Loss
+from tests.audited import LIES, fill, sign_behind_the_registers_back
 from tests.small_register import Ticking, a_register, settings_in, submit, title
-from tests.unit.jobs.test_audit import LIES, fill, sign_behind_the_registers_back
 from yunei import NotVerified
 from yunei.auditing import Audited, audit_folder, carry, lines, main
 from yunei.replay import RULES, Book

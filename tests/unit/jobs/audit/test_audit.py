@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tracemalloc
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -37,62 +35,11 @@ from infra.tables import (
 from jobs import acts, ledger
 from jobs.audit import AuditReport, audit, rebuild, sum_charges
 from jobs.events import (
-    CapRaised,
-    ChargeReleased,
-    ChargeReserved,
-    Event,
-    JobSpent,
     PrincipalRegistered,
-    ReleasePublished,
-    VersionIngested,
-    canonical,
 )
 from jobs.register import Register
-from policies.loss import Loss
-from policies.problem import LANGUAGES
-from tests.small_register import ACCOUNTS, Ticking, a_register, a_snapshot, furnish, run, settings_in, stage, submit, title
-
-
-def fill(register: Register) -> None:
-    """Every table has rows; 600 entries, so three entry tiles and two levels of hashes."""
-    furnish(register)
-    for job in "abc":
-        run(register, job, Loss(1_000_000, 10))
-    submit(register, "d", Loss(500))
-    stage(register, "e", Loss(700))
-    acts.link_subject(register, "op-1", "https://id.example", "cd" * 32)
-    acts.open_session(register, "op-1", "browser", lifetime=timedelta(hours=8))
-    with register.transaction() as act:
-        for number in range(600 - act.size):
-            act.append(PrincipalRegistered(by="system", principal=f"p{number}", role="builder", title=title("p")))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
-    with a_register(tmp_path_factory.mktemp("made")) as register:
-        fill(register)
-        yield register
-
-
-@pytest.fixture
-def copy(made: Register, tmp_path: Path) -> Iterator[Register]:
-    """A register of its own to tamper with."""
-    made.engine.dispose()
-    shutil.copytree(made.settings.home, tmp_path / "home")
-    register = Register.open(settings_in(tmp_path / "home"), clock=Ticking())
-    yield register
-    register.close()
-
-
-def codes(report: AuditReport) -> list[str]:
-    for finding in report.findings:
-        for language in LANGUAGES:
-            assert all((finding.words(language).title, finding.words(language).detail, finding.words(language).remedy))
-    return [finding.code for finding in report.findings]
-
-
-def whole(register: Register, **options: str) -> AuditReport:
-    return audit(register.settings.log_dir, [register.vkey], register.engine, **options)
+from tests.audited import codes, whole
+from tests.small_register import a_register, title
 
 
 def test_a_clean_log_passes_from_its_files_alone(made: Register, tmp_path: Path) -> None:
@@ -310,85 +257,6 @@ def test_entries_not_yet_under_a_checkpoint_are_replayed_too(copy: Register) -> 
     report = whole(copy)
     assert report.clean, report.findings
     assert (report.size, report.unpublished) == (600, 1)
-
-
-def published(**changes: object) -> ReleasePublished:
-    """The release of job e, which is paid for and staged, as it should be."""
-    fields = {"release": "r-e", "job": "e", "charge": "c-e", "operator": "op-1", "licence": "L-1", "cost": {"pico_rho": 700, "atto_delta": 0}}
-    digests = dict.fromkeys(("question", "plan_digest", "record", "table_sha256"), "e" * 64)
-    rest = {"by": "system", "rows": 1, "bytes": 1, "visible_at": "2026-11-22T09:00:00.000000Z"}
-    return ReleasePublished.model_validate({**fields, **digests, **rest, **changes})
-
-
-def charge(**changes: object) -> ChargeReserved:
-    fields = {"by": "system", "charge": "c-x", "job": "x", "accounts": ACCOUNTS, "cost": {"pico_rho": 1, "atto_delta": 1}}
-    return ChargeReserved.model_validate({**fields, **changes})
-
-
-def raised(**cap: int) -> CapRaised:
-    full = {"pico_rho": 10**12, "atto_delta": 10**12}
-    return CapRaised.model_validate({"by": "system", "account": "dataset:visits", "cap": {**full, **cap}, "proposal": 0})
-
-
-LIES: dict[str, list[Event | None]] = {
-    "over the cap in rho": [charge(cost={"pico_rho": 10**13, "atto_delta": 0})],
-    "over the cap in delta": [charge(cost={"pico_rho": 0, "atto_delta": 10**13})],
-    "an account that does not exist": [charge(accounts=(*ACCOUNTS, "dataset:none"))],
-    "a charge made twice": [charge(charge="c-a")],
-    "a cap lowered in rho": [raised(pico_rho=10**12 - 1)],
-    "a cap lowered in delta": [raised(atto_delta=10**12 - 1)],
-    "a principal registered twice": [PrincipalRegistered(by="system", principal="op-1", role="admin", title=title("x"))],
-    "spent before reading": [JobSpent(by="system", job="d", charge="c-d")],
-    "given back after spending": [ChargeReleased(by="system", charge="c-a")],
-    "a version going backwards": [VersionIngested(by="system", dataset="visits", version=1, digest="a" * 64, document="a" * 64)],
-    "published before it was staged": [published(job="d", charge="c-d", cost={"pico_rho": 500, "atto_delta": 0})],
-    "published without being paid": [published(charge="c-none")],
-    "published on another job's charge": [published(charge="c-a", cost={"pico_rho": 1_000_000, "atto_delta": 10})],
-    "published for less than was paid": [published(cost={"pico_rho": 699, "atto_delta": 0})],
-    "published twice": [published(release="r-a")],
-    "no event at all": [None],
-}
-
-
-def test_what_the_lies_below_are_bent_from_is_true(copy: Register) -> None:
-    with copy.transaction() as act:
-        act.append(published())
-        act.append(charge())
-        act.append(raised())
-    assert whole(copy).clean
-
-
-@pytest.mark.parametrize("event", [event for lies in LIES.values() for event in lies], ids=list(LIES))
-def test_a_signed_lie_is_found_by_replaying_it(copy: Register, event: Event | None) -> None:
-    """A server that was replaced signs an overdraft: the tree is perfect, the story is not."""
-    body = canonical(event, "2027-01-01T00:00:00.000000Z") if event else b'{"kind":"nothing"}'
-    sign_behind_the_registers_back(copy, body)
-    report = audit(copy.settings.log_dir, [copy.vkey])
-    assert codes(report) == ["log_entry_impossible"]
-    assert report.findings[0].fields["index"] == "600"
-
-
-def sign_behind_the_registers_back(register: Register, body: bytes) -> None:
-    with writing(register.engine) as connection:
-        head = connection.execute(select(log_head)).one()
-        edge = CompactRange.from_bytes(head.size, head.edge)
-        edge.append(leaf_hash(body))
-        connection.execute(insert(entries).values(position=head.size, kind="x", body=body, leaf=leaf_hash(body)))
-        connection.execute(update(log_head).values(size=edge.size, edge=edge.to_bytes()))
-    register.publish()
-
-
-def test_a_version_below_the_current_one_is_found(copy: Register) -> None:
-    acts.register_dataset(copy, a_snapshot(version=3))
-    event = VersionIngested(by="system", dataset="visits", version=2, digest="a" * 64, document="a" * 64)
-    sign_behind_the_registers_back(copy, canonical(event, "2027-01-01T00:00:00.000000Z"))
-    assert codes(audit(copy.settings.log_dir, [copy.vkey])) == ["log_entry_impossible"]
-
-
-def test_an_entry_dated_before_its_forerunner_is_found(copy: Register) -> None:
-    event = PrincipalRegistered(by="system", principal="early", role="builder", title=title("p"))
-    sign_behind_the_registers_back(copy, canonical(event, "2020-01-01T00:00:00.000000Z"))
-    assert codes(audit(copy.settings.log_dir, [copy.vkey])) == ["log_time_backwards"]
 
 
 @pytest.mark.parametrize("column", ["reserved_pico_rho", "spent_pico_rho", "reserved_atto_delta", "spent_atto_delta"])
