@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import (
+    alerts,
     audit,
     cells,
     charges,
@@ -33,10 +34,11 @@ from tests.bench import (
     synthetic,
     workers,
 )
+from tests.bench import console as pages
 
 FOLDER = Path("build/bench")
 STORES = ("charges", "decisions", "audit", "log", "delivery", "latency")
-ALONE = ("engine", "noise", "cells", "models", "synthetic", "disclosure", "large", "sizing", "workers", *STORES)
+ALONE = ("alerts", "engine", "noise", "cells", "models", "synthetic", "disclosure", "large", "sizing", "workers", "console", *STORES)
 
 
 def main() -> None:
@@ -44,7 +46,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--only", choices=ALONE)
     parser.add_argument("--large", type=int, default=100_000_000, help="rows of `--only large`, which runs by that name alone")
-    parser.add_argument("--entries", type=int, default=100_000, help="length of the log that proofs are made from")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="length of the log that proofs are made from")
+    parser.add_argument("--releases", type=int, default=100_000, help="releases in the register of `--only console`, by that name alone")
+    parser.add_argument("--looks", type=int, default=20, help="how often `--only console` opens each page")
     chosen = parser.parse_args()
     console, result = Console(highlight=False), {"machine": {"cores": os.cpu_count(), "python": platform.python_version()}}
     if chosen.only in (None, "charges"):
@@ -68,6 +72,13 @@ def main() -> None:
             "decision    p50 {shipped_ms} ms by the rules shipped; {scoped_ms} ms with {rules} more, each about one licence; {unscoped_ms} ms "
             "with {rules} about every licence; facts read from a register of {licences} licences: {register_ms} ms".format(
                 **result["decisions"]
+            )
+        )
+    if chosen.only in (None, "alerts"):
+        result["alerts"] = alerts.bench(fresh("alerts"))
+        console.print(
+            "alerts      {raised} false alarms in {months} simulated months of {operators} operators, {jobs} jobs, {looks} looks".format(
+                **result["alerts"]
             )
         )
     if chosen.only in (None, "disclosure"):
@@ -129,6 +140,14 @@ def main() -> None:
         result["sizing"] = sizing.bench(FOLDER, Path("build/sizing.json"))
         for point in result["sizing"]["points"]:
             console.print("sizing      " + ", ".join(f"{key} {value}" for key, value in point.items()))
+    if chosen.only == "console":
+        result["console"] = pages.bench(fresh("console"), chosen.releases, chosen.looks)
+        console.print(
+            "console     {opened} pages of {releases:,} releases ({events:,} events, filled in {filled_s} s): p50 {p50_ms} ms, worst p95 "
+            "{worst_p95_ms} ms ({worst}), worst p95 of CPU {worst_cpu_ms} ms, largest {largest_bytes:,} bytes".format(**result["console"])
+        )
+        for page in result["console"]["beyond"]:
+            console.print("            beyond the goal: {path} ({visitor}) p95 {p95_ms} ms, CPU {cpu_ms} ms, {bytes:,} bytes".format(**page))
     FOLDER.mkdir(parents=True, exist_ok=True)
     Path("build/bench.json").write_text(json.dumps(result, indent=2) + "\n")
     console.print("build/bench.json")
