@@ -85,7 +85,7 @@ def adopted(act: Act, settings: Settings) -> str:
     """The digest of the pack to hold a table under. Before the first table the log says which that is: the settings' own. PACK_UNKNOWN."""
     now = _now(act.connection)
     if now is not None:
-        return now.pack
+        return str(now.pack)
     pack = of_settings(settings)
     document = act.attach(shipped_pack_text(pack.name).encode())
     act.append(PackAdopted(by=SYSTEM, pack=pack.digest, name=pack.name, version=pack.version, document=document))
