@@ -136,16 +136,6 @@ SERVER_WORKERS = declare(
     zh=("计算节点无法启动", "启动失败（{code}）。", "检查内存、/dev/shm 与临时目录的空间。"),
     en=("The workers do not start", "Starting them failed ({code}).", "Check memory, /dev/shm and the space for temporary files."),
 )
-SERVER_LISTEN = declare(
-    "server_listen",
-    zh=("无法监听", "地址 {host} 端口 {port} 不可用。", "换一个端口（--port），或停止占用它的程序。"),
-    en=("Cannot listen", "Address {host}, port {port} is not to be had.", "Choose another --port, or stop what uses it."),
-)
-SERVER_WORKERS = declare(
-    "server_workers",
-    zh=("计算节点无法启动", "启动失败（{code}）。", "检查内存、/dev/shm 与临时目录的空间。"),
-    en=("The workers do not start", "Starting them failed ({code}).", "Check memory, /dev/shm and the space for temporary files."),
-)
 SERVER_CLUSTER_ADDRESS = declare(
     "server_cluster_address",
     zh=("不是内网地址", "{address} 不是内网 IP 地址。", "集群只用内网地址，如 10.0.0.5；首节点为 10.0.0.5:6379。"),
