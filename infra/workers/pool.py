@@ -9,6 +9,8 @@ from __future__ import annotations
 import pickle
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -20,7 +22,7 @@ from typing import Any, TypeVar
 import structlog
 
 from infra.workers.actor import ACTOR
-from infra.workers.environment import SHARED_MEMORY, new_token, own_directory, remove, subfolder, tell, token_of, variables
+from infra.workers.environment import SHARED_MEMORY, inherited, new_token, own_directory, remove, subfolder, tell, token_of, variables
 from infra.workers.errors import ANYWHERE, Terms, WorkersError
 from infra.workers.runs import Answer, Run, Scheduler, Worker
 
@@ -38,6 +40,9 @@ LOOK_S = 1.0
 MISSES = 4  # looks in a row that find no Ray
 STARTS = 2  # Ray gives its own processes 15 s to come up, which a busy machine may not
 REVIVE_S = 2.0  # between attempts to find one again
+
+PROBE_S = 60.0
+_QUESTION = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False); assert ray.nodes(); ray.shutdown()"
 
 Found = tuple[Any, list[Any]]  # Ray's module, connected, and the actors
 
@@ -329,6 +334,8 @@ def connected(address: str, token: Path | None, certificates: Path | None, place
     """Ray at an address of a cluster, and new actors there that end with this process. Those whose place has no node yet are there when it
     has. Raises WorkersError start_failed when none has begun within a while."""
     tell(variables(local=False, token=token, certificates=certificates))
+    if not _answers(address):
+        raise WorkersError("start_failed")
     import ray
 
     try:
@@ -343,6 +350,17 @@ def connected(address: str, token: Path | None, certificates: Path | None, place
         ray.shutdown()
         raise WorkersError("start_failed") from None
     return ray, actors
+
+
+def _answers(address: str) -> bool:
+    """Whether a cluster is there, whole. Another process asks: of a head that is half up Ray ends the process that asks, all of it."""
+    try:
+        asked = subprocess.run(  # noqa: S603  # ourselves
+            [sys.executable, "-c", _QUESTION, address], env=inherited(), capture_output=True, timeout=PROBE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0
 
 
 def listens(address: str) -> bool:

@@ -106,9 +106,7 @@ class Bureau:
         workers = self.services._workers
         assert isinstance(workers, Workers)
         steady = [worker.steady for worker in workers.scheduler.workers]
-        degraded = self.services.degraded
-        nodes = 0 if degraded else sum(1 for node in workers._ray.nodes() if node["Alive"])
-        return {"degraded": degraded, "steady": steady, "nodes": nodes, "jobs": len(self.asked), "states": self.states()}
+        return {"degraded": self.services.degraded, "steady": steady, "jobs": len(self.asked), "states": self.states()}
 
     def rest(self) -> dict[str, Any]:
         self.loading.clear()

@@ -63,8 +63,8 @@ class Cluster:
         self.until("more is published", lambda state: state["states"].get("published", 0) >= before + more)
 
     def whole(self) -> None:
-        """All nodes are there, and those of the data take work."""
-        self.until("both nodes are there", lambda state: all(state["steady"]) and state["nodes"] == MACHINES)
+        """Both nodes of the data take work."""
+        self.until("both nodes are there", lambda state: all(state["steady"]) and not state["degraded"])
 
     def rest(self) -> dict[str, Any]:
         """Every job that was admitted is published, for one charge each, and the log says the same."""
@@ -104,7 +104,7 @@ def node_is_killed(made: Cluster, machine: int, *, back: bool = True) -> None:
     """kill −9 of all of Ray on one machine: the other goes on, and it comes `back` by itself."""
     if not made.machines.kill_ray(machine):
         raise Broken("nothing was killed")
-    made.until("it is missed", lambda state: state["nodes"] < MACHINES)
+    made.until("it is missed", lambda state: not all(state["steady"]))
     made.goes_on()
     if back:
         made.whole()
@@ -114,7 +114,7 @@ def node_is_cut_off(made: Cluster, machine: int) -> None:
     """Its cable is pulled, and put back when it has been given up."""
     made.machines.cut(machine)
     made.goes_on()
-    made.until("it is given up", lambda state: not all(state["steady"]) and state["nodes"] < MACHINES)
+    made.until("it is given up", lambda state: not all(state["steady"]))
     made.machines.heal(machine)
     made.whole()
 
