@@ -156,8 +156,8 @@ def release_view(seen: ReleaseSeen, left: Iterable[Balance], fee: FeeSeen | None
         sources=[SourceView(**source) for source in record["sources"]],
         columns=[ColumnView(**{**column, "mechanism": column.get("mechanism") or None}) for column in record["columns"]],
         rows=record["rows"],
-        thresholded=record["thresholded"],
-        bounds=record["bounds"],
+        thresholded=record.get("thresholded", False),
+        bounds=record.get("bounds", {}),  # tables that people let out have neither
         price=LossView.of(seen.loss, Decimal(record["delta"])),
         left=accounts_view(left),
         files=[
