@@ -45,6 +45,36 @@ class VaultSettings(BaseModel):
     kms_ca_file: Path | None = Field(default=None, description="For `kms`: certificates to trust; none: the system's.")
     kms_timeout_s: float = Field(default=5, gt=0, le=60, description="Seconds the service has to answer; a job waits for it, and fails closed.")
 
+    s3_bucket: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")] = Field(
+        default="",
+        description="Bucket of an S3-compatible store for shards and manifests; empty: home/vault. It sees ciphertext, sizes and access, no "
+        "key: datasets' keys stay in the home.",
+    )
+    s3_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/?#@]+)?$")] = Field(
+        default="", description="Address of the store, such as https://s3.example.gov.cn. https, except on this machine."
+    )
+    s3_region: Name = Field(default="us-east-1", description="Region of the bucket; stores that have none take any.")
+    s3_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{0,200}$")] = Field(
+        default="", description="Folder in the bucket, so that homes may share one."
+    )
+    s3_credentials_file: Path | None = Field(
+        default=None,
+        description='File with {"access_key": …, "secret_key": …} to read, write, list and delete there; this user\'s alone.',
+    )
+    s3_reader_file: Path | None = Field(
+        default=None, description="The same for workers, which only read; none: they are given the other. Sealed for each job, like keys."
+    )
+    s3_ca_file: Path | None = Field(default=None, description="Certificates to trust for the store, on every node; none: the system's.")
+
+    @model_validator(mode="after")
+    def _store_is_whole(self) -> Self:
+        if self.s3_bucket and not (self.s3_endpoint and self.s3_credentials_file):
+            raise ValueError("s3_bucket needs s3_endpoint and s3_credentials_file")
+        parts = urlsplit(self.s3_endpoint)
+        if parts.scheme == "http" and parts.hostname not in _LOCAL:
+            raise ValueError("s3_endpoint must be https, except on this machine")
+        return self
+
     @model_validator(mode="after")
     def _masters_are_whole(self) -> Self:
         """What a provider needs is named, so that it is missed at start and not at the first job."""

@@ -43,7 +43,8 @@ class Draft:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for key in self._keys.values():
             wipe(key)
-        self._vault.place.abandon(self.dataset, self.version, self._draft)
+        with suppress(OSError):  # a store that is away now; its next draft sweeps
+            self._vault.place.abandon(self.dataset, self.version, self._draft)
         shutil.rmtree(self._draft, ignore_errors=True)
         with suppress(OSError):
             self._draft.parent.rmdir()  # only when nothing else of the dataset is there

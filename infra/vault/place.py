@@ -13,7 +13,7 @@ from typing import Protocol
 
 from infra.vault.files import replace, sync, write
 from infra.vault.parts import part_name
-from infra.vault.store import Store
+from infra.vault.store import Credentials, Store
 
 MANIFEST = "manifest"
 DESTROYED = b"destroyed\n"  # in the place of a manifest: the number stays taken
@@ -24,6 +24,11 @@ class Place(Protocol):
 
     @property
     def store(self) -> Store | None: ...
+
+    @property
+    def reader(self) -> Credentials | None:
+        """What workers are given to read by, sealed like keys."""
+        ...
 
     def versions(self, dataset: str) -> tuple[int, ...]:
         """Numbers of the committed versions, ascending, destroyed ones included. OSError."""
@@ -50,7 +55,7 @@ class Place(Protocol):
         ...
 
     def abandon(self, dataset: str, version: int, draft: Path) -> None:
-        """Nothing of the draft is left; it may have been published."""
+        """Nothing of the draft is left, unless it was published."""
         ...
 
     def destroy(self, dataset: str, version: int, keep: Collection[str]) -> None:
@@ -62,6 +67,7 @@ class Folders:
     """Below `directory`: <dataset>/v<n>/."""
 
     store: Store | None = None
+    reader: Credentials | None = None
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

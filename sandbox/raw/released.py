@@ -125,12 +125,14 @@ def _met(workers: Pool) -> set[bytes]:
 
 
 def _file_keys(task: object, opened: dict[str, list[bytes]]) -> dict[str, bytearray]:
-    """By the SHA-256 of the file."""
+    """By the SHA-256 of the file; where files lie in a store, what opens that, by its name."""
     wanted = {part.sha256: part.key for part in parts_in(task) if isinstance(part.key, WrappedKey)}
     if not wanted:
         return {}
     vault = next(iter(wanted.values())).vault
-    return dict(zip(wanted, vault.file_keys(list(wanted.values()), opened), strict=True))
+    found = dict(zip(wanted, vault.file_keys(list(wanted.values()), opened), strict=True))
+    store, reader = vault.place.store, vault.place.reader
+    return found if store is None or reader is None else found | {store.name: reader.sealed_form()}
 
 
 @cache
