@@ -26,7 +26,9 @@ from infra.tables import jobs, openings, releases
 from jobs import acts, fees, ledger
 from jobs import events as ev
 from jobs.acts import duty
+from jobs.kinds.exact import ExactRequest
 from jobs.lane.packs import digest_in_force
+from jobs.order import Order
 from jobs.register import Act
 from policies.catalogue import Catalogue
 from policies.licence import Degree
@@ -34,7 +36,7 @@ from policies.product import Description
 from policies.roles import ROLES
 from sandbox.raw.ingest import ingest
 from tests import lane, products, visits
-from tests.bureau import Bureau, licence, opened, settings_in
+from tests.bureau import SQL, Bureau, licence, opened, order, settings_in
 from tests.money import priced, tariff
 from tests.unit.jobs.test_release import ended
 
@@ -43,7 +45,8 @@ SPAN = timedelta(days=540)
 OPERATORS = tuple(f"operator-{number}" for number in range(1, 9))
 BUILDERS = tuple(f"builder-{number}" for number in range(1, 7))
 BATCH = 200
-HIGH = {f"{kind}_cap_pico_rho": 10**18 for kind in ("population", "dataset", "operator")}
+PATIENCE_S = 240.0  # for one job
+HIGH: dict[str, Any] = {f"{kind}_cap_pico_rho": 10**18 for kind in ("population", "dataset", "operator")}
 EACH_REVIEW, EACH_DELIVERY = 50, 10  # one of so many releases
 
 
@@ -117,37 +120,61 @@ def begun(home: Path, clock: Travelling) -> Bureau:
 
 def fill(home: Path, count: int) -> Filled:
     """A bureau with `count` releases and what comes with them. The caller closes it."""
-    clock = Travelling(END - SPAN)
-    bureau = begun(home, clock)
-    register = bureau.services.register
-    products.on_the_shelf(bureau, products.released(bureau))
-    held = ended(bureau, _exact(1))
-    review = lane.requested(bureau, held.id)
-    for reviewer in lane.REVIEWERS[:2]:
-        lane.vote(bureau, review, reviewer)
-    bureau.services.keeper.once()
-    made = Made(bureau)
-    for start in range(0, count, BATCH):
-        clock.set(END - SPAN + SPAN * (start + BATCH) / (count + 2 * BATCH))
-        if start // BATCH % 2 == 0:
-            made.product(start // BATCH)
-        with register.transaction(publish=False) as act:
-            for number in range(start, min(start + BATCH, count)):
-                made.life(act, number)
-    clock.set(END)
-    register.publish()
-    release = products.released(bureau, "SELECT city, COUNT(*) AS n FROM visits WHERE fee > 3 GROUP BY city")
-    waiting = ended(bureau, _exact(2))
-    job = next(event.event for event in register.events(before=register.size, limit=50, kinds=("release_published",)))
-    assert isinstance(job, ev.ReleasePublished)
-    return Filled(
-        bureau, job.job, release, f"rel-{count // 2}", products.ID, lane.requested(bureau, waiting.id), waiting.id, bureau.services.close
-    )
+    past = Past(home)
+    past.grow(count)
+    return past.today()
 
 
-def _exact(fee: int) -> Any:
+class Past:
+    """A bureau whose past may be lengthened."""
+
+    def __init__(self, home: Path) -> None:
+        self._clock = Travelling(END - SPAN)
+        self.bureau = begun(home, self._clock)
+        products.on_the_shelf(self.bureau, released(self.bureau))
+        held = ended(self.bureau, _exact(1), PATIENCE_S)
+        review = lane.requested(self.bureau, held.id)
+        for reviewer in lane.REVIEWERS[:2]:
+            lane.vote(self.bureau, review, reviewer)
+        self.bureau.services.keeper.once()
+        self._made = Made(self.bureau)
+        self.count = 0
+
+    def grow(self, to: int, of: int = 0) -> None:
+        """To so many releases, spread over the days as if there were to be `of`."""
+        register, whole = self.bureau.services.register, max(of, to) + 2 * BATCH
+        for start in range(self.count, to, BATCH):
+            self._clock.set(END - SPAN + SPAN * (start + BATCH) / whole)
+            if start // BATCH % 2 == 0:
+                self._made.product(start // BATCH)
+            with register.transaction(publish=False) as act:
+                for number in range(start, min(start + BATCH, to)):
+                    self._made.life(act, number)
+        self.count = to
+        register.publish()
+
+    def today(self) -> Filled:
+        """At the end of its days, with a newest release and a review that waits."""
+        self._clock.set(END)
+        bureau = self.bureau
+        release = released(bureau, "SELECT city, COUNT(*) AS n FROM visits WHERE fee > 3 GROUP BY city")
+        waiting = ended(bureau, _exact(2), PATIENCE_S)
+        job = next(each.event for each in bureau.services.register.events(before=2**53, limit=50, kinds=("release_published",)))
+        assert isinstance(job, ev.ReleasePublished)
+        review, close = lane.requested(bureau, waiting.id), bureau.services.close
+        return Filled(bureau, job.job, release, f"rel-{self.count // 2}", products.ID, review, waiting.id, close)
+
+
+def released(bureau: Bureau, sql: str = SQL, **changes: Any) -> str:
+    """A release that ran for real, however busy the machine is."""
+    seen = ended(bureau, order(sql, **changes), PATIENCE_S)
+    assert seen.release is not None, seen
+    return seen.release
+
+
+def _exact(fee: int) -> Order:
     asked = lane.exact_order(lane.SQL.replace(" GROUP", f" WHERE fee > {fee} GROUP"))
-    return type(asked)(asked.by, "L-1-exact", asked.scenario, type(asked.request)(asked.request.text, "L-1-exact", lane.FACTS, ()), None)
+    return Order(asked.by, "L-1-exact", asked.scenario, ExactRequest(asked.request.text, "L-1-exact", lane.FACTS, ()))
 
 
 class Made:
@@ -158,9 +185,7 @@ class Made:
         self.shelf: list[tuple[str, int, str]] = []
         register = bureau.services.register
         asked = "SELECT city, COUNT(*) AS n FROM visits WHERE days > {} GROUP BY city"
-        self.own = {
-            name: products.released(bureau, asked.format(place), by=name, licence=licences_of(name)[1]) for place, name in enumerate(OPERATORS)
-        }
+        self.own = {name: released(bureau, asked.format(place), by=name, licence=licences_of(name)[1]) for place, name in enumerate(OPERATORS)}
         with reading(register.engine) as connection:
 
             def first(table: Table, name: str, *conditions: ColumnElement[bool]) -> dict[str, Any]:
@@ -168,7 +193,8 @@ class Made:
                 found: dict[str, Any] = json.loads(bytes(connection.execute(query.limit(1)).scalar_one()))
                 return found
 
-            self.order, self.record = first(jobs, "request", jobs.c.kind == "sql"), first(releases, "record")
+            sql = releases.c.job.in_(select(jobs.c.id).where(jobs.c.kind == "sql"))
+            self.order, self.record = first(jobs, "request", jobs.c.kind == "sql"), first(releases, "record", sql)
             self.exact = first(jobs, "request", jobs.c.kind == "exact")
         self.pack = digest_in_force_of(bureau)
 

@@ -37,6 +37,7 @@ def bench(folder: Path, releases: int, looks: int) -> dict[str, Any]:
         "opened": len(pages),
         "p50_ms": round(statistics.median(each["p50_ms"] for each in pages), 1),
         "worst_p95_ms": worst["p95_ms"],
+        "worst_cpu_ms": max(each["cpu_ms"] for each in pages),
         "worst": f"{worst['path']} ({worst['visitor']})",
         "largest_bytes": max(each["bytes"] for each in pages),
         "beyond": [each for each in pages if each["p95_ms"] > GOAL_MS or each["bytes"] > GOAL_BYTES],
@@ -51,18 +52,30 @@ def looked(filled: Filled, looks: int) -> list[dict[str, Any]]:
             answer = browser.post("/console/sign-in", data={"key": filled.bureau.keys[visitor]}, follow_redirects=False)
             assert answer.status_code == 303, answer.text
             for path, acts in pages_of(filled).items():
-                if opens(visitor, acts):
+                if opens(visitor, acts) and (visitor != "operator-8" or own(path, filled)):
                     found.append({"visitor": visitor, "path": path, **measured(browser, path, looks)})
     return found
 
 
+def own(path: str, filled: Filled) -> bool:
+    """Whether a page is one that another operator has too: a list, or a form."""
+    return not any(each in path for each in (filled.job, filled.release, filled.review, filled.product, filled.licence))
+
+
 def measured(browser: TestClient, path: str, looks: int) -> dict[str, float]:
-    """The first look is not counted: it reads templates and warms the database's cache."""
-    taken, size = [], 0
+    """The first look is not counted: it reads templates and warms the database's cache. `cpu_ms`: p95 of the whole process's CPU time, what
+    other work on the machine does not touch."""
+    taken, worked, size = [], [], 0
     for _ in range(looks + 1):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         answer = browser.get(path)
         taken.append((time.perf_counter() - started) * 1e3)
+        worked.append((time.process_time() - before) * 1e3)
         assert answer.status_code == 200, (path, answer.status_code, answer.text[:500])
         size = len(answer.content)
-    return {"p50_ms": round(statistics.median(taken[1:]), 1), "p95_ms": round(statistics.quantiles(taken[1:], n=20)[-1], 1), "bytes": size}
+    return {
+        "p50_ms": round(statistics.median(taken[1:]), 1),
+        "p95_ms": round(statistics.quantiles(taken[1:], n=20)[-1], 1),
+        "cpu_ms": round(statistics.quantiles(worked[1:], n=20)[-1], 1),
+        "bytes": size,
+    }
