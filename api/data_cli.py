@@ -1,4 +1,4 @@
-"""The verbs of whoever brings data: dataset add, from files or from a database, whole or as more of what is there.
+"""The verbs of whoever brings data: dataset profile, and dataset add, from files or from a database, whole or as more of what is there.
 
 They read raw data, so they run where it lies, on the home folder itself, and have no counterpart over HTTP.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def register(group: Group) -> None:
     dataset = group("dataset", "已登记的公共数据", "the datasets that are registered")
     dataset.command("add", help=say("登记数据集并加密入库", "register a dataset and ingest it, encrypted"))(told(dataset_add))
+    dataset.command("profile", help=say("概览原始文件并起草目录", "look at raw files and draft their catalogue entry"))(told(dataset_profile))
 
 
 def dataset_add(
@@ -121,6 +122,67 @@ def dataset_add(
         )
     )
     output.facts(_notes(report, append=append))
+
+
+def dataset_profile(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help=say("Parquet 或 CSV 文件", "Parquet or CSV files"))
+    ],
+    unit: Annotated[
+        str | None, typer.Option("--unit", metavar="COLUMN", help=say("隐私单元所在列", "the column that says whose a row is"))
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help=say("草稿中的数据集名", "name of the dataset in the draft"))] = "dataset",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DRAFT.toml", help=say("写入目录草稿（仅属主可读）", "write a draft here, for its owner alone")),
+    ] = None,
+    encoding: Annotated[str, typer.Option("--encoding", help=say("CSV 的编码", "encoding of CSV files"))] = "utf-8",
+) -> None:
+    import os
+
+    from infra.clock import system_clock
+    from sandbox.raw.profile import draft, profile
+
+    found = profile(sources, unit, encoding)
+    output.line(
+        say(
+            "以下出自原始数据，未加噪声：只供域内使用，不得外传。",
+            "What follows is raw and unnoised: for use inside alone, never to be passed on.",
+        )
+    )
+    output.line(say(f"共 {found.rows:,} 行", f"{found.rows:,} rows"))
+    output.table(
+        (say("列", "column"), say("类型", "type"), say("空值", "nulls"), say("最小", "least"), say("最大", "most"), say("不同值", "values")),
+        [
+            (
+                column.name,
+                column.type,
+                f"{column.nulls:,}",
+                *(column.ends.get(column.type, ("", ""))),
+                f"{len(column.values):,}" if column.values is not None else "> 1,000",
+            )
+            for column in found.columns
+        ],
+        right=(2, 5),
+        csv_headers=("column", "type", "nulls", "least", "most", "values"),
+    )
+    spreads = [
+        (say("每单元行数", "rows per unit"), found.rows_per_unit),
+        (say("每单元每键行数", "rows per unit and key"), found.rows_per_group),
+    ]
+    spreads += [(say(f"每单元 {key} 的键数", f"keys of {key} per unit"), spread) for key, spread in found.keys_per_unit.items()]
+    if found.rows_per_unit is not None:
+        output.line(say(f"单元 {found.units:,} 个", f"{found.units:,} units"))
+        output.table(
+            (say("分布", "spread"), "50 %", "90 %", "99 %", "100 %"),
+            [(said, str(it.median), str(it.p90), str(it.p99), str(it.most)) for said, it in spreads if it is not None],
+            right=(1, 2, 3, 4),
+            csv_headers=("spread", "p50", "p90", "p99", "most"),
+        )
+    if out is not None:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(draft(found, name, system_clock().date()))
+        output.line(say(f"目录草稿已写入 {out}", f"a draft of the catalogue entry is in {out}"))
 
 
 def _notes(report: IngestReport, *, append: bool) -> list[tuple[str, object]]:

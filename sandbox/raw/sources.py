@@ -157,12 +157,43 @@ def open_sources(dataset: Dataset, paths: Sequence[Path], encoding: str) -> list
     return [_open(dataset, path, encoding) for path in paths]
 
 
-def _open(dataset: Dataset, path: Path, encoding: str) -> Source:
+def raw_batches(path: Path, encoding: str) -> Iterator[tuple[pa.RecordBatch, dict[str, Kind]]]:
+    """Every row of a file that nobody has declared yet, of the columns that can be read, and how each came. Raises data_source_*."""
+    form = _format(path)
+    schema, rows = _head(path, form, encoding)
+    names = {name: name for name in dict.fromkeys(schema.names) if form == "csv" or _readable(schema.field(name).type)}
+    source = Source(path, form, encoding, names, (), rows)
+    kinds: dict[str, Kind] = {name: "csv" if form == "csv" else _kind(schema.field(name).type) for name in names}
+    failed = True
+    try:
+        for raw in _read_csv(source, lambda file, row: None) if form == "csv" else _read_parquet(source, 0):
+            yield pa.RecordBatch.from_arrays([_plain(raw.column(name)) for name in names], names=list(names)), kinds
+        failed = False
+    except (pa.ArrowException, UnicodeError, LookupError, OSError):
+        pass
+    if failed:
+        raise SOURCE_UNREADABLE(file=path.name, format=form, encoding=encoding)
+
+
+def _readable(found: pa.DataType) -> bool:
+    try:
+        _kind(found)
+    except TypeError:
+        return False
+    return True
+
+
+def _format(path: Path) -> str:
     form = next((form for suffix, form in SUFFIXES.items() if path.name.lower().endswith(suffix)), None)
     if form is None:
         raise SOURCE_KIND(file=path.name, known=" ".join(SUFFIXES))
     if not path.is_file():
         raise SOURCE_MISSING(file=path.name)
+    return form
+
+
+def _open(dataset: Dataset, path: Path, encoding: str) -> Source:
+    form = _format(path)
     schema, rows = _head(path, form, encoding)
     folded: dict[str, list[str]] = {}
     for name in schema.names:
