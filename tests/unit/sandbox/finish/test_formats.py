@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.finish.formats import BOM, FORMATS, MEDIA_TYPES, Format, encode
+from sandbox.finish.formats import BOM, FORMATS, MEDIA_TYPES, Format, encode, encode_all
 
 SCHEMA = pa.schema(
     [("区", pa.string()), ("n", pa.int64()), ("x", pa.float64()), ("日", pa.date32()), ("b", pa.bool_()), ("c", pa.decimal128(12, 2))]
@@ -125,3 +125,8 @@ def test_a_byte_order_mark_is_for_csv(form: Format) -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(ValueError, match="no such format"):
         encode(table_of([]), "xlsx")  # type: ignore[arg-type]  # that is the point
+
+
+def test_all_formats_at_once_are_each_by_itself() -> None:
+    table = table_of([("甲", 1, 0.5, datetime.date(2026, 1, 2), True, Decimal("1.50")), (None, None, math.nan, None, None, None)])
+    assert encode_all(table, metadata={"b": "2", "a": "1"}) == {form: encode(table, form, metadata={"a": "1", "b": "2"}) for form in FORMATS}
