@@ -39,9 +39,10 @@ def due(register: Register, now: datetime, interval_h: float) -> bool:
     return since is not None and now - since >= timedelta(hours=interval_h)
 
 
-def audited(register: Register) -> Audit | None:
+def audited(register: Register, niceness: int = NICENESS) -> Audit | None:
     """Audit now, and note what came of it. None when the child could not do it: it is tried again."""
-    told = {"log": str(register.settings.log_dir), "vkeys": list(register.vkeys), "database": register.settings.database_url}
+    told = {"log": str(register.settings.log_dir), "vkeys": list(register.vkeys), "niceness": niceness}
+    told |= {"database": register.settings.database_url}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "jobs.watch.auditing"],
@@ -70,7 +71,7 @@ def noted(register: Register, size: int, codes: list[str]) -> Audit:
 
 def main(told: dict[str, Any]) -> dict[str, Any]:
     """In the child: size of the log, and the code of each thing found, in order."""
-    os.nice(NICENESS)
+    os.nice(told["niceness"])
     engine = open_engine(told["database"])
     try:
         report = audit(Path(told["log"]), told["vkeys"], engine)
