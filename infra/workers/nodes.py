@@ -98,6 +98,7 @@ def command(node: Node, temp: Path, shared: Path) -> list[str]:
     line += [word for name, port in PORTS.items() for word in (name, str(port))]
     if node.is_head:
         line += ["--head", "--port", node.head.rpartition(":")[2], "--include-dashboard=false", "--temp-dir", str(temp)]
+        line += ["--no-monitor"]  # of an autoscaler that is not there; it would tell its numbers to anybody
         return [*line, "--system-config", json.dumps(HEAD), "--object-spilling-directory", str(shared)]
     return [*line, "--address", node.head, "--temp-dir", str(temp)]
 

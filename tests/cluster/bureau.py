@@ -93,7 +93,7 @@ class Bureau:
             number = len(self.asked) + sum(self.refused.values())
             ask = Ask.model_validate({"privacy": {"epsilon": f"0.1{number:06d}", "delta": "0.00000001"}})
             try:
-                self.asked.append(self.services.submit(order(ask=ask)).result(60))
+                self.asked.append(self.services.submit(order(ask=ask)).result(600))
             except Problem as problem:
                 self.refused[problem.code] += 1
             time.sleep(0.05)

@@ -100,6 +100,24 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             made.close()
 
 
+def strangers_are_kept_out(made: Cluster) -> None:
+    """From another machine of the network, with no certificate: every port of the head that answers at all says 4xx, nothing else. With a
+    node's certificate Ray's ports do speak, so that it was the certificate."""
+    machines = made.machines
+    table = subprocess.run(machines.within(1, ["cat", "/proc/net/tcp", "/proc/net/tcp6"]), check=True, capture_output=True, text=True).stdout
+    lines = [line.split() for line in table.splitlines()]
+    ports = sorted({int(line[1].rpartition(":")[2], 16) for line in lines if len(line) > 3 and line[3] == "0A"})
+    line = [sys.executable, "-m", "tests.cluster.stranger", "10.77.0.1", str(machines.folder / "10.77.0.3"), *map(str, ports)]
+    ran = subprocess.run(machines.within(3, line), check=True, capture_output=True, text=True, cwd=ROOT, env=inherited())
+    found: dict[str, list[str]] = json.loads(ran.stdout)
+    refused = ("", b"HTTP/1.1 4".hex(), b"HTTP/1.0 4".hex())
+    for port, (http, http2, unknown, _) in found.items():
+        if any(answer != "" and not answer.startswith(refused[1:]) for answer in (http, http2, unknown)):
+            raise Broken(f"port {port} talks to strangers: {found[port]}")
+    if not found["6379"][3]:
+        raise Broken("nor does it talk to its own")
+
+
 def node_is_killed(made: Cluster, machine: int, *, back: bool = True) -> None:
     """kill −9 of all of Ray on one machine: the other goes on, and it comes `back` by itself."""
     if not made.machines.kill_ray(machine):

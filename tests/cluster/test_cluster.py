@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.campaign import cluster, node_is_killed
+from tests.cluster.campaign import cluster, node_is_killed, strangers_are_kept_out
 from tests.cluster.network import CannotHere
 
 
-def test_jobs_outlive_a_node(tmp_path: Path) -> None:
+def test_strangers_are_kept_out_and_jobs_outlive_a_node(tmp_path: Path) -> None:
     try:
         with cluster(tmp_path) as made:
             made.whole()
+            strangers_are_kept_out(made)
             made.ask("load")
             made.goes_on(2)
             node_is_killed(made, 2, back=False)
