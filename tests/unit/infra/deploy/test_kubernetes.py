@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from infra.deploy.bundle import ROOT
+from infra.workers.pool import resource_of
 
 FOLDER = ROOT / "infra" / "deploy" / "kubernetes"
 VERSION = "1.31"
@@ -127,17 +129,21 @@ def test_ray_asks_for_a_token_and_speaks_tls() -> None:
     (server,) = PODS["StatefulSet/server"]["spec"]["containers"]
     assert cluster["authOptions"] == {"mode": "token", "secretName": "yunei-ray"}
     env = {each["name"]: each.get("value") for each in server["env"]}
-    assert (env["RAY_AUTH_MODE"], env["RAY_AUTH_TOKEN_PATH"]) == ("token", "/ray/auth_token")
+    assert (env["YUNEI_RAY_TOKEN_FILE"], env["YUNEI_RAY_CERTIFICATES_DIR"]) == ("/ray/auth_token", "/ray-tls")
+    folder = env["YUNEI_RAY_CERTIFICATES_DIR"]
+    tls = {"RAY_USE_TLS": "1", "RAY_TLS_SERVER_CERT": f"{folder}/node.crt", "RAY_TLS_SERVER_KEY": f"{folder}/node.key"}
     for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
         (container,) = group["template"]["spec"]["containers"]
         given = {each["name"]: each.get("value") for each in container["env"]}
-        for name in ("RAY_USE_TLS", "RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT"):
-            assert given[name] == env[name]
+        assert tls.items() <= given.items()
+        assert given["RAY_TLS_CA_CERT"] == f"{folder}/ca.crt"
         assert container["command"][0] == "/opt/yunei/bin/ray", "the image has no shell"
     assert "--include-dashboard=false" in cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["command"]
     for group in cluster["workerGroupSpecs"]:
         dataset = group["template"]["metadata"]["labels"]["yunei.cn/dataset"]
         assert group["template"]["spec"]["nodeSelector"] == {"yunei.cn/dataset": dataset}
+        (resources,) = (word for word in group["template"]["spec"]["containers"][0]["command"] if word.startswith("--resources="))
+        assert list(json.loads(resources.removeprefix("--resources="))) == [resource_of(dataset)]
 
 
 def test_settings_that_it_names_are_settings() -> None:
