@@ -5,7 +5,7 @@ PY := .venv/bin/python
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 KINDS := $(filter-out bench deploy mutants soak __pycache__,$(KINDS))
 
-.PHONY: help setup outside demo cluster test check fix bench mutants attack soak soak-day bundle deploy-test lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo cluster test check fix bench mutants attack soak soak-day bundle deploy-test screens lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ deploy-test: setup  ## build the images, run them without rights, install the bu
 ROUNDS ?= 2
 cluster: setup outside  ## three machines in network namespaces, killed, cut off and healed under load, ROUNDS=2 times · 集群故障演练
 	@$(PY) -m tests.cluster --rounds $(ROUNDS)
+
+screens: setup outside  ## people's errands in a real browser, and what they saw into build/screens · 控制台样张
+	@$(PY) -m pytest -q tests/browser
 
 lock: setup  ## pin the newest versions that pyproject.toml admits, with hashes, without naming an index
 	@$(PY) -m uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

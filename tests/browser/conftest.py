@@ -9,17 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 from api.app import create_app
 from jobs import acts
 from tests import lane
-from tests.bureau import Bureau, opened, set_up
+from tests.bureau import Bureau, licence, opened, set_up
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"  # kept out of git; made anew by these tests
+PATIENCE_MS = 90_000  # for one page or job, however busy the machine is
+KINDS = "L-kinds"  # of models, synthetic tables and programs
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -47,6 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     services = opened(home)
     keys["supervisor-2"] = acts.issue_key(services.register, "supervisor-2", "supervisor")
     lane.prepare(Bureau(services, keys))
+    acts.grant_licence(services.register, licence(KINDS, job_kinds=("sql", "model", "synthetic", "program")))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -75,6 +79,10 @@ class Seat:
         assert answer is not None
         return self.page
 
+    def interrupted(self, dialog: Dialog) -> None:
+        self.complaints.append(f"Refused to be quiet: {dialog.message}")
+        dialog.dismiss()
+
     def screen(self, name: str) -> None:
         SCREENS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
@@ -83,9 +91,30 @@ class Seat:
 Sit = Callable[..., Seat]
 
 
+@pytest.fixture(scope="session")
+def signed_in(browser: Browser, site: Site) -> Callable[[str], Any]:
+    """The cookies of somebody who came in through the door, once: a test that wants them at a browser need not go there again."""
+    known: dict[str, Any] = {}
+
+    def state(principal: str) -> Any:
+        if principal not in known:
+            context = browser.new_context(locale="zh-CN")
+            context.set_default_timeout(PATIENCE_MS)
+            page = context.new_page()
+            page.goto(f"{site.url}/console/sign-in")
+            page.fill("input[name=key]", site.bureau.keys[principal])
+            page.click("button")
+            page.wait_for_url("**/console/")
+            known[principal] = context.storage_state()
+            context.close()
+        return known[principal]
+
+    return state
+
+
 @pytest.fixture
-def sit(browser: Browser, site: Site) -> Iterator[Sit]:
-    """Signs somebody in: `sit("supervisor", "zh", width=390, scheme="dark")`."""
+def sit(browser: Browser, site: Site, signed_in: Callable[[str], Any]) -> Iterator[Sit]:
+    """Puts somebody at a browser, signed in: `sit("supervisor", "zh", width=390, scheme="dark")`."""
     contexts: list[BrowserContext] = []
     seats: list[Seat] = []
 
@@ -94,15 +123,14 @@ def sit(browser: Browser, site: Site) -> Iterator[Sit]:
             viewport={"width": width, "height": 900},
             locale="zh-CN" if language == "zh" else "en-US",
             color_scheme=scheme,  # type: ignore[arg-type]  # light or dark
+            storage_state=signed_in(principal),
         )
         contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
         seat = Seat(context.new_page(), site)
         seat.page.on("console", lambda message: seat.complaints.append(message.text) if message.type in ("error", "warning") else None)
         seat.page.on("pageerror", lambda error: seat.complaints.append(str(error)))
-        seat.open("/console/sign-in")
-        seat.page.fill("input[name=key]", site.bureau.keys[principal])
-        seat.page.click("button")
-        seat.page.wait_for_url("**/console/")
+        seat.page.on("dialog", seat.interrupted)
         seats.append(seat)
         return seat
 
