@@ -90,6 +90,46 @@ def test_a_second_version_follows_the_first(home: Path, capsys: pytest.CaptureFi
         assert f"version {version}:" in capsys.readouterr().out
 
 
+def test_rows_are_added_to_the_present_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert yunei("dataset", "add", home / "clinics.toml", home / "clinics.csv", "--append") == 1
+    assert "without --append" in capsys.readouterr().err
+    assert yunei("dataset", "add", home / "clinics.toml", home / "clinics.csv") == 0
+    capsys.readouterr()
+    assert yunei("dataset", "add", home / "clinics.toml", home / "clinics.csv", "--append") == 0
+    shown = capsys.readouterr().out
+    assert "version 2: 400 rows" in shown
+    assert "200" in shown.split("added now")[1]
+
+
+def test_where_data_comes_from_is_said_once_and_without_secrets(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "q.sql").write_text("SELECT 1", encoding="utf-8")
+    (home / "secret").write_text("s3cret\n", encoding="utf-8")
+    database = ("--database", "postgresql://me@127.0.0.1:1/db", "--query", home / "q.sql")
+    for words in ((), (home / "clinics.csv", *database), database[:2], (*database, "--tls-cert", home / "q.sql")):
+        assert yunei("dataset", "add", home / "clinics.toml", *words) == 1
+        assert "--database" in capsys.readouterr().err
+    (home / "secret").chmod(0o644)
+    assert yunei("dataset", "add", home / "clinics.toml", *database, "--password-file", home / "secret") == 1
+    assert "chmod 600" in capsys.readouterr().err
+    (home / "secret").chmod(0o600)
+    named = ("--database", "postgresql://me:pw@127.0.0.1/db", "--query", home / "q.sql", "--password-file", home / "secret")
+    assert yunei("dataset", "add", home / "clinics.toml", *named) == 1
+    assert "password" in capsys.readouterr().err
+    assert yunei("dataset", "add", home / "clinics.toml", *database, "--password-file", home / "secret") == 1
+    shown = capsys.readouterr().err
+    assert "postgresql://127.0.0.1:1/db" in shown
+    assert "s3cret" not in shown
+
+
+def test_a_profile_is_shown_and_drafted_for_its_owner_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert yunei("dataset", "profile", home / "clinics.csv", "--unit", "person_id", "--out", home / "draft.toml") == 0
+    shown = capsys.readouterr().out
+    assert "never to be passed on" in shown
+    assert "60 units" in shown
+    assert (home / "draft.toml").stat().st_mode & 0o077 == 0
+    assert 'name = "days"' in (home / "draft.toml").read_text(encoding="utf-8")
+
+
 def test_refusals_end_with_one_and_a_remedy(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "clinics.toml").write_text(CATALOGUE.replace('grade = "general-2"', 'grade = "secret"'), encoding="utf-8")
     assert yunei("dataset", "add", home / "clinics.toml", home / "clinics.csv") == 1
@@ -128,7 +168,8 @@ def test_a_home_is_served_once(home: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "verb", ["serve", "audit", "dataset add", "licence grant", "licence suspend", "licence resume", "key issue", "key revoke"]
+    "verb",
+    ["serve", "audit", "dataset add", "dataset profile", "licence grant", "licence suspend", "licence resume", "key issue", "key revoke"],
 )
 def test_help_is_in_both_languages(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     texts = {}
