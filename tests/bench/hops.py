@@ -23,7 +23,7 @@ HOPS = {
     verdicts: ("may_ask", "may_compute"),
     admission: ("admit",),
     hops: ("begin_reading", "totals", "spend", "drawn", "stage", "publish"),
-    kind: ("compile_job", "check_price", "check_finish"),
+    kind: ("compile_job", "check_price", "check_finish", "check_plan"),  # the last three side by side
 }
 WARM = 5
 
