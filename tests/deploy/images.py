@@ -28,8 +28,8 @@ JOB = f"""
 import os, yunei
 with yunei.Client("http://127.0.0.1:8640", os.read(0, 200).decode()) as client:
     job = client.submit({SQL!r}, licence={LICENCE!r}, scenario={SCENARIO!r}, **{ {"epsilon": PRICE["epsilon"], "delta": PRICE["delta"]}!r})
-    release = job.result()
-    print(release.table.num_rows)
+    done = client.wait(job, timeout_s=120)
+    print(len(client.table(str(done.release), "csv").splitlines()))
 """
 
 
