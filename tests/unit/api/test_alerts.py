@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api import logs
 from api.app import create_app
+from api.services import Services
 from jobs import acts
 from jobs.watch.rules import shipped_rules_text
 from policies.roles import ROLES
@@ -55,8 +58,14 @@ def alert(served: tuple[str, Bureau]) -> str:
     return raised_by_hand(served[1].services.register)
 
 
+@lru_cache(maxsize=1)
+def app_of(services: Services) -> FastAPI:
+    """Made once: it is the slowest part of a visit."""
+    return create_app(services)
+
+
 def visit(served: tuple[str, Bureau], who: str, language: str = "en") -> TestClient:
-    browser = TestClient(create_app(served[1].services), headers={"Accept-Language": language}, raise_server_exceptions=False)
+    browser = TestClient(app_of(served[1].services), headers={"Accept-Language": language}, raise_server_exceptions=False)
     assert browser.post("/console/sign-in", data={"key": served[1].keys[who]}, follow_redirects=False).status_code == 303
     return browser
 
@@ -150,7 +159,7 @@ def test_the_console_takes_a_change_of_the_rules_by_two(served: tuple[str, Burea
 
 def test_the_gauge_counts_what_waits(served: tuple[str, Bureau], alert: str) -> None:
     _url, bureau = served
-    with TestClient(create_app(bureau.services)) as api:
+    with TestClient(app_of(bureau.services)) as api:
         text = api.get("/v1/metrics", headers=bureau.headers("auditor")).text
         listed = api.get("/v1/alerts", params={"about": "nothing"}, headers=bureau.headers("auditor")).json()
     waiting = listed["open"]["serious"]
