@@ -159,9 +159,9 @@ def test_the_console_takes_a_change_of_the_rules_by_two(served: tuple[str, Burea
 
 def test_the_gauge_counts_what_waits(served: tuple[str, Bureau], alert: str) -> None:
     _url, bureau = served
-    with TestClient(app_of(bureau.services)) as api:
-        text = api.get("/v1/metrics", headers=bureau.headers("auditor")).text
-        listed = api.get("/v1/alerts", params={"about": "nothing"}, headers=bureau.headers("auditor")).json()
+    api = TestClient(app_of(bureau.services))
+    text = api.get("/v1/metrics", headers=bureau.headers("auditor")).text
+    listed = api.get("/v1/alerts", params={"about": "nothing"}, headers=bureau.headers("auditor")).json()
     waiting = listed["open"]["serious"]
     assert waiting >= 1
     assert f'yunei_alerts_open{{severity="serious"}} {waiting}.0' in text
