@@ -63,7 +63,7 @@ class Town:
     def ask(self, name: str, secret: str | None, row: Row | None = None, **filled: str) -> tuple[int, str, Any]:
         """Status, problem code, and what was answered."""
         method, path = name.split(" ")
-        for parameter in ("id", "name", "prefix", "digest", "period", "ticket", "share", "schema", "table", "schedule"):
+        for parameter in ("id", "name", "prefix", "digest", "period", "ticket", "share", "schema", "table", "schedule", "form"):
             path = path.replace(f"{{{parameter}}}", filled.get(parameter, "nothing"))
         for parameter in ("number", "proposal", "level", "index"):
             path = path.replace(f"{{{parameter}}}", "0")
