@@ -119,9 +119,6 @@ Act = Literal[
     "alert_handle",
     "alert_rules_show",
     "alert_rules_change",
-    "report_list",
-    "report_preview",
-    "report_issue",
     "events_read",
     "log_read",
     "audit_run",
@@ -235,9 +232,6 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "alert_handle": {"supervisor": "all"},
     "alert_rules_show": {"supervisor": "all", "auditor": "all"},  # who is watched need not know by which numbers
     "alert_rules_change": {"supervisor": "all"},  # two of them
-    "report_list": {"operator": "own", "supervisor": "all", "auditor": "all"},  # its own once issued; builders have none
-    "report_preview": {"supervisor": "all", "auditor": "all"},  # as of now: an operator could tell by it when a job was done
-    "report_issue": {"supervisor": "all"},
     "events_read": {"supervisor": "all", "auditor": "all"},
     "log_read": _EVERYONE,  # checkpoints and tiles are made to be handed round
     "audit_run": {"supervisor": "all", "auditor": "all"},

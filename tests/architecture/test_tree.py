@@ -78,7 +78,10 @@ def test_the_client_needs_none_of_the_server() -> None:
 
 def test_settings_alone_reads_the_environment() -> None:
     environment = re.compile(r"\bos\.(environ|getenv)\b")
-    allowed = {"infra/settings.py", "infra/workers/environment.py"}  # Ray takes its settings from nowhere else, so its adapter writes them there
+    allowed = {
+        "infra/settings.py",
+        "infra/workers/environment.py",  # Ray takes its settings from nowhere else
+    }
     found = {
         str(path.relative_to(ROOT))
         for room in ROOMS

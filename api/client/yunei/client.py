@@ -30,8 +30,8 @@ from yunei.models import Account, Dummy, Format, Job, Licence, Quote, Release
 from yunei.people import People
 from yunei.problem import YuneiProblem, problem
 from yunei.products import Products
-from yunei.reviews import Reviews
 from yunei.reports import Reports
+from yunei.reviews import Reviews
 from yunei.rulepacks import RulePacks
 from yunei.synthetics import Synthetics
 from yunei.tiles import Progress, Source, Verified, verify_log

@@ -13,7 +13,7 @@ options = [
     "--no-cache-dir",
     "--no-index",
     "--find-links",
-    BUNDLE / "wheels",
+    str(BUNDLE / "wheels"),
     "--no-deps",
     "--require-hashes",
     "--only-binary=:all:",
