@@ -13,6 +13,7 @@ from tests.watching import raised_by_hand
 def test_an_alert_is_found_acknowledged_and_closed(sit: Sit, site: Site, language: str) -> None:
     raised = raised_by_hand(site.bureau.services.register)
     seat = sit("supervisor", language)
+    seat.open("/console/")
     page = seat.page
     page.click("a.tile[href='/console/alerts']")
     page.click(f"a[href='/console/alerts/{raised}']")
