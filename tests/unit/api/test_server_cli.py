@@ -167,15 +167,23 @@ def test_a_home_is_served_once(home: Path, capsys: pytest.CaptureFixture[str]) -
     first.close()
 
 
-@pytest.mark.parametrize(
-    "verb",
-    ["serve", "audit", "dataset add", "dataset profile", "licence grant", "licence suspend", "licence resume", "key issue", "key revoke"],
-)
+HOME_SAID = ("主目录", "home folder")
+HELP = {
+    **dict.fromkeys(
+        ("serve", "audit", "dataset add", "licence grant", "licence suspend", "licence resume", "key issue", "key revoke"), HOME_SAID
+    ),
+    "dataset profile": ("原始文件", "raw files"),  # it reads files alone and opens no home
+}
+
+
+@pytest.mark.parametrize("verb", HELP)
 def test_help_is_in_both_languages(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     texts = {}
     for language in ("zh", "en"):
         assert cli.main([*verb.split(), "--help", "--lang", language]) == 0
         texts[language] = capsys.readouterr().out
-    assert "主目录" in texts["zh"]
-    assert "home folder" in texts["en"]
+    zh, en = HELP[verb]
+    assert zh in texts["zh"]
+    assert en in texts["en"]
+    assert ("--home" in texts["en"]) == (HELP[verb] == HOME_SAID)
     assert not any("\u4e00" <= character <= "\u9fff" for character in texts["en"])
