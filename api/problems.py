@@ -166,6 +166,7 @@ ROOMS: dict[str, int] = {
     "mail": 422,
     "review": 409,
     "report": 422,
+    "alert": 409,
     "request": 422,
     "server": 500,
 }

@@ -15,6 +15,25 @@ from tests.postgres import Postgres, a_postgres
 from tests.softhsm import tokens_in
 
 MASTER_KEY = bytes(range(32))
+ROOT = Path(__file__).parents[1]
+ALONE = (
+    "tests/cluster/",
+    "tests/crash/test_keeper.py",
+    "tests/crash/test_ray_ends.py",
+    "tests/crash/test_ray_lost.py",
+    "tests/e2e/test_demo.py",
+    "tests/e2e/test_serve.py",
+    "tests/unit/infra/test_workers.py",
+)
+"""Start Rays of their own. Ray gives its processes 15 s to come up, which two cores may not have for two Rays and a browser at once:
+`make test` runs these one after the other, before the rest."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(ROOT).as_posix().startswith(ALONE):
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")

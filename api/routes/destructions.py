@@ -13,7 +13,7 @@ from api.schemas.destructions import DestructionList, DestructionRequest, Destru
 from api.services import Services
 from jobs.acts import destructions
 
-router = APIRouter(prefix="/destructions", tags=["register"], route_class=Guarded)
+router = APIRouter(prefix="/v1/destructions", tags=["register"], route_class=Guarded)
 
 
 @router.get(

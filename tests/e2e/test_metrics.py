@@ -59,7 +59,7 @@ def test_nothing_of_queries_or_data_is_in_them(live: Live) -> None:
     for word in ("SELECT", "visits.", "city", "fee", "HAVING", "杭州", release["id"], release["release"]):
         assert word not in text, word
     labels = {label for _, pairs in samples for label, _ in pairs}
-    assert labels <= {"method", "route", "status", "state", "kind", "account", "le"}
+    assert labels <= {"method", "route", "status", "state", "kind", "account", "le", "severity"}
 
 
 def test_operators_and_builders_do_not_see_them(live: Live) -> None:

@@ -46,7 +46,8 @@ def test_a_bureau_in_the_suite_gm(tmp_path: Path) -> None:
             assert paper.standing.sm3 in page
         assert open_note(paper.standing.note, vkeys)[1] == tuple(vkeys)
         assert [vkey.kind for vkey in vkeys] == [1, SM2_LINE]
-        assert (home / "vault" / "visits" / "dataset.key").read_bytes().startswith(MAGIC)
+        (kept,) = json.loads((home / "vault" / "visits" / "dataset.key").read_bytes())["keys"]
+        assert MAGIC in base64.b64decode(kept["wrapped"])
         assert audit(register.settings.log_dir, [register.vkey], register.engine).clean
     finally:
         services.close()
