@@ -185,7 +185,7 @@ def test_decrypted_rows_are_never_on_disk(vault: Vault, tmp_path: Path, workers:
 
     def look(done: int, total: int | None) -> None:
         files = [path for path in (tmp_path / "vault").rglob("*") if path.is_file()]
-        seen.extend(path for path in files if path.name.startswith("scratch"))
+        seen.extend(path for path in files if path.parent.name.startswith(".scratch-"))
         # Open writers have buffers: what has reached the disk so far is what counts.
         assert not [path for path in files if MARKER.encode() in path.read_bytes()]
 
