@@ -30,7 +30,9 @@ class VaultSettings(BaseModel):
         description="For `pkcs11`: the vendor's library, such as /usr/lib/softhsm/libsofthsm2.so. The server loads it: trust it as "
         "the server itself.",
     )
-    pkcs11_token: Annotated[str, StringConstraints(pattern=r"^[^\s].{0,31}$")] = Field(default="yunei", description="Label of the token that holds the master key.")
+    pkcs11_token: Annotated[str, StringConstraints(pattern=r"^[^\s].{0,31}$")] = Field(
+        default="yunei", description="Label of the token that holds the master key."
+    )
     pkcs11_pin_file: Path | None = Field(default=None, description="File with the PIN of the token's user, readable by this user alone.")
     kms_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s?#@]+)?$")] = Field(
         default="",
