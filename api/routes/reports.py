@@ -34,10 +34,12 @@ from policies.problem import Language
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=Guarded)
 
 _PERIOD = "按年 2026、按季 2026-Q4 或按月 2026-11；备案不写 · a year, quarter or month: 2026, 2026-Q4, 2026-11; none for a filing"
+_MEDIA = [form.media.partition(";")[0] for form in TYPES.values()]
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "the file",
-        "content": {form.media.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for form in TYPES.values()},
+        "description": "文件 · the file",
+        "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in _MEDIA}
+        | {"application/json": {"schema": {"$ref": "#/components/schemas/ReportDocument"}}},
     }
 }
 Spoken = Annotated[Language | None, Query(description="文件的语言；缺省随请求 · the file's language; the request's if not given")]
