@@ -19,11 +19,6 @@ from infra.masters.memory import MemoryMasters
 _GIVEN = re.compile(r"([A-Za-z0-9._-]{1,64})=(/.+|fd:(\d{1,5}))")
 
 
-def is_given(text: str) -> bool:
-    """Whether this is `VERSION=/path/to/file` or `VERSION=fd:N`."""
-    return _GIVEN.fullmatch(text) is not None
-
-
 class HandedMasters(MemoryMasters):
     """Read once, when the process starts; a descriptor is closed after it was read."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 
 from infra.workers.environment import without_ray
@@ -23,9 +22,6 @@ class _Actor:
     def pid(self) -> int:
         """Of the process that runs functions."""
         return self._warden.pid
-
-    def own_pid(self) -> int:
-        return os.getpid()
 
 
 ACTOR = _Actor

@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -117,9 +116,3 @@ class Warden:
     def close(self) -> None:
         """Twice is once."""
         self._end()
-
-
-def environment_of(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """For the process: modules where this one finds them, and nothing of Ray."""
-    plain = {name: value for name, value in variables if not name.startswith("RAY_")}
-    return {**plain, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

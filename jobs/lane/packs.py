@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection
 
-from infra.database import reading
 from infra.settings import Settings
-from infra.tables import documents, rule_packs
+from infra.tables import rule_packs
+from jobs.changed import Changes, Proposal
 from jobs.events import PackAdopted
 from jobs.office import SYSTEM
-from jobs.register import Act, Register
+from jobs.register import Act
 from policies.disclosure.pack import RulePack, pack_from_toml, shipped_pack, shipped_pack_text, shipped_packs
 from policies.problem import Problem, declare
 from sandbox.plan.exact import MOST_CONTRIBUTIONS
@@ -38,54 +38,28 @@ PACK_UNUSABLE = declare(
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """A pack that was proposed at entry `entry`; `since`: the entry that brought it into force, None while it is only proposed."""
+class Version(Proposal):
+    """A pack, by its digest. One that the server adopted was proposed and brought into force by the same entry."""
 
-    entry: int
     pack: str
-    name: str
-    version: int
-    before: str
-    document: str
-    reason: str
-    proposed_by: str
-    proposed_at: str
-    changed_by: str | None
-    since: int | None
-    changed_at: str | None
-    text: str
 
 
-_NOW = (
-    select(rule_packs.c.document, rule_packs.c.pack, rule_packs.c.since, documents.c.body)
-    .join(documents, documents.c.digest == rule_packs.c.document)
-    .where(rule_packs.c.since.is_not(None))
-    .order_by(rule_packs.c.since.desc())
-    .limit(1)
-)
-
-
-def _now(connection: Connection) -> Row[str, str, int | None, bytes] | None:
-    return connection.execute(_NOW).one_or_none()
-
-
-def document_in_force(connection: Connection) -> str | None:
-    """The digest of the text in force; None: the pack that the settings name."""
-    now = _now(connection)
-    return None if now is None else now.document
+_CHANGES = Changes(rule_packs, "pack", Version)
+document_in_force = _CHANGES.document_in_force
+versions = _CHANGES.versions
 
 
 def digest_in_force(connection: Connection, settings: Settings) -> str:
     """What a table is held under. Raises PACK_UNKNOWN."""
-    now = _now(connection)
-    return of_settings(settings).digest if now is None else now.pack
+    now = _CHANGES.now(connection)
+    return of_settings(settings).digest if now is None else now.digest
 
 
 def adopted(act: Act, settings: Settings) -> str:
     """The digest of the pack to hold a table under. Before the first table the log says which that is: the settings' own. PACK_UNKNOWN."""
-    now = _now(act.connection)
+    now = _CHANGES.now(act.connection)
     if now is not None:
-        return str(now.pack)
+        return now.digest
     pack = of_settings(settings)
     document = act.attach(shipped_pack_text(pack.name).encode())
     act.append(PackAdopted(by=SYSTEM, pack=pack.digest, name=pack.name, version=pack.version, document=document))
@@ -94,14 +68,14 @@ def adopted(act: Act, settings: Settings) -> str:
 
 def pack_in_force(connection: Connection, settings: Settings) -> RulePack:
     """Raises PACK_UNUSABLE; PACK_UNKNOWN for a setting that names no pack."""
-    now = _now(connection)
+    now = _CHANGES.now(connection)
     if now is None:
         return of_settings(settings)
     try:
-        pack = pack_from_toml(bytes(now.body).decode())
+        pack = pack_from_toml(now.body.decode())
     except (Problem, ValueError, RecursionError):
         raise PACK_UNUSABLE(since=now.since) from None
-    if pack.digest != now.pack or pack.contributions > MOST_CONTRIBUTIONS:
+    if pack.digest != now.digest or pack.contributions > MOST_CONTRIBUTIONS:
         raise PACK_UNUSABLE(since=now.since)
     return pack
 
@@ -115,11 +89,3 @@ def of_settings(settings: Settings) -> RulePack:
     if pack.contributions > MOST_CONTRIBUTIONS:
         raise PACK_UNKNOWN(name=settings.rule_pack, known=", ".join(shipped_packs()))
     return pack
-
-
-def versions(register: Register) -> list[Version]:
-    """Every pack ever proposed, with its text, the newest first."""
-    query = select(rule_packs, documents.c.body).join(documents, documents.c.digest == rule_packs.c.document)
-    with reading(register.engine) as connection:
-        rows = connection.execute(query.order_by(rule_packs.c.entry.desc())).all()
-    return [Version(**{column.name: getattr(row, column.name) for column in rule_packs.columns}, text=bytes(row.body).decode()) for row in rows]

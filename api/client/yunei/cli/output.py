@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from yunei.cli.session import session
+from yunei.cli.session import Shape, session
 from yunei.problem import YuneiProblem
 from yunei.render import Grid, as_text, printable
 from yunei.words import say
@@ -96,6 +96,16 @@ def facts(pairs: Sequence[tuple[str, object]]) -> None:
         line(f"{name}{blank}  {printable(first)}")
         for text in rest:
             line(f"{' ' * width}  {printable(text)}")
+
+
+def verified(pairs: Sequence[tuple[str, str, object]], shape: Shape) -> None:
+    """What was verified, in the shape asked for: each a name for scripts, a name for people, and a value."""
+    if shape == "json":
+        as_json({"verified": True, **{name: value for name, _, value in pairs}})
+    elif shape == "csv":
+        table([name for name, _, _ in pairs], [[value for _, _, value in pairs]])
+    else:
+        facts([(name, value) for _, name, value in pairs])
 
 
 def epsilon(loss: Loss) -> str:

@@ -280,12 +280,7 @@ def verify(
         ("index", say("日志序号", "log index"), found.index),
         ("key", say("日志公钥", "log key"), str(found.key)),
     ]
-    if shape == "json":
-        output.as_json({"verified": True, **{name: value for name, _, value in pairs}})
-    elif shape == "csv":
-        output.table([name for name, _, _ in pairs], [[value for _, _, value in pairs]])
-    else:
-        output.facts([(name, value) for _, name, value in pairs])
+    output.verified(pairs, shape)
 
 
 def link(
