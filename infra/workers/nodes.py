@@ -8,6 +8,7 @@ Ports are fixed, so that a firewall can name them.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
@@ -49,8 +51,12 @@ HEAD = {  # a node that is not heard of for some six seconds is taken for lost
     "automatic_object_spilling_enabled": False,
 }
 PLENTY = 1_000_000
-AGAIN_S = 2.0
+AGAIN_S = 2.0  # after a Ray that ended; twice as long after each further one that did not last
+AGAIN_MOST_S = 30.0
+LASTED_S = 60.0
+LOOK_S = 1.0  # between looks whether the head is there
 STOP_S = 20.0
+TAIL_BYTES = 600  # of what Ray said last
 _SIOCGIFADDR = 0x8915
 
 
@@ -104,7 +110,8 @@ def command(node: Node, temp: Path, shared: Path) -> list[str]:
 
 
 class Runner:
-    """Keeps a node up. `run` returns after `stop`."""
+    """Keeps a node up. `run` returns after `stop`. Ray gives its own processes half a minute to come up, whatever the machine is busy with: a
+    node that is not the head waits until the head listens, and nodes that failed together do not try again together."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -114,32 +121,66 @@ class Runner:
         """WorkersError public_address when the machine has one and nobody vouches for a firewall."""
         if not self._node.firewalled and public_addresses():
             raise WorkersError("public_address")
-        while not self._stop.is_set():
+        failed = 0
+        while self._head_listens():
+            began = monotonic()
             self._once()
-            self._stop.wait(AGAIN_S)
+            failed = 0 if monotonic() - began > LASTED_S else failed + 1
+            self._stop.wait(pause(self._node.ip, failed))
+
+    def _head_listens(self) -> bool:
+        """Returns when it does, at once for the head itself; False: told to stop."""
+        host, _, port = self._node.head.rpartition(":")
+        waits = False
+        while not (self._stop.is_set() or self._node.is_head or listens(host.strip("[]"), int(port))):
+            if not waits:
+                log.info("node_waits", head=self._node.head)
+            waits = True
+            self._stop.wait(LOOK_S)
+        return not self._stop.is_set()
 
     def _once(self) -> None:
         temp, shared = own_directory(Path(tempfile.gettempdir())), own_directory(SHARED_MEMORY)
         told = variables(local=False, token=self._node.token, certificates=self._node.certificates)
-        ray = subprocess.Popen(  # noqa: S603  # ourselves
-            command(self._node, subfolder(temp, "r"), subfolder(shared, "spare")),
-            env={**inherited(), **told},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        said = temp / "said"
+        with said.open("wb") as output:
+            ray = subprocess.Popen(  # noqa: S603  # ourselves
+                command(self._node, subfolder(temp, "r"), subfolder(shared, "spare")),
+                env={**inherited(), **told},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         log.info("node_started", head=self._node.is_head, pid=ray.pid)
         try:
             while ray.poll() is None and not self._stop.wait(0.2):
                 pass
         finally:
             _end(ray)
+            last = said.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
             remove(temp, shared)
-        log.warning("node_ended", status=ray.returncode)
+        if self._stop.is_set():
+            log.info("node_stopped")
+        else:
+            log.warning("node_ended", status=ray.returncode, said=last)
 
     def stop(self) -> None:
         self._stop.set()
+
+
+def pause(ip: str, failed: int) -> float:
+    """Seconds before Ray is started again after `failed` ends in a row, as many more again by the node's address: not all at once."""
+    spread = hashlib.sha256(f"{ip}/{failed}".encode()).digest()[0] / 256
+    return float(min(AGAIN_S * 2 ** max(failed - 1, 0), AGAIN_MOST_S) * (1 + spread))
+
+
+def listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), LOOK_S):
+            return True
+    except OSError:
+        return False
 
 
 def _end(ray: subprocess.Popen[bytes]) -> None:

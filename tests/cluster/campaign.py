@@ -13,10 +13,9 @@ from typing import Any
 
 from infra.workers.environment import inherited
 from tests.cluster.bureau import ANSWER
-from tests.cluster.network import ROOT, Network, network
+from tests.cluster.network import PATIENCE_S, ROOT, Network, network
 
 MACHINES = 3
-PATIENCE_S = 240  # a busy machine takes its time to bring up Ray
 
 
 class Broken(AssertionError):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from pathlib import Path
 from infra.clock import system_clock
 from infra.workers import certificates
 from infra.workers.environment import inherited, new_token
+from infra.workers.nodes import PORTS
 from tests.processes import command
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = "10.77.0.1:6379"
+PATIENCE_S = 240  # a busy machine takes its time to bring up Ray
+AGENT = PORTS["--dashboard-agent-listen-port"]  # of the last process to come up
 RUNNER = """
 import signal, sys
 from pathlib import Path
@@ -44,9 +48,19 @@ class Network:
     runners: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def node(self, machine: int, *places: str) -> None:
-        """Run a node there, as `yunei cluster node` does; the first machine's is the head."""
+        """Run a node there, as `yunei cluster node` does; the first machine's is the head. Returns when it is up: the machines here share
+        their processors, and Rays that all start at once may miss the time they give themselves."""
         line = [sys.executable, "-c", RUNNER, HEAD, f"10.77.0.{machine}", str(self.folder), *places]
         self.runners[machine] = subprocess.Popen(self.within(machine, line), cwd=ROOT, env=inherited(), start_new_session=True)
+        until = time.monotonic() + PATIENCE_S
+        while not self.listens(machine, AGENT):
+            if time.monotonic() > until:
+                raise TimeoutError(f"machine {machine} does not come up")
+            time.sleep(0.5)
+
+    def listens(self, machine: int, port: int) -> bool:
+        sockets = subprocess.run(self.within(machine, ["ss", "-Hltn"]), check=True, capture_output=True, text=True).stdout
+        return any(line.split()[3].endswith(f":{port}") for line in sockets.splitlines())
 
     def within(self, machine: int, line: Sequence[str]) -> list[str]:
         return ["ip", "netns", "exec", f"{self.name}-{machine}", *line]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
+import sys
+import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -19,11 +25,18 @@ from infra.settings import Settings
 from infra.workers import WorkersError, certificates
 from infra.workers import nodes as module
 from infra.workers.environment import variables
-from infra.workers.nodes import PORTS, Node, Runner, command, public_addresses
+from infra.workers.nodes import AGAIN_MOST_S, AGAIN_S, PORTS, Node, Runner, command, pause, public_addresses
 
 
 def read(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_node_is_believed_by_its_own_authority_alone_for_its_own_addresses(tmp_path: Path) -> None:
@@ -66,6 +79,35 @@ def test_a_machine_with_a_public_address_needs_somebody_to_vouch_for_a_firewall(
     monkeypatch.setattr(module, "public_addresses", lambda: ["8.8.8.8"])
     with pytest.raises(WorkersError, match="public_address"):
         Runner(Node("10.0.0.1:6379", "10.0.0.1", tmp_path, tmp_path)).run()
+
+
+def test_a_node_starts_ray_once_the_head_listens_and_says_what_ray_said_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.05)
+    monkeypatch.setattr(module, "command", lambda *_: [sys.executable, "-c", "import sys; sys.exit('no port 6380')"])
+    with socket.socket() as head, structlog.testing.capture_logs() as logs:
+        head.bind(("127.0.0.1", 0))
+        runner = Runner(Node(f"127.0.0.1:{head.getsockname()[1]}", "10.0.0.2", tmp_path, tmp_path, firewalled=True))
+        running = threading.Thread(target=runner.run)
+        running.start()
+        try:
+            until(lambda: bool(logs))
+            assert [entry["event"] for entry in logs] == ["node_waits"]
+            head.listen()
+            until(lambda: len(logs) == 3)
+            assert [entry["event"] for entry in logs[1:]] == ["node_started", "node_ended"]
+            assert (logs[2]["status"], logs[2]["said"]) == (1, "no port 6380")
+        finally:
+            runner.stop()
+            running.join()
+
+
+def test_nodes_that_failed_together_wait_longer_each_time_and_not_as_long_as_each_other() -> None:
+    assert pause("10.0.0.1", 0) < 2 * AGAIN_S
+    for failed in range(1, 20):
+        least = min(AGAIN_S * 2 ** (failed - 1), AGAIN_MOST_S)
+        waits = [pause(f"10.0.0.{machine}", failed) for machine in range(1, 9)]
+        assert all(least <= wait <= 2 * least for wait in waits)
+        assert max(waits) - min(waits) > least / 4
 
 
 def test_nodes_have_tls_a_token_no_dashboard_and_fixed_ports(tmp_path: Path) -> None:
