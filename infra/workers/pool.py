@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import structlog
 
 from infra.workers.actor import ACTOR
-from infra.workers.environment import SHARED_MEMORY, inherited, new_token, own_directory, remove, subfolder, tell, token_of, variables
+from infra.workers.environment import SHARED_MEMORY, inherited, new_token, own_directory, remove, sparing, subfolder, tell, token_of, variables
 from infra.workers.errors import ANYWHERE, Terms, WorkersError
 from infra.workers.runs import Answer, Run, Scheduler, Worker
 
@@ -288,19 +288,20 @@ def _started(temp: Path, shared: Path, workers: int, object_store_bytes: int, *,
 
     ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # of an attempt before
     try:
-        ray.init(
-            namespace=NAMESPACE,
-            num_cpus=workers,
-            num_gpus=0,
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-            object_store_memory=object_store_bytes,
-            object_spilling_directory=str(subfolder(shared, "spare")),
-            _plasma_directory=str(SHARED_MEMORY),
-            _temp_dir=str(subfolder(temp, "r")),
-            _system_config={"automatic_object_spilling_enabled": False},
-        )
+        with sparing():
+            ray.init(
+                namespace=NAMESPACE,
+                num_cpus=workers,
+                num_gpus=0,
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+                object_store_memory=object_store_bytes,
+                object_spilling_directory=str(subfolder(shared, "spare")),
+                _plasma_directory=str(SHARED_MEMORY),
+                _temp_dir=str(subfolder(temp, "r")),
+                _system_config={"automatic_object_spilling_enabled": False},
+            )
         actor = ray.remote(num_cpus=1, max_restarts=-1)(ACTOR)
         if lasting:
             actors = [actor.options(name=name, lifetime="detached").remote() for name in _names(workers)]

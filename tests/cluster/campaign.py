@@ -31,6 +31,8 @@ class Cluster:
             machines.within(1, [sys.executable, "-m", "tests.cluster.bureau", str(home), str(machines.folder), "2000"]),
             cwd=ROOT, env=inherited(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    def ready(self) -> None:
         if self._line() != "ready":
             raise Broken("the server does not start")
 
@@ -94,6 +96,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         machines.node(3, "data")
         made = Cluster(machines, folder / "home")
         try:
+            made.ready()
             yield made
         finally:
             made.close()

@@ -57,6 +57,12 @@ def test_what_failed_is_not_in_any_log(workers: Workers) -> None:
     assert not [path for path in logs if b"PRIVATE-VALUE" in path.read_bytes()]
 
 
+def test_ray_comes_without_what_nobody_asked_for(workers: Workers) -> None:
+    lines = [command(pid) for pid in descendants(os.getpid())]
+    assert any("dashboard/dashboard.py" in line for line in lines)  # these are Ray's processes
+    assert not [line for line in lines if "log_monitor" in line or "autoscaler" in line]
+
+
 def test_an_item_meets_the_same_worker_again(workers: Workers) -> None:
     first = [worker for worker, _ in zip(workers.map(_pid, range(6)), range(6), strict=True)]
     assert first == workers.pids() * 3
