@@ -96,6 +96,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "review_referred": ("提交第三人审核", "review referred to a third"),
     "review_requested": ("申请审核", "review requested"),
     "review_withdrawn": ("撤回审核申请", "review withdrawn"),
+    "running_set": ("设定逐期累计", "running totals set"),
     "schedule_ran": ("定期产品运行", "schedule ran"),
     "schedule_set": ("设定定期产品", "schedule set"),
     "schedule_stopped": ("定期产品停止", "schedule stopped"),

@@ -57,6 +57,7 @@ from infra.tables.products import entitlements as entitlements
 from infra.tables.products import product_releases as product_releases
 from infra.tables.products import product_versions as product_versions
 from infra.tables.products import products as products
+from infra.tables.products import running_schedules as running_schedules
 from infra.tables.products import schedule_runs as schedule_runs
 from infra.tables.products import schedules as schedules
 from infra.tables.programs import program_reviews as program_reviews
@@ -111,6 +112,7 @@ PROJECTIONS: tuple[Table, ...] = (
     product_releases,
     entitlements,
     schedules,
+    running_schedules,
     schedule_runs,
     deliveries,
     fees,

@@ -86,6 +86,19 @@ schedules = Table(  # a release on each new snapshot, until the plan is used up
     Column("changed_at", Time, nullable=False),
 )
 
+running_schedules = Table(  # those that release running totals, one release a period
+    "running_schedules",
+    metadata,
+    Column("schedule", Id, ForeignKey("schedules.id"), primary_key=True),
+    Column("dataset", Id, nullable=False),
+    Column("step", String(8), nullable=False),
+    Column("first", String(10), nullable=False),  # a day
+    Column("periods", Integer, nullable=False),
+    Column("way", String(8), nullable=False),  # tree, anew
+    Column("after", Id, nullable=True),  # the schedule whose first `done` releases serve this one too
+    Column("done", Integer, nullable=False),
+)
+
 schedule_runs = Table(  # one job for a schedule and what it reads: never two
     "schedule_runs",
     metadata,

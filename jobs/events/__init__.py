@@ -106,6 +106,7 @@ from jobs.events.products import ProductRegistered as ProductRegistered
 from jobs.events.products import ProductRegistrationProposed as ProductRegistrationProposed
 from jobs.events.products import ProductTraced as ProductTraced
 from jobs.events.products import ProductVersionAdded as ProductVersionAdded
+from jobs.events.products import RunningSet as RunningSet
 from jobs.events.products import ScheduleRan as ScheduleRan
 from jobs.events.products import ScheduleSet as ScheduleSet
 from jobs.events.products import ScheduleStopped as ScheduleStopped

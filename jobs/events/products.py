@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -10,6 +11,7 @@ from jobs.events.licences import Instant
 from jobs.events.parts import Code, Digest, Event, Text
 from policies.licence import Identifier
 from policies.product import ProductId
+from policies.product.running import MOST_PERIODS, Step, Way
 
 ProductCode = Annotated[str, StringConstraints(pattern=r"^YNP-\d{4}-\d{6}$")]
 """What registration gives: the year, and the number of products registered so far."""
@@ -133,6 +135,22 @@ class ScheduleSet(Event):
     licence: Identifier
     request: Digest
     releases_at_most: int = Field(ge=1, le=10_000)
+
+
+class RunningSet(Event):
+    """What the schedule set just before it releases: running totals of the periods of `dataset`, `step` by `step` from the day `first` on, one
+    release at the end of each of `periods`. `way` "tree": of its node; "anew": of all up to it. `done`: how many of them the schedule `after`
+    has released, whose releases serve this one too."""
+
+    kind = "running_set"
+    schedule: Identifier
+    dataset: Text
+    step: Step
+    first: date
+    periods: int = Field(ge=1, le=MOST_PERIODS)
+    way: Way
+    after: Identifier | None = None
+    done: int = Field(default=0, ge=0, le=MOST_PERIODS)
 
 
 class ScheduleRan(Event):

@@ -7,7 +7,18 @@ from functools import partial
 from sqlalchemy import Integer, String, bindparam, literal_column, or_, select, update
 
 from infra.prepared import Prepared, Writer
-from infra.tables import entitlements, jobs, licences, metering, product_releases, product_versions, products, schedule_runs, schedules
+from infra.tables import (
+    entitlements,
+    jobs,
+    licences,
+    metering,
+    product_releases,
+    product_versions,
+    products,
+    running_schedules,
+    schedule_runs,
+    schedules,
+)
 from jobs import events as ev
 from jobs.projections.table import nothing, projects
 from jobs.rows import DoesNotFit, add, move
@@ -165,6 +176,19 @@ def _schedule_set(writer: Writer, recorded: ev.Recorded, event: ev.ScheduleSet) 
     row = {"id": event.schedule, "product": event.product, "operator": event.by, "licence": event.licence, "request": event.request}
     counts = {"releases_at_most": event.releases_at_most, "runs": 0}
     add(writer, schedules, **row, **counts, state="active", set_at=recorded.at, changed_at=recorded.at)
+
+
+@projects(ev.RunningSet)
+def _running_set(writer: Writer, recorded: ev.Recorded, event: ev.RunningSet) -> None:
+    """Of a schedule of one's own that has not run yet, with a release for each period that is not done."""
+    found = writer.row(_SCHEDULE, {"key_": event.schedule})
+    if found is None or found[0] != "active" or found[1] != event.by or found[3] or found[4] != event.periods - event.done:
+        raise DoesNotFit("schedules", event.schedule)
+    earlier = None if event.after is None else writer.row(_SCHEDULE, {"key_": event.after})
+    if (earlier is None) != (event.done == 0) or (earlier is not None and (earlier[0] != "stopped" or earlier[1] != event.by)):
+        raise DoesNotFit("schedules", event.schedule)
+    plan = {"dataset": event.dataset, "step": event.step, "first": event.first.isoformat(), "periods": event.periods, "way": event.way}
+    add(writer, running_schedules, schedule=event.schedule, **plan, after=event.after, done=event.done)
 
 
 @projects(ev.ScheduleRan)

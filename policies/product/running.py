@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
 Way = Literal["tree", "anew"]
+Step = Literal["day", "week", "month", "quarter", "year"]
 MOST_PERIODS = 10_000
+_MONTHS: dict[Step, int] = {"month": 1, "quarter": 3, "year": 12}
+_DAYS: dict[Step, int] = {"day": 1, "week": 7}
 
 
 def node(period: int) -> tuple[int, int]:
@@ -60,6 +64,55 @@ def released(period: int, way: Way) -> tuple[int, int]:
 def summed(period: int, way: Way) -> tuple[int, ...]:
     """The releases, by the period each was made at, that the total at `period` is the sum of."""
     return nodes(period) if way == "tree" else (period,)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is totalled: the periods of `dataset`, each a `step` long, the first of them beginning on `first`. ValueError for a day on which no
+    period begins, or a plan that reaches beyond the calendar."""
+
+    dataset: str
+    step: Step
+    first: date
+    periods: int
+    way: Way
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.periods <= MOST_PERIODS:
+            raise ValueError(f"a plan is of 1 to {MOST_PERIODS} periods")
+        whole = {"day": True, "week": self.first.weekday() == 0, "year": (self.first.month, self.first.day) == (1, 1)}
+        if not whole.get(self.step, self.first.day == 1 and (self.first.month - 1) % _MONTHS.get(self.step, 1) == 0):
+            raise ValueError("no period begins on this day")
+        try:
+            self.begins(self.periods + 1)
+        except (ValueError, OverflowError):
+            raise ValueError("the plan reaches beyond the calendar") from None
+
+    def begins(self, period: int) -> date:
+        """The first day of the period; of the one after the last, the day after it.
+
+        >>> plan = Running("visits", "quarter", date(2026, 10, 1), 4, "tree")
+        >>> plan.begins(1).isoformat(), plan.begins(3).isoformat()
+        ('2026-10-01', '2027-04-01')
+        """
+        if self.step in _DAYS:
+            return self.first + timedelta(days=_DAYS[self.step] * (period - 1))
+        year, month = divmod(self.first.year * 12 + self.first.month - 1 + _MONTHS[self.step] * (period - 1), 12)
+        return date(year, month + 1, 1)
+
+    def reads(self, period: int) -> tuple[date, date]:
+        """What the release at the end of `period` reads: from the first of these days to before the second.
+
+        >>> plan = Running("visits", "month", date(2026, 1, 1), 12, "tree")
+        >>> [day.isoformat() for day in plan.reads(6)]
+        ['2026-05-01', '2026-07-01']
+        """
+        low, high = released(period, self.way)
+        return self.begins(low), self.begins(high + 1)
+
+    def sums(self, period: int) -> tuple[int, ...]:
+        """The releases, by the period each was made at, that its total is the sum of."""
+        return summed(period, self.way)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,13 +82,15 @@ class Product:
 
 @dataclass(slots=True)
 class Schedule:
-    """`ran`: on what; at most `at_most`."""
+    """`ran`: on what; at most `at_most`. `running`: what it totals, period by period, and how many periods are done with all it has run."""
 
     operator: str
     licence: str
     at_most: int
     active: bool = True
     ran: set[str] = field(default_factory=set)
+    running: tuple[str, ...] | None = None
+    done: int = 0
 
 
 @dataclass(slots=True)

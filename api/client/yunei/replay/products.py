@@ -120,6 +120,28 @@ def _schedule_set(book: Book, event: Event, _index: int) -> None:
     book.schedules[event["schedule"]] = Schedule(product.operator, event["licence"], event["releases_at_most"])
 
 
+def _running_set(book: Book, event: Event, _index: int) -> None:
+    """Of a schedule that has not run; one release for each period that is not done. It goes on with the releases of one that was stopped,
+    when that totals the same in the same way."""
+    schedule = _active(book, event)
+    require(event["by"] == schedule.operator, f"schedule {event['schedule']} is another's")
+    require(not schedule.ran and schedule.running is None, f"what schedule {event['schedule']} totals is set too late")
+    require(schedule.at_most == event["periods"] - event["done"], f"schedule {event['schedule']} has not one release a period")
+    totals = tuple(str(event[name]) for name in ("dataset", "step", "first", "way"))
+    if event["after"] is None:
+        require(event["done"] == 0, f"schedule {event['schedule']} goes on with what nobody has done")
+    else:
+        earlier = book.schedules.get(event["after"])
+        require(
+            earlier is not None
+            and not earlier.active
+            and (earlier.operator, earlier.licence, earlier.running) == (schedule.operator, schedule.licence, totals)
+            and 0 < event["done"] <= earlier.done + len(earlier.ran),
+            f"schedule {event['schedule']} goes on with another than it may",
+        )
+    schedule.running, schedule.done = totals, event["done"]
+
+
 def _active(book: Book, event: Event) -> Schedule:
     schedule = book.schedules.get(event["schedule"])
     if schedule is None or not schedule.active:
@@ -173,6 +195,7 @@ RULES: dict[str, Rule] = {
     "product_registration_proposed": proposed,
     "product_traced": _traced,
     "product_version_added": _version_added,
+    "running_set": _running_set,
     "schedule_ran": _schedule_ran,
     "schedule_set": _schedule_set,
     "schedule_stopped": _schedule_stopped,
