@@ -22,7 +22,7 @@ from tests.processes import command
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = "10.77.0.1:6379"
 PATIENCE_S = 240  # a busy machine takes its time to bring up Ray
-AGENT = PORTS["--dashboard-agent-listen-port"]  # of the last process to come up
+UP = {PORTS["--node-manager-port"], PORTS["--runtime-env-agent-port"]}  # listen once all of a node's Ray is there
 RUNNER = """
 import signal, sys
 from pathlib import Path
@@ -53,14 +53,15 @@ class Network:
         line = [sys.executable, "-c", RUNNER, HEAD, f"10.77.0.{machine}", str(self.folder), *places]
         self.runners[machine] = subprocess.Popen(self.within(machine, line), cwd=ROOT, env=inherited(), start_new_session=True)
         until = time.monotonic() + PATIENCE_S
-        while not self.listens(machine, AGENT):
+        while not self.listening(machine) >= UP:
             if time.monotonic() > until:
                 raise TimeoutError(f"machine {machine} does not come up")
             time.sleep(0.5)
 
-    def listens(self, machine: int, port: int) -> bool:
-        sockets = subprocess.run(self.within(machine, ["ss", "-Hltn"]), check=True, capture_output=True, text=True).stdout
-        return any(line.split()[3].endswith(f":{port}") for line in sockets.splitlines())
+    def listening(self, machine: int) -> set[int]:
+        """Ports."""
+        lines = subprocess.run(self.within(machine, ["ss", "-Hltn"]), check=True, capture_output=True, text=True).stdout.splitlines()
+        return {int(line.split()[3].rpartition(":")[2]) for line in lines}
 
     def within(self, machine: int, line: Sequence[str]) -> list[str]:
         return ["ip", "netns", "exec", f"{self.name}-{machine}", *line]
