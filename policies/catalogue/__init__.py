@@ -21,6 +21,11 @@ from policies.catalogue.base import Name as Name
 from policies.catalogue.base import Registration as Registration
 from policies.catalogue.base import Title as Title
 from policies.catalogue.base import Use as Use
+from policies.catalogue.blocks import BLOCK_PERIODS as BLOCK_PERIODS
+from policies.catalogue.blocks import MOST_PERIODS as MOST_PERIODS
+from policies.catalogue.blocks import Block as Block
+from policies.catalogue.blocks import BlockPeriod as BlockPeriod
+from policies.catalogue.blocks import Window as Window
 from policies.catalogue.column import Column as Column
 from policies.catalogue.dataset import Bounds as Bounds
 from policies.catalogue.dataset import Catalogue as Catalogue

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator, model_validator
 
 from policies.catalogue.base import Grade, Identifier, KeyValue, Model, Name, Registration, Title
+from policies.catalogue.blocks import MOST_PERIODS, WORDS, Block, Window, composite, period_of, unit_words
 from policies.catalogue.column import Column
 from policies.problem import declare
 from policies.quota import Pace
@@ -115,6 +116,9 @@ class Dataset(Model):
     columns: tuple[Column, ...] = Field(min_length=1, max_length=1000)
     synthetic: bool = Field(default=False, description="rows are invented and nobody is behind them: programs may run on them without a cell")
     pace: Pace = Pace()  # of the dataset's account: what all operators together may spend in a day, in a month
+    block: Block | None = Field(
+        default=None, description="预算按期计算：隐私单元为“单元—期” · budgets by period: the privacy unit is a unit and a period, no more"
+    )
 
     @field_validator("columns")
     @classmethod
@@ -134,6 +138,8 @@ class Dataset(Model):
             raise wrong("unit 与 bounds 须同时给出", "unit and bounds are given together")
         if self.unit is not None:
             self._check_unit(self.unit)
+        if self.block is not None:
+            self._check_block(self.block)
         if self.updated_on < self.acquired_on:
             raise wrong("更新日期早于获取日期", "updated before acquired")
         return self
@@ -163,6 +169,53 @@ class Dataset(Model):
                 )
             if owner.via.table.casefold() == self.name.casefold():
                 raise wrong("不能引用数据集自身", "a dataset does not find its unit in itself")
+
+    def _check_block(self, block: Block) -> None:
+        column = self.get(block.column)
+        if self.unit is None or self.unit.via is not None or not self.unit.pseudonym:
+            raise wrong(
+                "预算按期计算的数据集须自有隐私单元列，且 unit.pseudonym 须为 true：存储的是“单元—期”的编码",
+                "budgets by period need a unit column of the dataset's own with unit.pseudonym = true: a code of unit and period is stored",
+            )
+        if (
+            column is None
+            or column.type not in ("date", "timestamp")
+            or column.nullable
+            or not isinstance(column.high, date)
+            or column.high.year == date.max.year  # its period has no end
+            or column.out_of_range != "refuse"
+        ):
+            raise wrong(
+                f"分期列 {block.column} 须为 date 或 timestamp 列，nullable = false，声明 low 与 high，且 out_of_range 须为 refuse",
+                f"block column {block.column} must be a date or timestamp column with nullable = false, low and high, and out_of_range refuse",
+            )
+        window = self.periods
+        if window is not None and len(window) > MOST_PERIODS:
+            zh, en = WORDS[block.period]
+            raise wrong(
+                f"分期列 {column.name} 的范围含 {len(window)} 个{zh}，至多 {MOST_PERIODS} 期：请缩小范围，或用更长的期",
+                f"block column {column.name} spans {len(window)} {en}s, at most {MOST_PERIODS} periods: narrow its range, or take longer ones",
+            )
+
+    @property
+    def periods(self) -> Window | None:
+        """All periods its rows can lie in, from the declared range of the block column; None where budgets are not by period."""
+        column = None if self.block is None else self.get(self.block.column)
+        if self.block is None or column is None or not isinstance(column.low, date) or not isinstance(column.high, date):
+            return None
+        return Window(column.name, self.block.period, period_of(self.block.period, column.low), period_of(self.block.period, column.high))
+
+    @property
+    def space(self) -> str | None:
+        """The space of its privacy unit: with budgets by period that of unit and period, such as `person/month`. None of a public one."""
+        if self.unit is None:
+            return None
+        return self.unit.space if self.block is None else composite(self.unit.space, self.block.period)
+
+    @property
+    def unit_title(self) -> Title | None:
+        """Whom a promise about it protects, in words."""
+        return None if self.unit is None else unit_words(self.unit.title, self.block)
 
     @property
     def unit_column(self) -> Column | None:
