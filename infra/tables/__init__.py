@@ -68,7 +68,9 @@ from infra.tables.releases import deliveries as deliveries
 from infra.tables.releases import metering as metering
 from infra.tables.releases import release_days as release_days
 from infra.tables.releases import releases as releases
+from infra.tables.reports import kept_orders as kept_orders
 from infra.tables.reports import report_files as report_files
+from infra.tables.reports import report_orders as report_orders
 from infra.tables.reports import reports as reports
 from infra.tables.reviews import approvals as approvals
 from infra.tables.reviews import conflicts as conflicts
@@ -137,6 +139,8 @@ PROJECTIONS: tuple[Table, ...] = (
     standings,
     reports,
     report_files,
+    report_orders,
+    kept_orders,
     alerts,
     alert_things,
     alert_rules,

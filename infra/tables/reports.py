@@ -31,3 +31,28 @@ report_files = Table(
     Column("language", String(4), primary_key=True),  # "": both
     Column("sha256", Digest, nullable=False),
 )
+
+report_orders = Table(
+    "report_orders",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("entry", BigInteger, nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("every", String(8), nullable=False),
+    Column("subject", Id, nullable=True),
+    Column("next", String(8), nullable=False),  # the first period not issued yet
+    Column("ordered_by", Id, nullable=False),
+    Column("ordered_at", Time, nullable=False),
+    Column("state", String(8), nullable=False),  # open, ended
+    Column("ended_by", Id, nullable=True),
+    Column("reason", String(2000), nullable=True),
+    Column("changed_at", Time, nullable=False),
+)
+
+kept_orders = Table(
+    "kept_orders",
+    metadata,
+    Column("order", Id, primary_key=True),
+    Column("period", String(8), primary_key=True),  # once
+    Column("report", Id, nullable=False, unique=True),
+)

@@ -121,6 +121,9 @@ from jobs.events.releases import ReleasePublished as ReleasePublished
 from jobs.events.releases import ReleaseReused as ReleaseReused
 from jobs.events.reports import ReportFile as ReportFile
 from jobs.events.reports import ReportIssued as ReportIssued
+from jobs.events.reports import ReportOrdered as ReportOrdered
+from jobs.events.reports import ReportOrderEnded as ReportOrderEnded
+from jobs.events.reports import ReportOrderKept as ReportOrderKept
 from jobs.events.reviews import ConflictDeclared as ConflictDeclared
 from jobs.events.reviews import ConflictLifted as ConflictLifted
 from jobs.events.reviews import DutyEnded as DutyEnded

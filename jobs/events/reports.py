@@ -1,4 +1,4 @@
-"""Events of reporting: a report that the bureau issued."""
+"""Events of reporting: a report that the bureau issued, and standing orders by which the server issues them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jobs.events.fees import PeriodText
 from jobs.events.parts import Digest, Event, Text
 from policies.catalogue import Model
 from policies.licence import Identifier
+from policies.period import PeriodKind
 
 
 class ReportFile(Model):
@@ -35,3 +36,31 @@ class ReportIssued(Event):
     document: Digest
     files: tuple[ReportFile, ...] = Field(min_length=1, max_length=32)
     vkeys: tuple[Text, ...] = Field(min_length=1, max_length=4)
+
+
+class ReportOrdered(Event):
+    """By a supervisor: the server issues the report of each period when it is over, from `first` on, the period that the order was given in."""
+
+    kind = "report_ordered"
+    order: Identifier
+    report_kind: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,32}$")]
+    every: PeriodKind
+    subject: Identifier | None
+    first: PeriodText
+
+
+class ReportOrderKept(Event):
+    """By the server, right after the entry of the report it issued: the order's next period is done."""
+
+    kind = "report_order_kept"
+    order: Identifier
+    period: PeriodText
+    report: Identifier
+
+
+class ReportOrderEnded(Event):
+    """By a supervisor. Periods not yet issued are not."""
+
+    kind = "report_order_ended"
+    order: Identifier
+    reason: Text

@@ -94,6 +94,17 @@ class Schedule:
 
 
 @dataclass(slots=True)
+class ReportOrder:
+    """`subject` None: all; `next`: the first period that was not issued."""
+
+    kind: str
+    every: str
+    subject: str | None
+    next: str
+    open: bool = True
+
+
+@dataclass(slots=True)
 class Meter:
     """What one operator had under one licence. `compute_ms` is of public slots, `deliveries` of its releases to builders."""
 
@@ -188,6 +199,8 @@ class Book:
     lane: Lane = field(default_factory=Lane)
     alerts: Alerts = field(default_factory=Alerts)
     reports: dict[str, tuple[int, int, str]] = field(default_factory=dict)  # issued: entry, size and root it was made from
+    report_orders: dict[str, ReportOrder] = field(default_factory=dict)
+    report_told: tuple[int, str, str, str | None, str | None] | None = None  # the newest report: entry, id, kind, period, subject
     unknown: dict[str, int] = field(default_factory=dict)  # kinds these rules say nothing about
 
     def apply(self, index: int, entry: bytes) -> None:
