@@ -25,7 +25,7 @@ def inherited() -> dict[str, str]:
 
 
 def without_ray() -> dict[str, str]:
-    """The same for a process that is to know nothing of Ray."""
+    """The same for a process that is to know nothing of Ray, or nothing of the Ray that this one was told of."""
     return {name: value for name, value in inherited().items() if not name.startswith("RAY_")}
 
 

@@ -27,7 +27,7 @@ from time import monotonic
 import structlog
 
 from infra.workers.certificates import private
-from infra.workers.environment import SHARED_MEMORY, inherited, own_directory, remove, subfolder, variables
+from infra.workers.environment import SHARED_MEMORY, own_directory, remove, subfolder, variables, without_ray
 from infra.workers.errors import WorkersError
 from infra.workers.pool import resource_of
 
@@ -147,7 +147,7 @@ class Runner:
         with said.open("wb") as output:
             ray = subprocess.Popen(  # noqa: S603  # ourselves
                 command(self._node, subfolder(temp, "r"), subfolder(shared, "spare")),
-                env={**inherited(), **told},
+                env={**without_ray(), **told},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.workers.environment import inherited
+from infra.workers.environment import without_ray
 from tests.cluster.bureau import ANSWER
 from tests.cluster.network import PATIENCE_S, ROOT, Network, network
 
@@ -29,7 +29,7 @@ class Cluster:
         self.machines = machines
         self._server = subprocess.Popen(
             machines.within(1, [sys.executable, "-m", "tests.cluster.bureau", str(home), str(machines.folder), "2000"]),
-            cwd=ROOT, env=inherited(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT, env=without_ray(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def ready(self) -> None:
@@ -110,7 +110,7 @@ def strangers_are_kept_out(made: Cluster) -> None:
     lines = [line.split() for line in table.splitlines()]
     ports = sorted({int(line[1].rpartition(":")[2], 16) for line in lines if len(line) > 3 and line[3] == "0A"})
     line = [sys.executable, "-m", "tests.cluster.stranger", "10.77.0.1", str(machines.folder / "10.77.0.3"), *map(str, ports)]
-    ran = subprocess.run(machines.within(3, line), check=True, capture_output=True, text=True, cwd=ROOT, env=inherited())
+    ran = subprocess.run(machines.within(3, line), check=True, capture_output=True, text=True, cwd=ROOT, env=without_ray())
     found: dict[str, list[str]] = json.loads(ran.stdout)
     refused = ("", b"HTTP/1.1 4".hex(), b"HTTP/1.0 4".hex())
     for port, (http, http2, unknown, _) in found.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.clock import system_clock
 from infra.workers import certificates
-from infra.workers.environment import inherited, new_token
+from infra.workers.environment import new_token, without_ray
 from infra.workers.nodes import PORTS
 from tests.processes import command
 
@@ -51,7 +51,7 @@ class Network:
         """Run a node there, as `yunei cluster node` does; the first machine's is the head. Returns when it is up: the machines here share
         their processors, and Rays that all start at once may miss the time they give themselves."""
         line = [sys.executable, "-c", RUNNER, HEAD, f"10.77.0.{machine}", str(self.folder), *places]
-        self.runners[machine] = subprocess.Popen(self.within(machine, line), cwd=ROOT, env=inherited(), start_new_session=True)
+        self.runners[machine] = subprocess.Popen(self.within(machine, line), cwd=ROOT, env=without_ray(), start_new_session=True)
         until = time.monotonic() + PATIENCE_S
         while not self.listening(machine) >= UP:
             if time.monotonic() > until:

@@ -83,7 +83,9 @@ def test_a_machine_with_a_public_address_needs_somebody_to_vouch_for_a_firewall(
 
 def test_a_node_starts_ray_once_the_head_listens_and_says_what_ray_said_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_S", 0.05)
-    monkeypatch.setattr(module, "command", lambda *_: [sys.executable, "-c", "import sys; sys.exit('no port 6380')"])
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a Ray of another kind, that this process was told of
+    look = "import os, sys; sys.exit('no port 6380' + os.environ.get('RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER', ''))"
+    monkeypatch.setattr(module, "command", lambda *_: [sys.executable, "-c", look])
     with socket.socket() as head, structlog.testing.capture_logs() as logs:
         head.bind(("127.0.0.1", 0))
         runner = Runner(Node(f"127.0.0.1:{head.getsockname()[1]}", "10.0.0.2", tmp_path, tmp_path, firewalled=True))
