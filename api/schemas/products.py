@@ -7,8 +7,6 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from api.schemas.base import Closed, example
-from api.schemas.jobs import JOB, AnyJob
-from jobs.states import Shown
 from policies.catalogue import Identifier, Title
 from policies.product import Description, ProductId, ProductState
 from policies.product.description import Said, Words
@@ -272,38 +270,3 @@ class Envelope(Closed):
     payloadType: str
     payload: str
     signatures: list[EnvelopeSignature]
-
-
-class ScheduleAsked(Closed):
-    """`job` as it will be submitted on each new state of the data it reads, with its own price each time."""
-
-    model_config = ConfigDict(json_schema_extra=example(job=JOB, releases_at_most=12))
-
-    job: AnyJob
-    releases_at_most: int = Field(ge=1, le=10_000)
-
-
-class RunView(Closed):
-    job: str
-    state: Shown
-    release: str | None
-    added: bool
-
-
-class ScheduleView(Closed):
-    """`reason` why it was stopped: used_up, stopped, or a problem code."""
-
-    id: str
-    product: str
-    operator: str
-    licence: str
-    state: Literal["active", "stopped"]
-    reason: str | None
-    releases_at_most: int
-    set_at: str
-    changed_at: str
-    runs: list[RunView]
-
-
-class ScheduleList(Closed):
-    schedules: list[ScheduleView]

@@ -58,6 +58,8 @@ from jobs.acts.programs import invalidate_program as invalidate_program
 from jobs.acts.programs import review_program as review_program
 from jobs.acts.programs import submit_program as submit_program
 from jobs.acts.programs import withdraw_program as withdraw_program
+from jobs.acts.schedules import continue_running as continue_running
+from jobs.acts.schedules import set_running as set_running
 from jobs.acts.schedules import set_schedule as set_schedule
 from jobs.acts.schedules import stop_schedule as stop_schedule
 from jobs.acts.sessions import close_session as close_session

@@ -35,8 +35,9 @@ from jobs.lookup import ReleaseSeen
 from jobs.papers import RESULTS_WITHDRAWN, withdrawn
 from jobs.products import seen
 from jobs.products.copies import Copies
-from jobs.products.record import columns_sha256, document_of
+from jobs.products.record import columns_sha256, document_of, rows_of
 from jobs.products.seen import Product
+from jobs.products.totals import Total
 from jobs.register import Act, Register
 from jobs.seals import product_signers
 from jobs.staging import Staging
@@ -127,9 +128,11 @@ def describe_product(register: Register, description: Description, *, by: str) -
             act.append(ProductDescribed(by=by, product=description.id, document=act.attach(description_document(description))))
 
 
-def add_version(register: Register, staging: Staging, copies: Copies, product: str, releases: tuple[str, ...], *, by: str) -> int:
-    """Make the next version of the tables of `releases`, in this order. Returns its number. A version of a published product is published at
-    once. `by` is the product's operator, or "system" for a schedule of its."""
+def add_version(
+    register: Register, staging: Staging, copies: Copies, product: str, releases: tuple[str, ...], *, by: str, total: Total | None = None
+) -> int:
+    """Make the next version of the tables of `releases`, in this order; with `total`, of their sum. Returns its number. A version of a
+    published product is published at once. `by` is the product's operator, or "system" for a schedule of its."""
     now = register.clock()
     with reading(register.engine) as connection:
         found = _own(seen.product(connection, product), product, by)
@@ -147,8 +150,8 @@ def add_version(register: Register, staging: Staging, copies: Copies, product: s
         ):
             raise PRODUCT_COLUMNS(release=release.id, product=product)
     schema = schema_of(sources[0] / "table.arrow")
-    rows = sum(event.rows for _, event in parts)
-    files = copies.build(sources, rows)
+    rows = rows_of(parts, total)
+    files = copies.build(sources, rows, total)
     number, last = len(found.versions) + 1, found.versions[-1].document_sha256 if found.versions else None
     with register.transaction() as act:
         standing = _own(seen.product(act.connection, product), product, by)
@@ -163,7 +166,7 @@ def add_version(register: Register, staging: Staging, copies: Copies, product: s
                 product=product,
                 version=number,
                 releases=releases,
-                document=act.attach(document_of(act.connection, product, number, parts, schema, files, last)),
+                document=act.attach(document_of(act.connection, product, number, parts, schema, files, last, total)),
                 columns=columns_sha256(schema),
                 table_sha256=files["arrow"].sha256,
                 rows=rows,

@@ -9,9 +9,10 @@ from pydantic import Field, StringConstraints
 
 from jobs.events.licences import Instant
 from jobs.events.parts import Code, Digest, Event, Text
+from policies.catalogue import BlockPeriod
 from policies.licence import Identifier
 from policies.product import ProductId
-from policies.product.running import MOST_PERIODS, Step, Way
+from policies.product.running import MOST_PERIODS, Way
 
 ProductCode = Annotated[str, StringConstraints(pattern=r"^YNP-\d{4}-\d{6}$")]
 """What registration gives: the year, and the number of products registered so far."""
@@ -145,7 +146,7 @@ class RunningSet(Event):
     kind = "running_set"
     schedule: Identifier
     dataset: Text
-    step: Step
+    step: BlockPeriod
     first: date
     periods: int = Field(ge=1, le=MOST_PERIODS)
     way: Way

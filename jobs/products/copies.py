@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from jobs.products.seen import Version
 from jobs.products.store import Copy, Store, StoreDamaged
+from jobs.products.totals import Total, added_up
 from jobs.staging import Staging
 from policies.problem import declare
 from sandbox.finish.formats import BOM
@@ -55,16 +56,19 @@ class Copies:
         self._staging = staging
         self.mark = mark
 
-    def build(self, sources: Sequence[Path], rows: int) -> dict[Form, Copy]:
+    def build(self, sources: Sequence[Path], rows: int, total: Total | None = None) -> dict[Form, Copy]:
         """Every form of the table of some staged releases, given as folders, in order. One release is taken over as it was staged; several are
-        joined. Kept under the digest of the Arrow form."""
+        joined or, where they are parts of a `total`, added up (product_running_keys). Kept under the digest of the Arrow form."""
+        whole = added_up(sources, total) if total is not None and len(sources) > 1 else None
         aside = self._store.aside()
-        made = {form: self._master(aside, sources, form) for form in forms_for(rows)}
+        made = {form: self._master(aside, sources, form, whole) for form in forms_for(rows)}
         folder = self._store.place(made["arrow"].sha256)
         self._store.adopt(aside, folder)
         return {form: replace(copy, path=folder / form) for form, copy in made.items()}
 
-    def _master(self, folder: Path, sources: Sequence[Path], form: Form) -> Copy:
+    def _master(self, folder: Path, sources: Sequence[Path], form: Form, whole: pa.Table | None) -> Copy:
+        if whole is not None:
+            return self._store.keep(folder, form, whole.schema, whole.to_batches)
         if len(sources) == 1:
             staged, head = ("csv", BOM) if form == "excel" else (form, b"")
             return self._store.take_over(folder, form, sources[0] / f"table.{staged}", head)
@@ -103,7 +107,10 @@ class Copies:
         folder = self._store.place(version.table_sha256)
         staged = [self._staging.load(part["job"]) if self._staging else None for part in version.document["releases"]]
         sources = [each.folder for each in staged if each is not None]
-        if len(sources) != len(staged) or self.build(sources, version.rows)["arrow"].sha256 != version.table_sha256:
+        if (
+            len(sources) != len(staged)
+            or self.build(sources, version.rows, Total.recorded(version.document))["arrow"].sha256 != version.table_sha256
+        ):
             raise StoreDamaged(str(folder))
         made = self._store.find(folder, form)
         if made is None:

@@ -7,6 +7,7 @@
     licence, scenario    under which it was made, and the licence's document
     releases             index in the log, job, plan and policy (with the ids of its rules), table, bounds, price: rho, delta, epsilon
     parent               the version before it, by its document
+    total                of a running total: the plan, the period, and the nodes that were added (`jobs.products.totals`)
 
 Every product names its sources and their dates of acquisition (Shanxi regulation on government data, 2020 draft, art. 20 para. 2). The query
 is not told: the plan's digest names it.
@@ -28,6 +29,7 @@ from jobs import directory, rulebook
 from jobs.events import ReleasePublished
 from jobs.lookup import ReleaseSeen
 from jobs.products.store import Copy
+from jobs.products.totals import Total
 from policies.decide import AUTHORITY
 from policies.loss import Loss
 from sandbox.finish.streams import Form
@@ -52,27 +54,37 @@ def document_of(
     schema: pa.Schema,
     files: Mapping[Form, Copy],
     parent: str | None,
+    total: Total | None = None,
 ) -> bytes:
-    """`parts`: the releases, in order, with their entries in the log; all under one licence, in one scenario."""
+    """`parts`: the releases, in order, with their entries in the log; all under one licence, in one scenario. `total`: what they add up to."""
     licence = directory.licence(connection, parts[0][1].licence)
     assert licence is not None  # releases are under licences there are
     sources = {(source["dataset"], source["version"]): source for release, _ in parts for source in release.record["sources"]}
     said = {column["label"]: column for column in parts[-1][0].record["columns"]}
+    changed = {} if total is None else total.columns
     content = {
         "product": product,
         "version": version,
         "files": {form: {"sha256": copy.sha256, "bytes": str(copy.bytes)} for form, copy in files.items()},
         "table": {
-            "rows": str(sum(event.rows for _, event in parts)),
-            "columns": [column | _released(said.get(column["name"], {})) for column in columns_of(schema)],
+            "rows": str(rows_of(parts, total)),
+            "columns": [
+                column | _released({**said.get(column["name"], {}), **changed.get(column["name"], {})}) for column in columns_of(schema)
+            ],
         },
         "sources": [sources[key] for key in sorted(sources)],
         "licence": {"id": licence.licence.id, "document": licence.document},
         "scenario": parts[0][0].record["scenario"],
         "releases": [_part(connection, release, event) for release, event in parts],
         "parent": parent,
+        **({} if total is None else {"total": total.said}),
     }
     return cast(bytes, rfc8785.dumps(_plain(content)))
+
+
+def rows_of(parts: Sequence[tuple[ReleaseSeen, ReleasePublished]], total: Total | None) -> int:
+    """Of tables that follow each other, all; of tables that are added up, those of any."""
+    return parts[0][1].rows if total is not None else sum(event.rows for _, event in parts)
 
 
 def _released(column: Mapping[str, Any]) -> dict[str, Any]:

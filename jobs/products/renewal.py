@@ -1,4 +1,5 @@
-"""A thread that keeps schedules: submits a job when its data has come to a new state, and adds what was released to the product.
+"""A thread that keeps schedules: submits a job when its data has come to a new state, and adds what was released to the product. Schedules of
+running totals have steps of their own (`keeping`).
 
 Whatever is done once stays done: a job is submitted under an Idempotency-Key that names schedule and data, a run is one row per schedule and
 data, a release is added to a product once. So a crash, or another server that does the same, changes nothing.
@@ -9,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 
 import structlog
 
@@ -21,17 +21,15 @@ from jobs.events import rfc3339
 from jobs.kinds import KINDS, unsealed
 from jobs.office import Office
 from jobs.order import Asker, Order, idempotency_digest
-from jobs.products import schedules, seen
+from jobs.products import keeping, schedules, seen
 from jobs.products.copies import Copies
+from jobs.products.keeping import WAIT_S, Submit
 from jobs.products.schedules import Schedule
 from jobs.states import MEANING, State
 from policies.problem import Problem
 from policies.product.life import GROWING
 
 log = structlog.get_logger("yunei.renewal")
-
-WAIT_S = 60.0  # for the crew to take a job
-Submit = Callable[[Order], "Future[str]"]
 
 
 class Renewal:
@@ -101,6 +99,8 @@ class Renewal:
     def _add(self, schedule: Schedule) -> None:
         """What was released since, as versions. The same answer given again is in the product already."""
         office = self._office()
+        if schedule.running is not None:
+            return keeping.add(office, self._copies, schedule, self._order(schedule))
         now = rfc3339(office.clock())
         for run in schedule.runs:
             if run.release is not None and not run.added and run.visible_at is not None and run.visible_at <= now:
@@ -108,6 +108,8 @@ class Renewal:
 
     def _renew(self, schedule: Schedule) -> None:
         office = self._office()
+        if schedule.running is not None:
+            return keeping.next_period(office, self._submit, schedule, self._order(schedule))
         register = office.register
         order = self._order(schedule)
         catalogue = register.catalogue()

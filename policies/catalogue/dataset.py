@@ -120,6 +120,11 @@ class Dataset(Model):
         default=None, description="预算按期计算：隐私单元为“单元—期” · budgets by period: the privacy unit is a unit and a period, no more"
     )
 
+    complete_through: date | None = Field(
+        default=None,
+        description="至该日（含）的行已齐全，此后追加只收其后的行 · rows of days up to this one are all there: appends bring later ones only",
+    )
+
     @field_validator("columns")
     @classmethod
     def _as_graded(cls, columns: tuple[Column, ...], info: ValidationInfo) -> tuple[Column, ...]:
@@ -140,6 +145,11 @@ class Dataset(Model):
             self._check_unit(self.unit)
         if self.block is not None:
             self._check_block(self.block)
+        if self.complete_through is not None and (self.block is None or self.complete_through > self.updated_on):
+            raise wrong(
+                "complete_through 须与 block 同时声明，且不晚于 updated_on",
+                "complete_through goes with a block, and is not after updated_on",
+            )
         if self.updated_on < self.acquired_on:
             raise wrong("更新日期早于获取日期", "updated before acquired")
         return self

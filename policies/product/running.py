@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
+from policies.catalogue.blocks import BlockPeriod, bounds_of, period_of
+
 Way = Literal["tree", "anew"]
-Step = Literal["day", "week", "month", "quarter", "year"]
 MOST_PERIODS = 10_000
-_MONTHS: dict[Step, int] = {"month": 1, "quarter": 3, "year": 12}
-_DAYS: dict[Step, int] = {"day": 1, "week": 7}
 
 
 def node(period: int) -> tuple[int, int]:
@@ -72,7 +71,7 @@ class Running:
     period begins, or a plan that reaches beyond the calendar."""
 
     dataset: str
-    step: Step
+    step: BlockPeriod
     first: date
     periods: int
     way: Way
@@ -80,13 +79,12 @@ class Running:
     def __post_init__(self) -> None:
         if not 1 <= self.periods <= MOST_PERIODS:
             raise ValueError(f"a plan is of 1 to {MOST_PERIODS} periods")
-        whole = {"day": True, "week": self.first.weekday() == 0, "year": (self.first.month, self.first.day) == (1, 1)}
-        if not whole.get(self.step, self.first.day == 1 and (self.first.month - 1) % _MONTHS.get(self.step, 1) == 0):
-            raise ValueError("no period begins on this day")
         try:
-            self.begins(self.periods + 1)
+            begins, _ = self.begins(1), self.begins(self.periods + 1)
         except (ValueError, OverflowError):
             raise ValueError("the plan reaches beyond the calendar") from None
+        if begins != self.first:
+            raise ValueError("no period begins on this day")
 
     def begins(self, period: int) -> date:
         """The first day of the period; of the one after the last, the day after it.
@@ -95,10 +93,7 @@ class Running:
         >>> plan.begins(1).isoformat(), plan.begins(3).isoformat()
         ('2026-10-01', '2027-04-01')
         """
-        if self.step in _DAYS:
-            return self.first + timedelta(days=_DAYS[self.step] * (period - 1))
-        year, month = divmod(self.first.year * 12 + self.first.month - 1 + _MONTHS[self.step] * (period - 1), 12)
-        return date(year, month + 1, 1)
+        return bounds_of(self.step, period_of(self.step, self.first) + period - 1)[0]
 
     def reads(self, period: int) -> tuple[date, date]:
         """What the release at the end of `period` reads: from the first of these days to before the second.

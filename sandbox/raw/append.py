@@ -6,6 +6,7 @@ What it says of the whole (unique columns, rows per unit) is checked over old an
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 
 from infra.vault import Vault, VaultError, Version
@@ -62,6 +63,19 @@ def opened(after: Snapshot, vault: Vault) -> Version:
     return version
 
 
+def keeps(vault: Vault, dataset: str, older: int, newer: int) -> bool:
+    """Whether version `newer` has every file of `older`, by appends. False when either is gone; raises VaultError when keys cannot be had now.
+    Reads manifests, no row."""
+    try:
+        before, now = vault.open(dataset, older), vault.open(dataset, newer)
+    except VaultError as error:
+        if error.code in ("version_missing", "destroyed"):
+            return False
+        raise
+    files = {(part.version, part.index, part.sha256) for part in now.parts}
+    return all((part.version, part.index, part.sha256) in files for part in before.parts)
+
+
 def check_continues(after: Snapshot, now: Dataset) -> None:
     """Raises data_append_refused, one part for each change that rows of `after` may not fit. Both with their domains resolved."""
     before, parts = after.dataset, []
@@ -71,6 +85,7 @@ def check_continues(after: Snapshot, now: Dataset) -> None:
             parts.append(APPEND_CHANGED(what=what, before=_said(was), now=_said(is_)))
 
     held("unit", _owner(before), _owner(now))
+    held("complete_through", before.complete_through, now.complete_through, fits=_no_less(before.complete_through, now.complete_through))
     held("columns", [column.name for column in before.stored], [column.name for column in now.stored])
     for old, new in zip(before.stored, now.stored, strict=False):
         if old.name == new.name:
@@ -78,6 +93,23 @@ def check_continues(after: Snapshot, now: Dataset) -> None:
                 held(f"{new.name}.{what}", getattr(old, what), getattr(new, what), fits=fits)
     if parts:
         raise _refused(after, parts)
+
+
+def later(asked: Dataset, after: Snapshot) -> Dataset:
+    """What new rows are held to: none is of a day up to which the version before them was complete."""
+    through, block = after.dataset.complete_through, after.dataset.block
+    if through is None or block is None:
+        return asked
+    name = block.column.casefold()
+    columns = (
+        column.model_copy(update={"low": max(column.low or through, through + timedelta(days=1))}) if column.name.casefold() == name else column
+        for column in asked.columns
+    )
+    return asked.model_copy(update={"columns": tuple(columns)})
+
+
+def _no_less(before: date | None, now: date | None) -> bool:
+    return before is None or (now is not None and now >= before)
 
 
 def _refused(after: Snapshot, parts: list[Problem]) -> Problem:

@@ -26,7 +26,7 @@ from infra.scratch import ScratchLost
 from infra.vault import Random, Vault, VaultError, Version
 from policies.catalogue import Catalogue, Dataset, Snapshot
 from policies.problem import declare
-from sandbox.raw.append import APPEND_ELSEWHERE, check_continues, opened
+from sandbox.raw.append import APPEND_ELSEWHERE, check_continues, later, opened
 from sandbox.raw.checks import Unique
 from sandbox.raw.databases import DatabaseSource
 from sandbox.raw.domains import column_of, publish_keys, reader_of, resolve_domains
@@ -111,6 +111,7 @@ def ingest(
         check_continues(after, dataset)
         kept = opened(after, vault)
     owners, asked = Owners.of(dataset, catalogue_public, read), as_read(dataset)
+    asked = asked if after is None else later(asked, after)
     names = Pseudonyms.of(dataset, catalogue_public, vault)
     with ExitStack() as held:
         files = _open(asked, sources, csv_encoding, held)

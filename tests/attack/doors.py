@@ -81,6 +81,10 @@ DOORS: dict[str, Row] = {
     "GET /v1/products/{id}/table": Row("builder", "404 product_unknown"),
     "GET /v1/deliveries": Row("auditor builder operator supervisor", "200"),
     "POST /v1/products/{id}/schedules": Row("operator", "404 request_not_found", {"job": job(), "releases_at_most": 1}),
+    "POST /v1/products/{id}/schedules/check": Row(
+        "operator", "404 request_not_found", {"job": job(), "running": {"first": "2026-01-01", "periods": 3}}
+    ),
+    "POST /v1/products/{id}/schedules/{schedule}/continue": Row("operator", "404 request_not_found", {"periods": 3}),
     "GET /v1/products/{id}/schedules": Row("operator supervisor", "404 request_not_found"),
     "POST /v1/products/{id}/schedules/{schedule}/stop": Row("operator supervisor", "404 request_not_found"),
     "GET /v1/webhooks": Row("auditor builder operator supervisor", "200"),

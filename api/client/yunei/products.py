@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -134,6 +134,24 @@ class Products:
             self._product("POST", f"/{quote(id, safe='')}/schedules", {"job": dict(job), "releases_at_most": releases_at_most})["schedules"]
         )
 
+    def set_running(
+        self, id: str, job: Mapping[str, Any], first: date, periods: int, way: Literal["auto", "tree", "anew"] = "auto"
+    ) -> list[Mapping[str, Any]]:
+        """Running totals from the period that begins on `first`: a release when each of `periods` periods is over, and a version that adds up
+        all there is."""
+        return list(self._product("POST", f"/{quote(id, safe='')}/schedules", _running(job, first, periods, way))["schedules"])
+
+    def check_running(
+        self, id: str, job: Mapping[str, Any], first: date, periods: int, way: Literal["auto", "tree", "anew"] = "auto"
+    ) -> Mapping[str, Any]:
+        """What that would cost and how exact it would be: by the tree, and paying each total anew. Free."""
+        return self._product("POST", f"/{quote(id, safe='')}/schedules/check", _running(job, first, periods, way))
+
+    def continue_schedule(self, id: str, schedule: str, periods: int) -> list[Mapping[str, Any]]:
+        """Go on with a running total that was stopped, to the end of period `periods`."""
+        path = f"/{quote(id, safe='')}/schedules/{quote(schedule, safe='')}/continue"
+        return list(self._product("POST", path, {"periods": periods})["schedules"])
+
     def schedules(self, id: str) -> list[Mapping[str, Any]]:
         return list(self._product("GET", f"/{quote(id, safe='')}/schedules")["schedules"])
 
@@ -187,6 +205,10 @@ def _newest(product: Mapping[str, Any]) -> int:
     """The newest version that stands; of none that does, the newest, so that the server says why it is not to be had."""
     numbers = {state: [int(each["version"]) for each in product["versions"] if each["state"] == state] for state in ("current", "recalled")}
     return max(numbers["current"] or numbers["recalled"], default=1)
+
+
+def _running(job: Mapping[str, Any], first: date, periods: int, way: str) -> dict[str, Any]:
+    return {"job": dict(job), "running": {"first": first.isoformat(), "periods": periods, "way": way}}
 
 
 def _numbered(version: int | None) -> dict[str, str] | None:
