@@ -47,6 +47,7 @@ from api.routes import (
     programs,
     register,
     releases,
+    report_orders,
     reports,
     reviews,
     rule_packs,
@@ -135,6 +136,7 @@ def create_app(services: Services | None) -> FastAPI:
     app.include_router(alerts.rules_router)
     app.include_router(programs.router)
     app.include_router(reports.router)
+    app.include_router(report_orders.router)
     app.include_router(mailbox.router)
     app.include_router(destructions.router)
     for router in (products.router, deliveries.router, sharing.router, webhooks.router, schedules.router, tracing.router):

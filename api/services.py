@@ -44,6 +44,7 @@ from jobs.queue import Crew, Leases
 from jobs.quote import rehearse
 from jobs.register import Register
 from jobs.release import carry, resume
+from jobs.reports.clock import Issuer
 from jobs.staging import Staging
 from jobs.sweep import Sweep
 from jobs.watch.watcher import Watcher
@@ -139,6 +140,7 @@ class Services:
         self.gate = Gate(register, self.copies, clock)
         self.tickets = Tickets(key_ring, clock, lifetime_s=settings.ticket_s)
         self.keeper = Keeper(lambda: self.office, interval_s=settings.review_sweep_s)
+        self.issuer = Issuer(register, interval_s=settings.report_interval_s)
         self.sweep = Sweep(register, self.ended, interval_s=settings.licence_sweep_s)
         self.watcher = Watcher(register, interval_s=settings.alert_interval_s, audit_interval_h=settings.audit_interval_h)
         tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
@@ -188,6 +190,7 @@ class Services:
         self.webhooks.start()
         self.renewal.start()
         self.keeper.start()
+        self.issuer.start()
         self.watcher.start()
         self.ready.set()
 
@@ -248,6 +251,7 @@ class Services:
         """Graceful: no new jobs, those under way stop at their next step and stay resumable."""
         self.stopping()
         self.keeper.stop()
+        self.issuer.stop()
         self.watcher.stop()
         self.sweep.stop()
         self.webhooks.stop()

@@ -91,6 +91,9 @@ class Settings(VaultSettings, WorkerSettings):
     renewal_interval_s: float = Field(
         default=60, gt=0, le=86_400, description="Seconds between looks whether the data of a product that is renewed by schedule has changed."
     )
+    report_interval_s: float = Field(
+        default=60, gt=0, le=86_400, description="Seconds between looks whether a report that was ordered by the clock is due."
+    )
     webhook_interval_s: float = Field(default=5, gt=0, le=3600, description="Seconds between looks for webhooks to send.")
     webhook_timeout_s: float = Field(default=10, gt=0, le=60, description="Seconds that the receiver of a webhook has to answer.")
     smtp_host: str = Field(

@@ -115,6 +115,8 @@ Act = Literal[
     "report_list",
     "report_preview",
     "report_issue",
+    "report_order_list",
+    "report_order",
     "alert_list",
     "alert_handle",
     "alert_rules_show",
@@ -228,6 +230,8 @@ MAY: Mapping[Act, Mapping[Role, Reach]] = {
     "report_list": {"operator": "own", "supervisor": "all", "auditor": "all"},  # its own once issued; builders have none
     "report_preview": {"supervisor": "all", "auditor": "all"},  # as of now: an operator could tell by it when a job was done
     "report_issue": {"supervisor": "all"},
+    "report_order_list": {"supervisor": "all", "auditor": "all"},
+    "report_order": {"supervisor": "all"},  # one person, as issuing by hand
     "alert_list": {"supervisor": "all", "auditor": "all"},
     "alert_handle": {"supervisor": "all"},
     "alert_rules_show": {"supervisor": "all", "auditor": "all"},  # who is watched need not know by which numbers

@@ -87,6 +87,58 @@ class IssuedReports(Closed):
     next: int | None
 
 
+_ORDER = {
+    "id": "ord-640-9c8b7a6d", "kind": "usage", "title": {"zh": "授权运营使用情况报告", "en": "Report on usage"}, "every": "month",
+    "subject": None, "next": "2027-01", "state": "open", "ordered_by": "supervisor-1", "ordered_at": "2026-12-04T01:00:00.000000Z",
+    "ended_by": None, "reason": None, "changed_at": _TIME, "log_index": 640, "kept": {"2026-12": "rep-812-1f2e3d4c"},
+}  # fmt: skip
+
+
+class ReportOrderAsked(Closed):
+    """`every`: one of the periods the kind is made of; `subject`: the operator that it is about, null for all."""
+
+    model_config = ConfigDict(json_schema_extra=example(kind="usage", every="month", subject=None))
+
+    kind: Literal["disclosure", "usage", "revenue", "incident"]
+    every: Literal["month", "quarter", "year"]
+    subject: Identifier | None = None
+
+
+class ReportOrderEnd(Closed):
+    model_config = ConfigDict(json_schema_extra=example(reason="改由人工签发"))
+
+    reason: str = Field(min_length=1, max_length=2_000, description="原因，写入日志 · why; goes into the log")
+
+
+class ReportOrderView(Closed):
+    """`next`: the first period that was not issued; `kept`: the reports issued by it, by period; `state`: open or ended."""
+
+    model_config = ConfigDict(json_schema_extra=example(**_ORDER))
+
+    id: str
+    kind: str
+    title: PairView
+    every: Literal["month", "quarter", "year"]
+    subject: str | None
+    next: str
+    state: Literal["open", "ended"]
+    ordered_by: str
+    ordered_at: str
+    ended_by: str | None
+    reason: str | None
+    changed_at: str
+    log_index: int
+    kept: dict[str, str]
+
+
+class ReportOrders(Closed):
+    """Newest first."""
+
+    model_config = ConfigDict(json_schema_extra=example(orders=[_ORDER]))
+
+    orders: list[ReportOrderView]
+
+
 class ReportDocument(Closed):
     """The report as data: sections with facts, figures and tables of typed columns; every text in both languages, numbers as decimal strings in
     the unit their type names (fen: hundredths of a yuan; rho: 1e-12)."""

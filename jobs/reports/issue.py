@@ -18,7 +18,7 @@ from infra.tables import metering, releases, report_files, reports
 from jobs.acts.freezes import supervisor
 from jobs.events import ReportFile, ReportIssued, rfc3339
 from jobs.products.manifest import STATEMENT, receipt
-from jobs.register import Register
+from jobs.register import Act, Register
 from jobs.reports.files import FORMS, TYPES, File, Form, files, stem, written
 from jobs.reports.make import KINDS, Asked, make
 from jobs.reports.model import Report
@@ -27,7 +27,6 @@ from policies.period import Period
 from policies.problem import Language, declare
 
 PREDICATE = "urn:yunei:report:v1"
-SYSTEM = "system"
 
 REPORT_EARLY = declare(
     "report_period_open",
@@ -72,34 +71,39 @@ class Issued:
 
 def issue(register: Register, asked: Asked, *, by: str) -> Issued:
     """Make every file as of now, and write the report into the register. REPORT_EARLY, and what `make` raises."""
-    _over(register, asked)
+    require_over(register, asked)
     report = make(register, asked)
     made = files(report)
-    document = next(file for file in made if file.form == "json")
     with register.transaction() as act:
-        if by != SYSTEM:
-            supervisor(act, by)
-        id = f"rep-{report.size}-{register.random(4).hex()}"
-        act.append(
-            ReportIssued(
-                by=by,
-                report=id,
-                report_kind=report.kind,
-                period=report.period,
-                subject=report.subject,
-                size=report.size,
-                root=report.root,
-                document=act.attach(document.body),
-                files=tuple(ReportFile(form=file.form, language=file.language, sha256=file.sha256) for file in made),
-                vkeys=tuple(str(signer.key) for signer in report_signers(register.key_ring, register.settings)),
-            )
-        )
+        supervisor(act, by)
+        id = enter(register, act, report, made, by=by)
     found = issued(register, id)
     assert found is not None
     return found
 
 
-def _over(register: Register, asked: Asked) -> None:
+def enter(register: Register, act: Act, report: Report, made: tuple[File, ...], *, by: str) -> str:
+    """Write a report, made as `files` makes it, into a transaction. Its id."""
+    document = next(file for file in made if file.form == "json")
+    id = f"rep-{report.size}-{register.random(4).hex()}"
+    act.append(
+        ReportIssued(
+            by=by,
+            report=id,
+            report_kind=report.kind,
+            period=report.period,
+            subject=report.subject,
+            size=report.size,
+            root=report.root,
+            document=act.attach(document.body),
+            files=tuple(ReportFile(form=file.form, language=file.language, sha256=file.sha256) for file in made),
+            vkeys=tuple(str(signer.key) for signer in report_signers(register.key_ring, register.settings)),
+        )
+    )
+    return id
+
+
+def require_over(register: Register, asked: Asked) -> None:
     """REPORT_EARLY unless the period is over, and every release of it visible: before, its files would tell when a job was done."""
     period = asked.period
     if period is None or asked.kind.early:

@@ -53,6 +53,17 @@ class Reports:
         body = {"kind": kind, "period": period, "subject": subject}
         return dict(self._http.json("POST", "/v1/reports", body=body))
 
+    def report_orders(self) -> list[dict[str, Any]]:
+        """What the server issues by its clock, newest order first."""
+        return list(self._http.json("GET", "/v1/report-orders")["orders"])
+
+    def order_report(self, kind: str, every: str, *, subject: str | None = None) -> dict[str, Any]:
+        """Have one issued when each period is over, from the present one on: a supervisor's act."""
+        return dict(self._http.json("POST", "/v1/report-orders", body={"kind": kind, "every": every, "subject": subject}))
+
+    def end_report_order(self, id_: str, *, reason: str) -> dict[str, Any]:
+        return dict(self._http.json("POST", f"/v1/report-orders/{quote(id_, safe='')}/end", body={"reason": reason}))
+
     def report(self, id_: str) -> dict[str, Any]:
         return dict(self._http.json("GET", f"/v1/reports/{quote(id_, safe='')}"))
 

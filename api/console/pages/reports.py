@@ -39,7 +39,9 @@ async def _listed(
     page: Page, kind: str, before: str, *, status: int = 200, problem: object = None, asked: dict[str, str] | None = None
 ) -> Response:
     page.require("report_list")
-    kinds, found = await asyncio.gather(page.api.get("/v1/reports/kinds"), page.api.get("/v1/reports", kind=kind, before=before))
+    kinds, found, orders = await asyncio.gather(
+        page.api.get("/v1/reports/kinds"), page.api.get("/v1/reports", kind=kind, before=before), page.api.maybe("/v1/report-orders")
+    )
     return page.show(
         "reports.html.j2",
         status=status,
@@ -48,6 +50,7 @@ async def _listed(
         reports=found["reports"],
         next=found["next"],
         first=not before,
+        orders=None if orders is None else orders["orders"],
         kind=kind,
         asked=asked or {},
         problem=problem,
@@ -90,6 +93,22 @@ async def issue(page: Looking) -> Response:
     except Refused as refused:
         return await _listed(page, "", "", status=refused.status, problem=refused.of_the_form(), asked=asked)
     return go(f"/console/reports/{made['id']}")
+
+
+@router.post("/orders")
+async def order(page: Looking) -> Response:
+    """Given, or ended."""
+    form = await form_of(page.request)
+    try:
+        if form.get("end"):
+            await page.api.post(f"/v1/report-orders/{form['end']}/end", {"reason": form.get("reason", "").strip()})
+        else:
+            kind, _, every = form.get("what", "").partition("/")
+            body = {"kind": kind, "every": every, "subject": form.get("subject", "").strip() or None}
+            await page.api.post("/v1/report-orders", body)
+    except Refused as refused:
+        return await _listed(page, "", "", status=refused.status, problem=refused.of_the_form())
+    return go("/console/reports")
 
 
 @router.get("/{id}")

@@ -107,5 +107,5 @@ def test_an_auditor_changes_nothing_and_fetches_nothing() -> None:
         "session_open", "session_list", "session_close", "refusals_read", "metrics_read", "freeze_list", "policy_show", "program_list",
         "review_list", "duty_list", "standing_list", "fee_list", "statement_show", "revenue_show", "product_list",
         "delivery_list", "webhook_manage", "pack_show", "alert_list", "alert_rules_show",
-        "report_list", "report_preview", "mail_manage", "destruction_list",
+        "report_list", "report_preview", "mail_manage", "destruction_list", "report_order_list",
     }  # fmt: skip

@@ -98,6 +98,44 @@ def issue(kind: _KIND, period: _PERIOD = None, subject: _SUBJECT = None, shape: 
         _told(client.issue_report(kind, period=period, subject=subject))
 
 
+def orders(shape: _SHAPE = "table") -> None:
+    session.shape = shape
+    with session.client() as client:
+        _orders(client.report_orders())
+
+
+def order(
+    kind: _KIND,
+    every: Annotated[str, typer.Option("--every", metavar="month|quarter|year", help=say("每月、每季或每年", "how often"))],
+    subject: _SUBJECT = None,
+    shape: _SHAPE = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        _orders([client.order_report(kind, every, subject=subject)])
+
+
+def end_order(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help=say("定期报告的编号", "id of the order"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    shape: _SHAPE = "table",
+) -> None:
+    session.shape = shape
+    with session.client() as client:
+        _orders([client.end_report_order(order, reason=reason)])
+
+
+def _orders(found: list[dict[str, Any]]) -> None:
+    if session.shape == "json":
+        output.as_json(found)
+        return
+    output.table(
+        (say("编号", "order"), say("种类", "kind"), say("每", "every"), say("对象", "subject"), say("下一期", "next"), say("状态", "state")),
+        [(each["id"], each["kind"], each["every"], each["subject"] or "", each["next"], each["state"]) for each in found],
+        csv_headers=("order", "kind", "every", "subject", "next", "state"),
+    )
+
+
 def show(report: _ID, shape: _SHAPE = "table") -> None:
     session.shape = shape
     with session.client() as client:
