@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NoReturn
 
-from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Executable, Insert, Row, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Executable, Insert, Row, Select, Table, Update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from infra.pipeline import Failed, Outcome, Pipeline
@@ -25,8 +26,10 @@ class Prepared:
     """`names`: the columns an INSERT or UPDATE sets from values; bound parameters of the statement are named by themselves. Plain values in
     the statement stay what they are."""
 
-    def __init__(self, statement: Statement, names: Sequence[str] | None = None) -> None:
+    def __init__(self, statement: Statement, names: Sequence[str] | None = None, *, on: Mapping[str, Statement] | None = None) -> None:
+        """`on`: what to say instead, by name of the dialect."""
         self._statement = statement
+        self._own = on or {}
         self._names = None if names is None else list(names)
         self._compiled: dict[str, tuple[str, Callable[[Values], Any]]] = {}
 
@@ -34,8 +37,9 @@ class Prepared:
         """The SQL, and what makes of values by name that which the driver is handed: a mapping, or a tuple where it wants positions."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            assert isinstance(self._statement, Executable)
-            compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)
+            statement = self._own.get(dialect.name, self._statement)
+            assert isinstance(statement, Executable)
+            compiled: Any = statement.compile(dialect=dialect, column_keys=self._names)
             constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
             order = tuple(compiled.positiontup) if compiled.positional else None
             found = self._compiled[dialect.name] = (str(compiled), _given(constants, order))
@@ -45,9 +49,24 @@ class Prepared:
 def _given(constants: Values, order: tuple[str, ...] | None) -> Callable[[Values], Any]:
     if order is None:
         return (lambda given: {**constants, **given}) if constants else (lambda given: given)
-    if constants or len(order) < 2:
+    if len(order) < 2:
         return lambda given: tuple(given[name] if name in given else constants[name] for name in order)
-    return itemgetter(*order)
+    picked = itemgetter(*order)
+    return (lambda given: picked({**constants, **given})) if constants else picked
+
+
+def adding(table: Table, rows: Select[*tuple[Any, ...]], sums: Sequence[str]) -> Prepared:
+    """Put `rows` (the table's columns in its order) in; where a row with the key is there, add theirs to its `sums`. The query needs a WHERE
+    clause of its own, without which SQLite would take ON CONFLICT for a join's."""
+    names = [column.name for column in table.columns]
+    key = [column.name for column in table.primary_key]
+    said: dict[str, Statement] = {}
+    for dialect in (sqlite, postgresql):
+        insert: Any = dialect.insert(table).from_select(names, rows)
+        said[dialect.dialect.name] = insert.on_conflict_do_update(
+            index_elements=key, set_={name: table.c[name] + insert.excluded[name] for name in sums}
+        )
+    return Prepared(said["sqlite"], on=said)
 
 
 def fetch(connection: Connection, statement: Prepared, values: Values) -> Sequence[Row[Any]]:
@@ -197,6 +216,17 @@ class Writer:
     def row(self, statement: Prepared, values: Values) -> tuple[Any, ...] | None:
         """The first row of a query, if any."""
         return next(iter(self.rows(statement, values)), None)
+
+    def several(self, *questions: tuple[Prepared, Values]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each of several queries, none of which needs another's answer: one round trip."""
+        if self._pipeline is None:
+            return [self.rows(statement, values) for statement, values in questions]
+        if self._spoiled:
+            self.flush()
+        waiting, self._waiting = self._waiting, []
+        asked = [(statement.on(self._dialect), values) for statement, values in questions]
+        outcomes = self._send([*waiting, *(_Later(sql, given(values), None, None) for (sql, given), values in asked)])
+        return [outcome.rows for outcome in outcomes[len(waiting) :]]
 
     def _execute(self, statement: Prepared, values: Values) -> None:
         sql, given = statement.on(self._dialect)

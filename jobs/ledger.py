@@ -15,18 +15,23 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, bindparam, or_, select
+from sqlalchemy import Connection, Select, String, bindparam, select
 
 from infra.database import reading as open_reading
 from infra.prepared import Prepared
 from infra.tables import CAP_LIMIT, accounts, charges
 from jobs.events import ChargeReleased, ChargeReserved, Cost, JobForfeited, JobReading, JobSpent
 from jobs.register import Act, Register
+from policies.catalogue import Window
 from policies.loss import Loss
 from policies.problem import Problem, declare
-from policies.quota import WINDOWS, Window, period, renewal
+from policies.quota import WINDOWS, period, renewal
+from policies.quota import Window as PaceWindow
 
 SHOWN_AT_DELTA = Decimal("1e-6")  # the other delta: what is left is shown as an epsilon here, whatever an account's own
+
+MOST_ACCOUNTS = 1024  # of one charge
+MOST_BYTES = 60_000  # of their names: an entry has 65,535
 
 LEDGER_EXHAUSTED = declare(
     "ledger_exhausted",
@@ -58,7 +63,20 @@ LEDGER_PACE = declare(
         "Submit it after {retry_at}, or ask for a smaller epsilon (or rho). The licence and the catalogue state the pace.",
     ),
 )
-WINDOW_WORDS: dict[Window, tuple[str, str]] = {"day": ("本日", "day"), "month": ("本月", "month")}
+WINDOW_WORDS: dict[PaceWindow, tuple[str, str]] = {"day": ("本日", "day"), "month": ("本月", "month")}
+LEDGER_PERIODS = declare(
+    "ledger_periods",
+    zh=(
+        "涉及的期过多",
+        "作业读取 {periods} 期，须记 {accounts} 个账户，一笔扣减记不下。",
+        "请以分期列的条件缩小范围（如 WHERE day >= DATE '2026-01-01'），或少连接几个数据集。",
+    ),
+    en=(
+        "Too many periods",
+        "The job reads {periods} periods and would name {accounts} accounts, more than one charge can.",
+        "Narrow the block column (such as WHERE day >= DATE '2026-01-01'), or join fewer datasets.",
+    ),
+)
 LEDGER_ACCOUNT_UNKNOWN = declare(
     "ledger_account_unknown",
     zh=("没有这个预算账户", "账户 {account} 未开立。", "数据集登记、协议授予时自动开户；请核对数据集和协议。"),
@@ -83,13 +101,18 @@ LEDGER_CHARGE_STATE = declare(
 _CHARGE = Prepared(select(charges.c.job, charges.c.state).where(charges.c.id == bindparam("charge_")))
 
 
-def population_account(space: str) -> str:
-    """One per unit space: everything ever learnt about its people. Case-folded, so that spelling cannot double a person's budget."""
-    return f"population:{space.casefold()}"
+def population_account(space: str, period: str = "") -> str:
+    """One per unit space: everything ever learnt about its people. Case-folded, so that spelling cannot double a person's budget. With budgets
+    by period, one for each: everything ever learnt about its units of that period (docs/proofs/blocks.md)."""
+    return f"population:{space.casefold()}{_at(period)}"
 
 
-def dataset_account(dataset: str) -> str:
-    return f"dataset:{dataset.casefold()}"
+def dataset_account(dataset: str, period: str = "") -> str:
+    return f"dataset:{dataset.casefold()}{_at(period)}"
+
+
+def _at(period: str) -> str:
+    return f"@{period}" if period else ""
 
 
 def licence_account(licence: str) -> str:
@@ -100,18 +123,28 @@ def operator_account(operator: str, dataset: str) -> str:
     return f"operator:{operator}@{dataset.casefold()}"
 
 
-def accounts_of(*, space: str, datasets: Iterable[str], licence: str, operator: str) -> tuple[str, ...]:
-    """Every account a job is charged to. `datasets` are the private ones it reads; public tables cost nothing."""
+def accounts_of(
+    *, space: str, datasets: Iterable[str], licence: str, operator: str, windows: Mapping[str, Iterable[Window | None]] | None = None
+) -> tuple[str, ...]:
+    """Every account a job is charged to. `datasets` are the private ones it reads; public tables cost nothing. `windows`: of which periods it
+    reads each, where budgets are by period: each of them pays the whole loss, whichever part of the job reads it."""
     names = sorted({dataset.casefold() for dataset in datasets})
-    own = [*(dataset_account(name) for name in names), *(operator_account(operator, name) for name in names)]
-    return tuple(sorted({population_account(space), licence_account(licence), *own}))
+    found = {licence_account(licence), *(operator_account(operator, name) for name in names)}
+    for name in names:
+        for window in (windows or {}).get(name, (None,)):
+            for label in ("",) if window is None else window.labels:
+                found |= {population_account(space, label), dataset_account(name, label)}
+    if len(found) > MOST_ACCOUNTS or sum(len(name.encode()) + 3 for name in found) > MOST_BYTES:
+        periods = {label for each in (windows or {}).values() for window in each if window is not None for label in window.labels}
+        raise LEDGER_PERIODS(periods=len(periods), accounts=len(found))
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True)
 class Windowed:
     """The pace of an account: at most `cap` in one day or month; `used` is of `period`, and nothing of it counts in another."""
 
-    window: Window
+    window: PaceWindow
     cap: Loss
     period: str
     used: Loss
@@ -173,7 +206,7 @@ def require_room(source: Register | Connection, names: Iterable[str], loss: Loss
 @cache
 def _room(count: int) -> Prepared:
     """The rows of `count` accounts."""
-    return Prepared(select(accounts).where(or_(*(accounts.c.id == bindparam(f"name_{at}", type_=String) for at in range(count)))))
+    return Prepared(select(accounts).where(accounts.c.id.in_([bindparam(f"name_{at}", type_=String) for at in range(count)])))
 
 
 def _of_row(values: tuple[object, ...]) -> Balance:
@@ -226,9 +259,10 @@ def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: L
     without room) and touch none; returns the entry's index. `charge` is the idempotency key: a second reservation under it raises
     LEDGER_CHARGE_EXISTS. After a refusal the transaction may go on, for instance to append the refusal."""
     names = tuple(sorted(set(accounts)))
-    if act.writer.row(_CHARGE, {"charge_": charge}) is not None:
+    room = _room(len(names)), {f"name_{at}": name for at, name in enumerate(names)}
+    made, held = act.writer.several((_CHARGE, {"charge_": charge}), room)
+    if made:
         raise LEDGER_CHARGE_EXISTS(charge=charge)
-    held = act.writer.rows(_room(len(names)), {f"name_{at}": name for at, name in enumerate(names)})
     _require({row[0]: _of_row(row) for row in held}, names, loss, datetime.fromisoformat(act.at))
     if loss.pico_rho > CAP_LIMIT:  # not reachable past the check above: no cap is higher
         raise ValueError("a loss beyond every cap")

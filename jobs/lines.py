@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, String, bindparam, case, cast, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, String, bindparam, case, cast, func, insert, literal_column, or_, select, update
 
-from infra.prepared import Prepared, Writer
+from infra.prepared import Prepared, Writer, adding
 from infra.tables import account_days, accounts, charge_accounts, charges, jobs
 from jobs.rows import DoesNotFit
 from policies.quota import Window
@@ -79,7 +79,16 @@ GIVE_BACK = Prepared(  # to its window too, unless that is over
         }
     )
 )
-SPEND = Prepared(_less.values(spent_pico_rho=accounts.c.spent_pico_rho + RHO, spent_atto_delta=accounts.c.spent_atto_delta + DELTA))
+_SPEND = Prepared(  # what would leave an account with less than nothing reserved breaks the table's own constraint
+    update(accounts)
+    .where(charges.c.id == _charge, charge_accounts.c.charge == charges.c.id, accounts.c.id == charge_accounts.c.account)
+    .values(
+        {
+            **{accounts.c[f"reserved_{unit}"]: accounts.c[f"reserved_{unit}"] - charges.c[unit] for unit in _UNITS},
+            **{accounts.c[f"spent_{unit}"]: accounts.c[f"spent_{unit}"] + charges.c[unit] for unit in _UNITS},
+        }
+    )
+)
 JOINED = Prepared(update(jobs).where(jobs.c.id == bindparam("key_")).values(charge=bindparam("charge_")))
 STATE = Prepared(select(charges.c.state).where(charges.c.id == bindparam("key_")))
 COST = Prepared(
@@ -93,8 +102,8 @@ COST = Prepared(
 @cache
 def naming(count: int) -> Prepared:
     """The lines of a charge: one for each of `count` accounts, as far as they were opened."""
-    names = [accounts.c.id == bindparam(f"name_{at}", type_=String) for at in range(count)]
-    return Prepared(insert(charge_accounts).from_select(["charge", "account"], select(_charge, accounts.c.id).where(or_(*names))))
+    names = [bindparam(f"name_{at}", type_=String) for at in range(count)]
+    return Prepared(insert(charge_accounts).from_select(["charge", "account"], select(_charge, accounts.c.id).where(accounts.c.id.in_(names))))
 
 
 def take(writer: Writer, statement: Prepared, charge: str, pico_rho: int, atto_delta: int, day: str | None, count: int) -> None:
@@ -105,25 +114,22 @@ def take(writer: Writer, statement: Prepared, charge: str, pico_rho: int, atto_d
         writer.later(statement, values, count, partial(DoesNotFit, "accounts", charge))
 
 
-_days = account_days.c.account.in_(select(charge_accounts.c.account).where(charge_accounts.c.charge == _charge)) & (account_days.c.day == _day)
-_NEW_DAYS = Prepared(
-    insert(account_days).from_select(
-        ["account", "day", "pico_rho", "atto_delta"],
-        select(charge_accounts.c.account, _day, literal_column("0"), literal_column("0"))
-        .where(charge_accounts.c.charge == _charge)
-        .where(~exists().where(account_days.c.account == charge_accounts.c.account, account_days.c.day == _day)),
-    )
-)
-_ON_DAY = Prepared(
-    update(account_days).where(_days).values(pico_rho=account_days.c.pico_rho + RHO, atto_delta=account_days.c.atto_delta + DELTA)
+def spend(writer: Writer, charge: str) -> None:
+    """What the charge reserved is spent, on every account it names."""
+    writer.later(_SPEND, {"charge_": charge}, None, partial(DoesNotFit, "accounts", charge))
+
+
+_ON_DAY = adding(
+    account_days,
+    select(charge_accounts.c.account, _day, RHO, DELTA).where(charge_accounts.c.charge == _charge),
+    ["pico_rho", "atto_delta"],
 )
 
 
 def on_day(writer: Writer, charge: str, pico_rho: int, atto_delta: int, day: str) -> None:
     """Add to what each account of the charge took on a day; less than nothing where it is given back."""
-    named = {"charge_": charge, "day": day}
-    writer.later(_NEW_DAYS, named, None, partial(DoesNotFit, "account_days", charge))
-    writer.later(_ON_DAY, {**named, "rho": pico_rho, "delta": atto_delta}, None, partial(DoesNotFit, "account_days", charge))
+    values = {"charge_": charge, "day": day, "rho": pico_rho, "delta": atto_delta}
+    writer.later(_ON_DAY, values, None, partial(DoesNotFit, "account_days", charge))
 
 
 @cache

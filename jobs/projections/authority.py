@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import String, and_, bindparam, exists, literal_column, or_, select, update
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import String, and_, bindparam, exists, func, literal_column, or_, select, update
 
 from infra.prepared import Prepared, Writer
 from infra.tables import charge_accounts, freezes, jobs, policy_versions, releases, rule_packs
@@ -119,6 +122,7 @@ def under_pack(writer: Writer, job: str, pack: str) -> None:
         raise DoesNotFit("rule_packs", job)
 
 
+_DATASET = literal_column("'dataset:'", String).concat(freezes.c.subject)
 _HALTING = select(freezes.c.id).where(
     freezes.c.state == literal_column("'set'"),
     or_(
@@ -129,7 +133,12 @@ _HALTING = select(freezes.c.id).where(
             freezes.c.scope == literal_column("'dataset'"),
             exists().where(
                 charge_accounts.c.charge == bindparam("charge_", type_=String),
-                charge_accounts.c.account == literal_column("'dataset:'", String).concat(freezes.c.subject),
+                or_(
+                    charge_accounts.c.account == _DATASET,
+                    # its accounts by period: `dataset:name@2026-01`
+                    func.substr(charge_accounts.c.account, literal_column("1"), func.length(_DATASET) + literal_column("1"))
+                    == _DATASET.concat(literal_column("'@'", String)),
+                ),
             ),
         ),
     ),
@@ -141,11 +150,15 @@ _ORIGIN = Prepared(
 _ASKED = Prepared(select(jobs.c.operator, jobs.c.licence).where(jobs.c.id == _key))
 
 
-def unfrozen(writer: Writer, operator: str, licence: str, charge: str, recipient: str = "") -> None:
+def halting(operator: str, licence: str, charge: str, recipient: str = "") -> tuple[Prepared, dict[str, str]]:
+    """The question which freezes stand in the way of what this charge paid for; `unfrozen` hears the answer."""
+    return _HALT, {"who_": operator, "to_": recipient or operator, "licence_": licence, "charge_": charge}
+
+
+def unfrozen(found: Sequence[tuple[Any, ...]]) -> None:
     """Nothing leaves while its operator, its licence, a protected dataset it was computed from, or everything is frozen."""
-    found = writer.row(_HALT, {"who_": operator, "to_": recipient or operator, "licence_": licence, "charge_": charge})
-    if found is not None:
-        raise DoesNotFit("freezes", str(found[0]))
+    if found:
+        raise DoesNotFit("freezes", str(found[0][0]))
 
 
 def unfrozen_reuse(writer: Writer, job: str, release: str) -> None:
@@ -153,11 +166,11 @@ def unfrozen_reuse(writer: Writer, job: str, release: str) -> None:
     asked, origin = writer.row(_ASKED, {"key_": job}), writer.row(_ORIGIN, {"key_": release})
     if asked is None or origin is None:
         raise DoesNotFit("releases", release)
-    unfrozen(writer, str(asked[0]), str(asked[1]), str(origin[2]))
+    unfrozen(writer.rows(*halting(str(asked[0]), str(asked[1]), str(origin[2]))))
 
 
 def unfrozen_delivery(writer: Writer, release: str, recipient: str) -> None:
     origin = writer.row(_ORIGIN, {"key_": release})
     if origin is None:
         raise DoesNotFit("releases", release)
-    unfrozen(writer, str(origin[0]), str(origin[1]), str(origin[2]), recipient)
+    unfrozen(writer.rows(*halting(str(origin[0]), str(origin[1]), str(origin[2]), recipient)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache, partial
 
-from infra.prepared import Prepared, Writer
+from infra.prepared import Writer
 from infra.tables import (
     accounts,
     charges,
 )
 from jobs import events as ev
-from jobs.lines import COST, GIVE_BACK, JOINED, RAISE, RESERVE, naming, on_day, set_pace, take
+from jobs.lines import COST, GIVE_BACK, JOINED, RAISE, RESERVE, naming, on_day, set_pace, spend, take
 from jobs.projections.table import nothing, projects
 from jobs.rows import DoesNotFit, add, move
 from policies.quota import Window, period
@@ -70,18 +70,24 @@ def _charge_reserved(writer: Writer, recorded: ev.Recorded, event: ev.ChargeRese
     writer.later(JOINED, {"key_": event.job, "charge_": event.charge}, None, partial(DoesNotFit, "jobs", event.job))
 
 
-def settle(writer: Writer, charge: str, states: tuple[str, ...], to: str, at: str, statement: Prepared) -> None:
-    """Move a charge to its end, and its loss on every account out of `reserved`."""
-    move(writer, charges, charge, states, to, at)
+def give_back(writer: Writer, charge: str, at: str) -> None:
+    """No row was read: a charge ends as if it had not been, on every account it names."""
+    move(writer, charges, charge, ["reserved"], "released", at)
     pico_rho, atto_delta, day, count = writer.rows(COST, {"charge_": charge})[0]
-    take(writer, statement, charge, pico_rho, atto_delta, day, count)
-    if to == "released" and day is not None:
+    take(writer, GIVE_BACK, charge, pico_rho, atto_delta, day, count)
+    if day is not None:
         on_day(writer, charge, -pico_rho, -atto_delta, day)
+
+
+def settle(writer: Writer, charge: str, to: str, at: str) -> None:
+    """Rows were read: a charge ends spent, or forfeited, which counts the same."""
+    move(writer, charges, charge, ["reading"], to, at)
+    spend(writer, charge)
 
 
 @projects(ev.ChargeReleased)
 def _charge_released(writer: Writer, recorded: ev.Recorded, event: ev.ChargeReleased) -> None:
-    settle(writer, event.charge, ("reserved",), "released", recorded.at, GIVE_BACK)
+    give_back(writer, event.charge, recorded.at)
 
 
 projects(ev.CapRaiseProposed)(nothing)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import String, bindparam, exists, insert, literal_column, select, update
+from sqlalchemy import String, bindparam, exists, insert, literal_column, select, true
 
-from infra.prepared import Prepared, Writer
+from infra.prepared import Prepared, Writer, adding
 from infra.tables import (
     answered,
     answers,
@@ -20,7 +20,7 @@ from infra.tables import (
 )
 from jobs import events as ev
 from jobs.lines import DELTA, RHO
-from jobs.projections.authority import unfrozen, unfrozen_delivery, unfrozen_reuse
+from jobs.projections.authority import halting, unfrozen, unfrozen_delivery, unfrozen_reuse
 from jobs.projections.ledger import period_at
 from jobs.projections.products import delivered
 from jobs.projections.table import projects
@@ -29,15 +29,16 @@ from jobs.rows import DoesNotFit, add
 from jobs.states import State
 
 _PAID = Prepared(
-    select(charges.c.id).where(
+    select(jobs.c.scenario, jobs.c.slot_ms, jobs.c.kind)
+    .join(charges, charges.c.job == jobs.c.id)
+    .where(
+        jobs.c.id == bindparam("job_", type_=String),
         charges.c.id == bindparam("charge_"),
-        charges.c.job == bindparam("job_"),
         charges.c.state == literal_column("'spent'"),
         charges.c.pico_rho == RHO,
         charges.c.atto_delta == DELTA,
     )
 )
-_JOB = Prepared(select(jobs.c.scenario, jobs.c.slot_ms, jobs.c.kind).where(jobs.c.id == bindparam("job_", type_=String)))
 _job, _sha = bindparam("job_", type_=String), bindparam("sha_", type_=String)
 _APPROVED = Prepared(select(approvals.c.job).where(approvals.c.job == _job, approvals.c.table_sha256 == _sha))
 _question = bindparam("question_", type_=String)
@@ -48,10 +49,7 @@ _FIRST_ANSWER = Prepared(
     )
 )
 _day = bindparam("day_", type_=String)
-_NEW_DAY = Prepared(
-    insert(release_days).from_select(["day", "releases"], select(_day, literal_column("0")).where(~exists().where(release_days.c.day == _day)))
-)
-_ONE_MORE = Prepared(update(release_days).where(release_days.c.day == _day).values(releases=release_days.c.releases + literal_column("1")))
+_ONE_MORE = adding(release_days, select(_day, literal_column("1")).where(true()), ["releases"])
 _ANSWERED_TOO = Prepared(
     insert(answered).from_select(
         ["operator", "entry", "release"],
@@ -65,9 +63,11 @@ _ANSWERED_TOO = Prepared(
 @projects(ev.ReleasePublished)
 def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleasePublished) -> None:
     paid = {"charge_": event.charge, "job_": event.job, "rho": event.cost.pico_rho, "delta": event.cost.atto_delta}
-    if writer.row(_PAID, paid) is None:  # nothing leaves that was not paid for
+    asked, halted = writer.several((_PAID, paid), halting(event.operator, event.licence, event.charge))
+    if not asked:  # nothing leaves that was not paid for
         raise DoesNotFit("charges", event.charge)
-    unfrozen(writer, event.operator, event.licence, event.charge)
+    unfrozen(halted)
+    scenario, slot_ms, kind = asked[0]
     step(writer, event.job, State.PUBLISHED, recorded.at, release=event.release)
     add(
         writer,
@@ -84,10 +84,7 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
     answer = {"question_": event.question, "release_": event.release}
     writer.later(_FIRST_ANSWER, answer, None, partial(DoesNotFit, "answers", event.question))
     add(writer, answered, operator=event.operator, entry=recorded.index, release=event.release)
-    day = {"day_": period_at("day", recorded.at)}
-    writer.later(_NEW_DAY, day, None, partial(DoesNotFit, "release_days", event.release))
-    writer.later(_ONE_MORE, day, 1, partial(DoesNotFit, "release_days", event.release))
-    scenario, slot_ms, kind = writer.rows(_JOB, {"job_": event.job})[0]
+    writer.later(_ONE_MORE, {"day_": period_at("day", recorded.at)}, 1, partial(DoesNotFit, "release_days", event.release))
     if kind == "exact" and writer.row(_APPROVED, {"job_": event.job, "sha_": event.table_sha256}) is None:  # nothing exact goes unapproved
         raise DoesNotFit("approvals", event.job)
     add(

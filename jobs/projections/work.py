@@ -10,8 +10,8 @@ from infra.tables import (
     jobs,
 )
 from jobs import events as ev
-from jobs.lines import GIVE_BACK, SPEND, STATE
-from jobs.projections.ledger import settle
+from jobs.lines import STATE
+from jobs.projections.ledger import give_back, settle
 from jobs.projections.table import projects
 from jobs.rows import DoesNotFit, add, move
 from jobs.states import OPEN, TRANSITIONS, State
@@ -66,7 +66,7 @@ def _job_refused(writer: Writer, recorded: ev.Recorded, event: ev.JobRefused) ->
     if event.job is not None:
         step(writer, event.job, State.REFUSED, recorded.at, problem=",".join(event.codes))
         if event.charge is not None:
-            settle(writer, event.charge, ("reserved",), "released", recorded.at, GIVE_BACK)
+            give_back(writer, event.charge, recorded.at)
 
 
 def _charge_state(writer: Writer, charge: str) -> str | None:
@@ -80,7 +80,7 @@ def _job_cancelled(writer: Writer, recorded: ev.Recorded, event: ev.JobCancelled
     step(writer, event.job, State.CANCELLED, recorded.at)
     if event.charge is not None:
         if _charge_state(writer, event.charge) == "reserved":
-            settle(writer, event.charge, ("reserved",), "released", recorded.at, GIVE_BACK)
+            give_back(writer, event.charge, recorded.at)
         else:
             forfeit(writer, event.charge, recorded.at)
 
@@ -94,7 +94,7 @@ def _job_reading(writer: Writer, recorded: ev.Recorded, event: ev.JobReading) ->
 @projects(ev.JobSpent)
 def _job_spent(writer: Writer, recorded: ev.Recorded, event: ev.JobSpent) -> None:
     step(writer, event.job, State.SPENT, recorded.at)
-    settle(writer, event.charge, ("reading",), "spent", recorded.at, SPEND)
+    settle(writer, event.charge, "spent", recorded.at)
 
 
 @projects(ev.JobStaged)
@@ -111,6 +111,6 @@ def _job_forfeited(writer: Writer, recorded: ev.Recorded, event: ev.JobForfeited
 def forfeit(writer: Writer, charge: str, at: str) -> None:
     """While reading, the reserved loss becomes spent; a spent one stays spent and only changes its name."""
     if _charge_state(writer, charge) == "reading":
-        settle(writer, charge, ("reading",), "forfeited", at, SPEND)
+        settle(writer, charge, "forfeited", at)
     else:
         move(writer, charges, charge, ["spent"], "forfeited", at)
