@@ -90,6 +90,7 @@ def _quote(found: RunningQuoted) -> RunningQuote:
             price=LossView.of(_loss(price), at_delta),
             charges=charges,
             charged=LossView.of(_loss(charged), at_delta),
+            in_all=LossView.of(_loss(price * costs.periods), at_delta),
             half_widths=[ErrorView(column=column, largest=width * largest, mean=width * mean) for column, width in plan.half_widths.items()],
         )
 

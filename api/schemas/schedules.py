@@ -16,6 +16,9 @@ from policies.product.running import MOST_PERIODS, Way
 from policies.reasons import wrong
 
 _RUNNING = {"first": "2026-01-01", "periods": 24, "way": "auto"}
+_COSTS = {
+    "price": LOSS, "charges": 24, "charged": LOSS, "in_all": LOSS, "half_widths": [{"column": "n", "largest": 40.0, "mean": 29.5}],
+}  # fmt: skip
 _PLAN = {"dataset": "visits", "step": "month", "first": "2026-01-01", "before": "2028-01-01", "periods": 24}
 
 
@@ -73,12 +76,14 @@ class ErrorView(Closed):
 
 
 class WayView(Closed):
-    """One way to the totals: `price` of each release; `charges` how often the most charged period is charged, `charged` what that comes to."""
+    """One way to the totals: `price` of each release; `charges` how often the most charged period is charged, `charged` what that comes to.
+    `in_all`: what all releases cost, which the accounts of licence and operator are charged."""
 
     way: Way
     price: LossView
     charges: int
     charged: LossView
+    in_all: LossView
     half_widths: list[ErrorView]
 
 
@@ -100,9 +105,7 @@ class RunningQuote(Closed):
     model_config = ConfigDict(
         json_schema_extra=example(
             running=_PLAN, chosen="tree", cheaper="tree",
-            tree={"way": "tree", "price": LOSS, "charges": 5, "charged": LOSS, "half_widths": [{"column": "n", "largest": 40.0, "mean": 29.5}]},
-            anew={"way": "anew", "price": LOSS, "charges": 24, "charged": LOSS, "half_widths": []},
-            anew_at_equal_error={"way": "anew", "price": LOSS, "charges": 24, "charged": LOSS, "half_widths": []},
+            tree={"way": "tree", **_COSTS, "charges": 5}, anew={"way": "anew", **_COSTS}, anew_at_equal_error={"way": "anew", **_COSTS},
             accounts=[],
         )
     )  # fmt: skip

@@ -69,7 +69,13 @@ class Total:
             "periods": plan.periods,
             "charges_at_most": Costs(plan.periods, 1).charges if plan.way == "tree" else plan.periods,
             "nodes": [
-                {"release": node.release, "period": node.period, "first": node.first.isoformat(), "before": node.before.isoformat()}
+                {
+                    "release": node.release,
+                    "period": node.period,
+                    "first": node.first.isoformat(),
+                    "before": node.before.isoformat(),
+                    "scales": {each.label: node.scales[each.label] for each in added},
+                }
                 for node in nodes
             ],
             "keys": list(keys),

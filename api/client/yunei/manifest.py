@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -156,6 +157,8 @@ class _Chain:
         for part in self.found.predicate["version"]["releases"]:
             name = (f"发布结果 {part['release']} 的回执", f"receipt of release {part['release']}")
             self._entry(name, receipts["releases"].get(part["release"]), partial(self._release, part))
+        if self.found.predicate["version"].get("total") is not None:
+            self._link(("累计由哪些发布结果相加", "which releases make up the total"), self._total)
         delivered: dict[str, Mapping[str, Any]] = {}
         for digest, receipt in receipts.get("deliveries", {}).items():
             made = self._entry((f"交付 {digest[:8]}… 的回执", f"receipt of delivery {digest[:8]}…"), receipt, self._delivery(digest))
@@ -219,6 +222,23 @@ class _Chain:
         same(event["policy_digest"], part["policy"]["digest"], "策略摘要", "digest of the policy")
         price = {name: part["loss"][name] for name in ("pico_rho", "atto_delta")}
         same(event["cost"], price, "隐私损失", "privacy loss")
+
+    def _total(self) -> None:
+        """The releases are the nodes of the tree that hold all periods so far, each once (or one release of them all), and the noise said of
+        each column is theirs added up."""
+        made = self.found.predicate["version"]
+        total, nodes = made["total"], made["total"]["nodes"]
+        ends = [total["period"]]
+        while total["mechanism"] == "binary tree" and ends[0] & (ends[0] - 1):
+            ends.insert(0, ends[0] & (ends[0] - 1))  # without its lowest bit
+        same([node["period"] for node in nodes], ends, "节点", "nodes")
+        same([node["release"] for node in nodes], [part["release"] for part in made["releases"]], "节点的发布结果", "releases of nodes")
+        begins = [total["first"], *(node["before"] for node in nodes)]
+        same(begins, [*(node["first"] for node in nodes), total["before"]], "各节点首尾相接的日期", "days on which nodes begin and end")
+        for column in made["table"]["columns"]:
+            scales = [float(node["scales"][column["name"]]) for node in nodes if column["name"] in node["scales"]]
+            if scales and not math.isclose(float(column["scale"]), math.hypot(*scales), rel_tol=1e-9):
+                raise _Wrong(f"{column['name']} 的噪声标度不符", f"the scale of {column['name']}'s noise is not that of its nodes")
 
     def _delivery(self, digest: str) -> Callable[[Mapping[str, Any]], None]:
         def check(event: Mapping[str, Any]) -> None:

@@ -25,6 +25,7 @@ STEPS: dict[str, tuple[str, frozenset[str]]] = {
     "recall": ("product_recall", frozenset({"draft", "registered", "published", "deprecated"})),
 }
 PAGE = 30
+RUNNING = ("job", "first", "periods", "way")  # fields of a running total
 OFFERED = 30  # releases that a version may be made of, the newest
 DRAFTED = ("id", *(f"{name}_{language}" for name in ("title", "about", "terms") for language in ("zh", "en")), "keywords", "renewed", "contact")
 FORMATS = ("parquet", "csv", "arrow", "json")
@@ -65,7 +66,7 @@ async def _nothing() -> None:
     return None
 
 
-async def _one(page: Page, id: str, *, status: int = 200, problem: object = None) -> Response:
+async def _one(page: Page, id: str, *, status: int = 200, problem: object = None, running: dict[str, Any] | None = None) -> Response:
     making = page.visitor.may("product_make")
     found, preview, entitled, planned, mine = await asyncio.gather(
         page.api.get(f"/v1/products/{id}"),
@@ -87,6 +88,7 @@ async def _one(page: Page, id: str, *, status: int = 200, problem: object = None
         steps=steps,
         formats=FORMATS,
         problem=problem,
+        running=running,
     )
 
 
@@ -131,6 +133,15 @@ async def _send(page: Page, id: str, form: dict[str, str]) -> Response | None:
             most = form.get("releases_at_most", "")
             await api.post(f"{path}/schedules", {"job": await _order(page, form.get("job", "")), "releases_at_most": int(most or 0)})
             return None
+        case "running":
+            await api.post(f"{path}/schedules", await _running(page, form))
+            return None
+        case "running_check":
+            found = await api.post(f"{path}/schedules/check", await _running(page, form))
+            return await _one(page, id, running={**{name: form.get(name, "") for name in RUNNING}, "quote": found})
+        case "continue":
+            await api.post(f"{path}/schedules/{form.get('schedule', '')}/continue", {"periods": _number(form, "periods")})
+            return None
         case "stop":
             await api.post(f"{path}/schedules/{form.get('schedule', '')}/stop")
             return None
@@ -146,6 +157,17 @@ async def _send(page: Page, id: str, form: dict[str, str]) -> Response | None:
     if step in STEPS:
         await api.post(f"{path}/{step}", body)
     return None
+
+
+async def _running(page: Page, form: dict[str, str]) -> dict[str, Any]:
+    plan = {"first": form.get("first", ""), "periods": _number(form, "periods"), "way": form.get("way", "auto")}
+    return {"job": await _order(page, form.get("job", "")), "running": plan}
+
+
+def _number(form: dict[str, str], name: str) -> int:
+    """What was typed, or 0, which no bound admits."""
+    typed = form.get(name, "")
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 9 else 0
 
 
 async def _order(page: Page, job: str) -> dict[str, Any]:
