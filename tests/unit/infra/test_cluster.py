@@ -86,18 +86,20 @@ def test_a_node_starts_ray_once_the_head_listens_and_says_what_ray_said_last(tmp
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a Ray of another kind, that this process was told of
     look = "import os, sys; sys.exit('no port 6380' + os.environ.get('RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER', ''))"
     monkeypatch.setattr(module, "command", lambda *_: [sys.executable, "-c", look])
-    with socket.socket() as head, structlog.testing.capture_logs() as logs:
+    logs = structlog.testing.CapturingLogger()
+    monkeypatch.setattr(module, "log", logs)
+    with socket.socket() as head:
         head.bind(("127.0.0.1", 0))
         runner = Runner(Node(f"127.0.0.1:{head.getsockname()[1]}", "10.0.0.2", tmp_path, tmp_path, firewalled=True))
         running = threading.Thread(target=runner.run)
         running.start()
         try:
-            until(lambda: bool(logs))
-            assert [entry["event"] for entry in logs] == ["node_waits"]
+            until(lambda: bool(logs.calls))
+            assert [call.args for call in logs.calls] == [("node_waits",)]
             head.listen()
-            until(lambda: len(logs) == 3)
-            assert [entry["event"] for entry in logs[1:]] == ["node_started", "node_ended"]
-            assert (logs[2]["status"], logs[2]["said"]) == (1, "no port 6380")
+            until(lambda: len(logs.calls) == 3)
+            assert [call.args for call in logs.calls[1:]] == [("node_started",), ("node_ended",)]
+            assert logs.calls[2].kwargs == {"status": 1, "said": "no port 6380"}
         finally:
             runner.stop()
             running.join()
