@@ -11,7 +11,7 @@ from jobs.ledger import accounts_of
 from jobs.queue import Lease
 from jobs.slots import Slots
 from jobs.work import Request, W, Work, private_datasets
-from policies.catalogue import Catalogue
+from policies.catalogue import Catalogue, Window
 
 if TYPE_CHECKING:
     from jobs.office import Office
@@ -81,4 +81,8 @@ class Admitted(Generic[W]):
 
 def accounts_named(plan: Work, order: Order) -> tuple[str, ...]:
     """Every account that a charge for the plan names."""
-    return accounts_of(space=plan.space, datasets=private_datasets(plan.scans), licence=order.licence, operator=order.by.id)
+    windows: dict[str, list[Window | None]] = {}
+    for scan in plan.scans:
+        if scan.private:
+            windows.setdefault(scan.dataset.casefold(), []).append(scan.window)
+    return accounts_of(space=plan.space, datasets=private_datasets(plan.scans), licence=order.licence, operator=order.by.id, windows=windows)

@@ -283,6 +283,7 @@ def _compute(facts: PlanFacts, name: str) -> tuple[_Question, Json]:
         frozen=_frozen(facts.request, f"dataset:{name}"),
         grade=dataset.grade if dataset else "unknown",
         share=dataset.share.attribute if dataset else "unknown",
+        by_period=dataset.block.period if dataset and dataset.block else "",
     )
     context: Json = {
         "licence": {"__entity": _ref("Licence", _licence_id(facts.request))},

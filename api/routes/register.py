@@ -57,8 +57,9 @@ def _named(catalogue: Catalogue, record: LicenceRecord) -> set[str]:
     for granted in record.licence.datasets:
         snapshot = catalogue.get(granted.dataset)
         if snapshot is not None and snapshot.dataset.unit is not None:
-            space = snapshot.dataset.unit.space
+            name, space = granted.dataset.casefold(), snapshot.dataset.space or ""
+            windows = {name: [snapshot.dataset.periods]}
             names.update(
-                ledger.accounts_of(space=space, datasets=[granted.dataset], licence=record.licence.id, operator=record.licence.operator)
+                ledger.accounts_of(space=space, datasets=[name], licence=record.licence.id, operator=record.licence.operator, windows=windows)
             )
     return names

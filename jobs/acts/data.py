@@ -7,7 +7,7 @@ from typing import cast
 
 import rfc8785
 
-from jobs import directory, ledger
+from jobs import directory, ledger, rulebook
 from jobs.documents import snapshot_document
 from jobs.events import (
     AccountKind,
@@ -21,6 +21,7 @@ from jobs.events import (
 )
 from jobs.register import Act, Register
 from policies.catalogue import REGISTRATIONS, Registration, Snapshot
+from policies.entry import rules_against
 from policies.loss import Loss
 from policies.problem import declare
 from policies.quota import Pace
@@ -49,6 +50,33 @@ UNIT_CHANGED = declare(
     ),
 )
 
+
+BLOCK_POLICY = declare(
+    "data_block_policy",
+    zh=(
+        "策略不准许预算按期计算",
+        "数据集 {dataset} 声明预算按{period}计算，隐私单元为“{unit_zh}”；主管部门的策略不准许，所涉规则：{rules}。",
+        "请去掉目录条目中的 [block]，或由两名监管员变更策略后再登记；本次未登记任何内容。",
+    ),
+    en=(
+        "The policy does not allow budgets by period",
+        "Dataset {dataset} declares budgets by {period}, with {unit_en} as its unit; the bureau's policy refuses it by: {rules}.",
+        "Leave [block] out of the entry, or have two supervisors change the policy first; nothing was registered.",
+    ),
+)
+BLOCK_CHANGED = declare(
+    "data_block_changed",
+    zh=(
+        "分期列不得更改",
+        "数据集 {dataset} 按列 {before} 分期，新版本按 {after}。",
+        "请恢复原分期列，或以新的数据集名称登记：同一行换了期，原来各期的账就不再说明它。",
+    ),
+    en=(
+        "The block column cannot change",
+        "Dataset {dataset} is parted into periods by {before}; this version by {after}.",
+        "Take it back, or register under another name: a row that moves to another period is not what that period's account is about.",
+    ),
+)
 
 DATA_WITHDRAWN = declare(
     "data_withdrawn",
@@ -99,13 +127,14 @@ def register_dataset(
     dataset, settings = snapshot.dataset, register.settings
     with register.transaction() as act:
         current = {row.name.casefold(): row for row in directory.registered(act.connection)}.get(dataset.name.casefold())
-        space = dataset.unit.space if dataset.unit else None
+        space = dataset.space
         if current is not None and current.version >= snapshot.version:
             raise VERSION_CONFLICT(dataset=dataset.name, current=current.version, version=snapshot.version)
         if current is not None and current.state == "withdrawn":
             raise DATA_WITHDRAWN(dataset=dataset.name)
         if current is not None and current.space != space:
             raise UNIT_CHANGED(dataset=dataset.name, before=current.space or "—", after=space or "—")
+        _may_part(act, snapshot, current)
         document = act.attach(snapshot_document(snapshot))
         if current is None:
             act.append(DatasetRegistered(by=by, dataset=dataset.name, space=space, registration=dataset.registration))
@@ -114,11 +143,28 @@ def register_dataset(
             VersionIngested(by=by, dataset=dataset.name, version=snapshot.version, digest=snapshot.digest, document=document, lineage=sealed)
         )
         if space is not None:
-            cap = population_cap or Loss(settings.population_cap_pico_rho, settings.population_cap_atto_delta)
-            open_account(act, ledger.population_account(space), "population", space, cap, by)
-            cap = dataset_cap or Loss(settings.dataset_cap_pico_rho, settings.dataset_cap_atto_delta)
-            open_account(act, ledger.dataset_account(dataset.name), "dataset", dataset.name, cap, by)
-            keep_pace(act, ledger.dataset_account(dataset.name), dataset.pace, by)
+            people = population_cap or Loss(settings.population_cap_pico_rho, settings.population_cap_atto_delta)
+            own = dataset_cap or Loss(settings.dataset_cap_pico_rho, settings.dataset_cap_atto_delta)
+            for label in ("",) if dataset.periods is None else dataset.periods.labels:
+                at = f"@{label}" if label else ""
+                open_account(act, ledger.population_account(space, label), "population", f"{space}{at}", people, by)
+                open_account(act, ledger.dataset_account(dataset.name, label), "dataset", f"{dataset.name}{at}", own, by)
+                keep_pace(act, ledger.dataset_account(dataset.name, label), dataset.pace, by)
+
+
+def _may_part(act: Act, snapshot: Snapshot, current: directory.Registered | None) -> None:
+    """Budgets by period, where the policy in force allows them, and by the column they were by before."""
+    dataset = snapshot.dataset
+    if dataset.block is None or dataset.unit_title is None:
+        return
+    before = None if current is None else directory.snapshot(act.connection, current.name, current.version)
+    column = before.dataset.block.column if before is not None and before.dataset.block is not None else dataset.block.column
+    if column.casefold() != dataset.block.column.casefold():
+        raise BLOCK_CHANGED(dataset=dataset.name, before=column, after=dataset.block.column)
+    against = rules_against(dataset, rulebook.in_force(act.connection))
+    if against:
+        title = dataset.unit_title
+        raise BLOCK_POLICY(dataset=dataset.name, period=dataset.block.period, unit_zh=title.zh, unit_en=title.en, rules=", ".join(against))
 
 
 def _lineage(act: Act, lineage: Lineage, current: directory.Registered | None, by: str) -> bytes:

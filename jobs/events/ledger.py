@@ -56,7 +56,7 @@ class ChargeReserved(Event):
     kind = "charge_reserved"
     charge: Identifier
     job: Identifier
-    accounts: tuple[AccountId, ...] = Field(min_length=1, max_length=256)
+    accounts: tuple[AccountId, ...] = Field(min_length=1, max_length=1024)  # of a job over many periods, two for each
     cost: Cost
 
 

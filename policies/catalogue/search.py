@@ -43,7 +43,7 @@ def _fields(dataset: Dataset) -> Iterable[tuple[int, str]]:
     yield 4, f"{dataset.source_body.zh} {dataset.source_body.en}"
     yield 3, f"{GRADE_WORDS[dataset.grade]} {dataset.share.attribute}"
     if dataset.unit is not None:
-        yield 2, f"{dataset.unit.space} {dataset.unit.title.zh} {dataset.unit.title.en}"
+        yield 2, f"{dataset.space} {(title := dataset.unit_title or dataset.unit.title).zh} {title.en}"
     for column in dataset.columns:
         yield 2, f"{column.name} {column.title.zh} {column.title.en}"
 

@@ -33,6 +33,7 @@ from sandbox.plan.sets import grouping_sets, keys_in, several
 from sandbox.plan.spread import Noise
 from sandbox.plan.totals import Totals
 from sandbox.plan.view import noisy_name
+from sandbox.plan.windows import live, narrowed
 from sandbox.sql.expr import Column, Expr, columns, emit
 from sandbox.sql.fragment import fragment
 from sandbox.sql.types import NAMES
@@ -125,7 +126,7 @@ class Branch:
         )
         return Part(
             space=project.owner.space,
-            scans=scans(self.scope, read_columns(project)),
+            scans=scans(self.scope, read_columns(project), project.of),
             keys=tuple(self.made),
             totals=tuple(self.totals.totals),
             draws=self.draws,
@@ -295,9 +296,12 @@ def _bounds(private: Sequence[Dataset], ask: Ask, keys: Sequence[Key]) -> tuple[
     return Bounds(**chosen), notes
 
 
-def scans(scope: Scope, read: Mapping[str, set[str]]) -> tuple[Scan, ...]:
-    """Each stored table with the only columns that are read."""
+def scans(scope: Scope, read: Mapping[str, set[str]], of: Relation | None = None) -> tuple[Scan, ...]:
+    """Each stored table with the only columns that are read; where budgets are by period, of the only periods that units with rows in `of` are
+    of."""
     found = []
+    windows = {alias: window for alias in read if (snapshot := scope.shared.scanned.get(alias)) and (window := snapshot.dataset.periods)}
+    periods = None if of is None else live(of, windows)
     for alias, names in sorted(read.items(), key=lambda item: int(item[0][1:])):
         snapshot = scope.shared.scanned.get(alias)
         if snapshot is None:  # a view over what earlier parts released
@@ -305,12 +309,13 @@ def scans(scope: Scope, read: Mapping[str, set[str]]) -> tuple[Scan, ...]:
         dataset = snapshot.dataset
         kept = [column for column in dataset.stored if column.name in names] or [dataset.columns[0]]
         unit = dataset.unit_column
-        owned = ("", "") if unit is None or dataset.unit is None else (unit.name, dataset.unit.space)
+        owned = ("", "") if unit is None else (unit.name, dataset.space or "")
+        window = narrowed(windows[alias], periods) if alias in windows else None
         named, types = tuple(column.name for column in kept), tuple(map(stored_as, kept))
         hidden = unit is not None and unit not in dataset.columns
         coded = dataset.unit is not None and dataset.unit.pseudonym
         about = (dataset.name, snapshot.version, snapshot.digest, dataset.private)
-        found.append(Scan(*about, alias, named, types, *owned, hidden=hidden, pseudonym=coded))
+        found.append(Scan(*about, alias, named, types, *owned, hidden=hidden, pseudonym=coded, window=window))
     if len({scan.pseudonym for scan in found if scan.private}) > 1:  # one person would be two units
         raise refusals.UNIT_NAMES(tables=", ".join(sorted({scan.dataset for scan in found if scan.private and not scan.pseudonym})))
     return tuple(found)

@@ -19,13 +19,22 @@ from typing import Literal
 from sqlglot import exp
 
 from policies.catalogue import Catalogue, KeyValue
+from policies.catalogue.blocks import period_in
 from policies.loss import Loss
 from sandbox.plan import problems as refusals
 from sandbox.plan.answer import check_labels
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.block import derive, with_ctes
 from sandbox.plan.branch import Branch, scans
-from sandbox.plan.exact_problems import EXACT_CLAUSE, EXACT_COLUMN, EXACT_KEYS, EXACT_PARTS, EXACT_TOO_MANY, EXACT_UNSELECTED
+from sandbox.plan.exact_problems import (
+    EXACT_CLAUSE,
+    EXACT_COLUMN,
+    EXACT_KEYS,
+    EXACT_PARTS,
+    EXACT_PERIODS,
+    EXACT_TOO_MANY,
+    EXACT_UNSELECTED,
+)
 from sandbox.plan.exact_sql import distinct_sql, rows_sql, tables_sql
 from sandbox.plan.ir import Project
 from sandbox.plan.model import ColumnUse, Key, Scan, Total
@@ -146,6 +155,7 @@ class ExactPlan:
         data["uses"] = sorted(data["uses"], key=str)
         for scan in data["scans"]:
             scan.pop("pseudonym")
+            scan.pop("window")  # tables with budgets by period are not counted exactly
             if not versions:
                 scan["version"], scan["digest"] = 0, ""
         return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
@@ -167,6 +177,8 @@ def compile_exact(sql: str, catalogue: Catalogue) -> ExactPlan:
     source = read_from(tree, scope, aliases)
     if scope.owner is None:
         raise refusals.NO_PRIVATE_TABLE()
+    if period_in(scope.owner.space) is not None:
+        raise EXACT_PERIODS(space=scope.owner.space)
     if around(tree):
         raise EXACT_PARTS(fragment=fragment(tree, sql))
     noised = releases.frontiers(tree, source, aliases, inner=False)

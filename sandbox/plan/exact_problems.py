@@ -17,6 +17,19 @@ EXACT_PARTS = declare(
         "Write one SELECT … GROUP BY; a subquery may aggregate within a unit first. What takes several steps is released with noise.",
     ),
 )
+EXACT_PERIODS = declare(
+    "plan_exact_periods",
+    zh=(
+        "预算按期计算的数据集不作精确汇总",
+        "数据集的隐私单元是 {space}：按它计数，一人多期就是多个单元，发布规则的最少人数会落空。",
+        "请改用噪声发布；需要精确汇总的，请以个人为单元另行登记数据集。",
+    ),
+    en=(
+        "No exact tables of data with budgets by period",
+        "The unit is {space}: one person in several periods counts as several units, and the rules' least number of people would mean little.",
+        "Release it with noise, or have the data registered with the person as its unit.",
+    ),
+)
 EXACT_CLAUSE = declare(
     "plan_exact_clause",
     zh=(

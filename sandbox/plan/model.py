@@ -16,7 +16,8 @@ from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from typing import Literal
 
-from policies.catalogue import KeyValue, Use
+from policies.catalogue import KeyValue, Use, Window
+from policies.catalogue.blocks import period_in
 from policies.loss import PICO, Loss
 from sandbox.plan.tree import Tree, shape
 from sandbox.plan.view import Lattice, View
@@ -32,7 +33,8 @@ MOST_EDGES = 512
 class Scan:
     """A table the shard query reads. `alias` is its name inside the emitted SQL; a private table is read one shard at a time, a public
     one whole. `columns` are the only ones fetched, `types` how they are stored, as DuckDB names it; of a private one, `unit` is the column
-    that says whose each row is, and `space` whose space that is."""
+    that says whose each row is, and `space` whose space that is. With budgets by period, `window` are the periods of which rows are read: the
+    others are left out where shards are decrypted, and what is charged follows from the same window (docs/proofs/blocks.md)."""
 
     dataset: str
     version: int
@@ -45,6 +47,11 @@ class Scan:
     space: str = ""
     hidden: bool = False  # the unit's column is not one that queries can name
     pseudonym: bool = False  # units are stored under other names; follows from the digest, so no plan's digest says it again
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if (period_in(self.space) is None) != (self.window is None):
+            raise ValueError(f"scan {self.alias}: units of {self.space or 'nobody'} read by period, or all periods of a unit and a period")
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +372,7 @@ class Plan:
         for part in parts:
             for item in (*part["scans"], *part["totals"], *part["draws"]):  # type: ignore[misc]  # lists of dicts
                 item.pop("pseudonym", None)
-                for name, usual in (("hidden", False), ("branching", 0), ("also", []), ("pico_epsilon", None)):
+                for name, usual in (("hidden", False), ("window", None), ("branching", 0), ("also", []), ("pico_epsilon", None)):
                     if item.get(name, usual) == usual:
                         item.pop(name, None)
         data |= parts[0] if len(parts) == 1 else {"parts": parts}

@@ -241,8 +241,8 @@ def scanned_table(name: str, alias: str, snapshot: Snapshot, shared: Shared) -> 
         narrow = made.type if asked is None else replace(made.type, low=Fraction(asked.low), high=Fraction(asked.high))
         fields.append(Field(column.name, made, narrow, ((dataset.name, column.name),), column.domain, column == unit))
     whose = None
-    if unit is not None and dataset.unit is not None:
-        whose = Owner(dataset.unit.space, Column(alias, unit.name, column_type(unit), reading(unit)), by=_referring(alias, dataset))
+    if unit is not None and dataset.space is not None:
+        whose = Owner(dataset.space, Column(alias, unit.name, column_type(unit), reading(unit)), by=_referring(alias, dataset))
     return Table(name, alias, tuple(fields), Scan(alias, dataset.name, whose), Named(dataset.name))
 
 

@@ -114,9 +114,10 @@ def compile_synthetic(recipe: Recipe, catalogue: Catalogue) -> SyntheticPlan:
         tuple(column.name for column in kept),
         tuple(map(stored_as, kept)),
         unit.name,
-        owner.space,
+        dataset.space or "",
         hidden=unit not in dataset.columns,
         pseudonym=owner.pseudonym,
+        window=dataset.periods,
     )
     plan = SyntheticPlan(
         query=canonical(recipe),

@@ -136,5 +136,7 @@ class SyntheticPlan:
         """SHA-256 over the canonical form without the recipe's own spelling."""
         data = {name: value for name, value in dataclasses.asdict(self).items() if name not in ("query", "bounds")}
         data["scan"].pop("pseudonym")
+        if data["scan"]["window"] is None:
+            data["scan"].pop("window")
         text = json.dumps(plain({"kind": "synthetic", **data}), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()

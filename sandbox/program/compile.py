@@ -155,7 +155,7 @@ def _tables(asked: Sequence[RunTable], catalogue: Catalogue) -> tuple[tuple[Scan
         if snapshot is None or snapshot.dataset.unit is None or unit is None:
             faults.append(Reason(path, "没有登记这个受保护的数据集", "no such protected dataset is registered"))
             continue
-        dataset, space = snapshot.dataset, snapshot.dataset.unit.space
+        dataset, space = snapshot.dataset, snapshot.dataset.space or ""
         if scans and scans[0].space != space:
             faults.append(Reason(path, "隐私单元空间与第一张表不同", "its unit space is not the first table's"))
         coded = dataset.unit is not None and dataset.unit.pseudonym
@@ -171,7 +171,7 @@ def _tables(asked: Sequence[RunTable], catalogue: Catalogue) -> tuple[tuple[Scan
         names = tuple(column.name for column in read)
         hidden = dataset.get(unit.name) is None
         about = (dataset.name, snapshot.version, snapshot.digest, True)
-        scans.append(Scan(*about, f"s{place}", names, types, unit.name, space, hidden, coded))
+        scans.append(Scan(*about, f"s{place}", names, types, unit.name, space, hidden, coded, dataset.periods))
         uses += [ColumnUse(dataset.name, column.name, "program") for column in named]
         rows.append(dataset.approximate_rows)
     if faults:

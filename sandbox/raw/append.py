@@ -119,7 +119,19 @@ def _refused(after: Snapshot, parts: list[Problem]) -> Problem:
 def _owner(dataset: Dataset) -> str:
     unit = dataset.unit
     coded = ["pseudonym"] if unit is not None and unit.pseudonym else []
-    return "" if unit is None else " ".join([unit.space, unit.column, *coded, *([unit.via.column, unit.via.references] if unit.via else [])])
+    return (
+        ""
+        if unit is None
+        else " ".join(
+            [
+                str(dataset.space),
+                *([dataset.block.column] if dataset.block else []),
+                unit.column,
+                *coded,
+                *([unit.via.column, unit.via.references] if unit.via else []),
+            ]
+        )
+    )
 
 
 def _fits(old: Column, new: Column) -> dict[str, bool]:

@@ -72,7 +72,7 @@ def _merged(shards: Sequence[tuple[Source, ...]], at: int, count: int) -> tuple[
     """The sources of shards at, at + count, …: units are partitioned by one keyed hash into powers of two."""
     own = shards[at::count]
     return tuple(
-        Source(source.alias, tuple(dict.fromkeys(part for one in own for part in one[place].parts)), source.columns)
+        Source(source.alias, tuple(dict.fromkeys(part for one in own for part in one[place].parts)), source.columns, source.window)
         for place, source in enumerate(own[0])
     )
 

@@ -201,7 +201,8 @@ def groups(scans: Sequence[Scan], blocks: int, vault: Vault) -> Iterator[Group]:
         own = blocks // count + (1 if place < blocks % count else 0)
         yield Group(
             tuple(
-                Source(scan.alias, files_of(version.shards[place::count]), scan.columns) for scan, version in zip(scans, versions, strict=True)
+                Source(scan.alias, files_of(version.shards[place::count]), scan.columns, scan.window)
+                for scan, version in zip(scans, versions, strict=True)
             ),
             own,
         )

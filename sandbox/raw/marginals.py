@@ -74,7 +74,10 @@ def exact_marginals(plan: SyntheticPlan, vault: Vault, workers: Pool, seed: int)
     `seed` keys the choice of rows: 0 ≤ seed < 2**64, secret, one per release. Raises `data_snapshot_refused` before any row is read,
     `job_failed` from then on."""
     version = open_version(plan.scan, vault)
-    tasks = [MarginalTask(plan, seed, Source(plan.scan.alias, files, plan.scan.columns), workers.memory_bytes) for files in version.shards]
+    tasks = [
+        MarginalTask(plan, seed, Source(plan.scan.alias, files, plan.scan.columns, plan.scan.window), workers.memory_bytes)
+        for files in version.shards
+    ]
     return constant_failure(lambda: _combined(plan, streamed(workers, run_marginals, tasks)))
 
 

@@ -70,7 +70,7 @@ def _referred(dataset: Dataset, unit: Unit, via: Via, catalogue: Catalogue) -> t
         or key.type != mine.type
         or theirs is None
         or snapshot.dataset.unit is None
-        or snapshot.dataset.unit.space != unit.space
+        or snapshot.dataset.space != unit.space
         or (declared is not None and declared.type != theirs.type)
     ):
         raise REFERENCE(dataset=dataset.name, references=via.references, space=unit.space)

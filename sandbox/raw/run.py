@@ -10,12 +10,15 @@ import atexit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from infra.vault import Part as File
 from infra.vault import Vault, VaultError, Version
+from policies.catalogue import Window
 from sandbox.plan.model import Part, Plan, Scan
 from sandbox.raw.cache import ColumnCache
 from sandbox.raw.custody import refusal
@@ -37,6 +40,7 @@ class Source:
     alias: str
     parts: tuple[File, ...]
     columns: tuple[str, ...]
+    window: Window | None  # of which periods rows are read, where budgets are by period
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,20 @@ def run_shard(task: ShardTask) -> pa.Table | None:
 
 
 def decrypted(source: Source, memory_bytes: int) -> pa.Table:
-    """A source's rows, in a worker. Raises VaultError."""
+    """A source's rows, in a worker: those of the periods of its window and no others, whatever is then asked of them. Raises VaultError."""
     room = max(0, memory_bytes - sum(held() for held in beside))
-    return pa.concat_tables([_cache.table(part, source.columns, room) for part in source.parts])
+    window = source.window
+    wanted = source.columns if window is None else tuple(dict.fromkeys((*source.columns, window.column)))
+    table = pa.concat_tables([_cache.table(part, wanted, room) for part in source.parts])
+    return table if window is None else inside(table, window).select(source.columns)
+
+
+def inside(table: pa.Table, window: Window) -> pa.Table:
+    """The rows of these periods, in their order."""
+    column = table.column(window.column)
+    days = pa.array([window.low, window.high + timedelta(days=1)], pa.date32()).cast(column.type)
+    kept = pc.fill_null(pc.and_(pc.greater_equal(column, days[0]), pc.less(column, days[1])), False)
+    return table if pc.all(kept, min_count=0).as_py() else table.filter(kept)
 
 
 def exact_totals(part: Part, vault: Vault, workers: Pool, seed: int, released: Mapping[str, pa.Table] | None = None) -> ExactTotals:
@@ -117,7 +132,7 @@ def sources_of(scans: Sequence[Scan], vault: Vault) -> list[tuple[Source, ...]]:
     shards = min((len(version.shards) for scan, version in zip(scans, versions, strict=True) if scan.private), default=1)
     return [
         tuple(
-            Source(scan.alias, files_of(version.shards[shard::shards]) if scan.private else version.parts, scan.columns)
+            Source(scan.alias, files_of(version.shards[shard::shards]) if scan.private else version.parts, scan.columns, scan.window)
             for scan, version in zip(scans, versions, strict=True)
         )
         for shard in range(shards)

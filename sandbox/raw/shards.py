@@ -63,7 +63,7 @@ class Shards:
         self._unit = None if unit is None else unit.name
         self._crowds = Crowds(dataset)
         self.count = count
-        self._key = vault.derive(f"partition/{dataset.unit.space}") if dataset.unit else b""
+        self._key = vault.derive(f"partition/{dataset.space}") if dataset.unit else b""
         self._digest_key = vault.derive("snapshot-digest")
         self._waiting: list[list[pa.Table]] = [[] for _ in range(count)]
         self._bytes = 0

@@ -152,7 +152,7 @@ def test_files_read_apart_would_break_it(bureau: Bureau, monkeypatch: pytest.Mon
 
     def apart(scans: Sequence[Scan], vault: Vault) -> list[tuple[run.Source, ...]]:
         (scan,) = scans
-        return [(run.Source(scan.alias, (file,), scan.columns),) for file in vault.open(scan.dataset, scan.version).parts]
+        return [(run.Source(scan.alias, (file,), scan.columns, scan.window),) for file in vault.open(scan.dataset, scan.version).parts]
 
     def read(part: Part, vault: Vault) -> Totals:
         if len(part.scans) != 1:

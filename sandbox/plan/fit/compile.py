@@ -85,7 +85,7 @@ def compile_fit(ask: FitAsk, catalogue: Catalogue) -> FitPlan:
         model=ask.model,
         query=_shown(ask, tree),
         space=project.owner.space,
-        scans=scans(scope, read_columns(project)),
+        scans=scans(scope, read_columns(project), project.of),
         uses=tuple(scope.uses),
         rows_sql=_rows_sql(project, found),
         features=tuple(column.variable for column in found[:features]),

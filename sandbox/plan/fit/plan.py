@@ -175,6 +175,8 @@ class FitPlan:
         whole = plain(dataclasses.asdict(dataclasses.replace(self, query="", bounds=(), accuracy="", expected_rows=0)))
         assert isinstance(whole, dict)  # what a dataclass is
         whole["uses"] = sorted(whole["uses"], key=str)
-        whole["scans"] = [{name: value for name, value in scan.items() if name != "pseudonym"} for scan in whole["scans"]]
+        whole["scans"] = [
+            {name: value for name, value in scan.items() if name != "pseudonym" and (name != "window" or value)} for scan in whole["scans"]
+        ]
         text = json.dumps({"fit": whole}, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()

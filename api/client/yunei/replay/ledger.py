@@ -48,10 +48,16 @@ def _pace(book: Book, event: Event, _index: int) -> None:
                 account.take(window, charge.day, charge.cost)
 
 
+def _periods(accounts: tuple[str, ...], kind: str) -> set[str]:
+    """The periods whose accounts are named, where budgets are by period: `population:person/month@2026-01`, `dataset:visits@2026-01`."""
+    return {name.partition("@")[2] for name in accounts if name.startswith(f"{kind}:") and "@" in name}
+
+
 def _reserved(book: Book, event: Event, _index: int) -> None:
     charge = Charge(event["job"], amount(event["cost"]), tuple(event["accounts"]), period("day", event["at"]))
     require(event["charge"] not in book.charges, f"charge {event['charge']} is made twice")
     require(charge.accounts and len(set(charge.accounts)) == len(charge.accounts), "a charge names each account once")
+    require(_periods(charge.accounts, "population") == _periods(charge.accounts, "dataset"), "a charge names the population of each period")
     for name in charge.accounts:
         account = book.accounts.get(name)
         if account is None:
