@@ -56,6 +56,7 @@ NAVIGATION: tuple[Group, ...] = (
             Place("/console/licences", "授权运营协议", "Licences", ("licence_list",)),
             Place("/console/budgets", "隐私预算", "Privacy budgets", ("account_list",)),
             Place("/console/datasets", "数据目录", "Catalogue", ("dataset_list",)),
+            Place("/console/destructions", "数据销毁", "Destruction", ("destruction_list",)),
             Place("/console/fees", "费用与收益", "Fees and revenue", ("fee_list", "revenue_show")),
         ),
     ),

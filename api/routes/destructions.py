@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api.auth import Guarded, Visit, door
 from api.routes.common import Serving, found, problems, roles
-from api.schemas.destructions import DestructionList, DestructionRequest, DestructionView
+from api.schemas.destructions import DestructionEffect, DestructionList, DestructionRequest, DestructionView
 from api.services import Services
 from jobs.acts import destructions
+from sandbox.raw.custody import Reach
 
 router = APIRouter(prefix="/v1/destructions", tags=["register"], route_class=Guarded)
 
@@ -24,6 +25,26 @@ router = APIRouter(prefix="/v1/destructions", tags=["register"], route_class=Gua
 )
 def listed(services: Serving, visit: Annotated[Visit, door("destruction_list")]) -> DestructionList:
     return DestructionList(destructions=[DestructionView(**asdict(each)) for each in destructions.all_destructions(services.register)])
+
+
+@router.get(
+    "/effect",
+    summary="销毁的影响：哪些版本不可再读、哪些版本仍保留其分片 · What destroying it does: versions that end, and those that keep files of it",
+    responses=problems(401, 403, 404, 409, 422, 503),
+    openapi_extra=roles("destruction_list"),
+)
+def effect(
+    services: Serving,
+    visit: Annotated[Visit, door("destruction_list")],
+    dataset: Annotated[str, Query(min_length=1, max_length=63, description="数据集 · the dataset")],
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本；缺省为整个数据集 · the version; else the dataset")] = None,
+) -> DestructionEffect:
+    seen = found(destructions.effect_of(services.register, services.vault, dataset, version), "dataset")
+    return DestructionEffect(dataset=seen.dataset, version=seen.version, withdrawn=seen.withdrawn, **_lists(seen.reach))
+
+
+def _lists(reach: Reach) -> dict[str, list[int]]:
+    return {"ends": list(reach.ends), "kept_by": list(reach.kept_by), "keeps": list(reach.keeps)}
 
 
 @router.post(

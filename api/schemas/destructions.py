@@ -29,6 +29,20 @@ class DestructionRequest(Closed):
     reason: Annotated[str, Field(min_length=1, max_length=2_000, description="原因，写入日志 · why; goes into the log")]
 
 
+class DestructionEffect(Closed):
+    """What destroying it does, by version numbers. `ends`: can be read by nobody any more; `kept_by`: versions that keep files of it and go on
+    being read; `keeps`: earlier versions whose files it holds too, which stay; `withdrawn`: it may be proposed."""
+
+    model_config = ConfigDict(json_schema_extra=example(dataset="visits", version=2, withdrawn=True, ends=[2], kept_by=[3], keeps=[1]))
+
+    dataset: str
+    version: int | None
+    withdrawn: bool
+    ends: list[int]
+    kept_by: list[int]
+    keeps: list[int]
+
+
 class DestructionView(Closed):
     """A destruction: `version` null is the dataset; `since` the entry that confirmed it, null while it is only proposed."""
 

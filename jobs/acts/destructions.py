@@ -67,6 +67,27 @@ def all_destructions(register: Register) -> list[Destruction]:
     return [Destruction(**{**row._asdict(), "dataset": names[row.dataset], "version": row.version or None}) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a destruction would do. `version` None: the dataset; `withdrawn`: it may be proposed; `reach`: which versions it ends."""
+
+    dataset: str
+    version: int | None
+    withdrawn: bool
+    reach: custody.Reach
+
+
+def effect_of(register: Register, vault: Vault, dataset: str, version: int | None) -> Effect | None:
+    """None where there is no such dataset or version. Raises data_keys_unavailable, data_snapshot_refused."""
+    with reading(register.engine) as connection:
+        row = {row.name.casefold(): row for row in directory.registered(connection)}.get(dataset.casefold())
+        states = {each.version: each.state for each in directory.versions_of(connection, dataset)}
+    if row is None or (version is not None and version not in states):
+        return None
+    withdrawn = row.state == "withdrawn" or (version is not None and states[version] == "withdrawn")
+    return Effect(row.name, version, withdrawn, custody.reach(vault, row.name, version))
+
+
 def propose_destruction(register: Register, dataset: str, *, version: int | None = None, reason: str, by: str) -> int:
     """The first of two people. Returns the entry that the second one names. Raises data_not_withdrawn, data_destruction_over."""
     with register.transaction() as act:

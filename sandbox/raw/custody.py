@@ -96,6 +96,37 @@ def destroy(vault: Vault, dataset: str, version: int | None) -> None:
     _told(lambda: vault.destroy(dataset, version))
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What destroying a version, or a dataset, does, by version numbers. `ends`: can be read by nobody any more; `kept_by`: go on reading files
+    of it, so that their rows are there still; `keeps`: earlier ones whose files the version holds too, which stay."""
+
+    ends: tuple[int, ...]
+    kept_by: tuple[int, ...]
+    keeps: tuple[int, ...]
+
+
+def reach(vault: Vault, dataset: str, version: int | None) -> Reach:
+    """From the manifests, by what each version needs (`Version.needs`). Raises data_keys_unavailable, data_snapshot_refused."""
+
+    def needs() -> dict[int, tuple[int, ...]]:
+        found: dict[int, tuple[int, ...]] = {}
+        for number in vault.versions(dataset):
+            try:
+                found[number] = vault.open(dataset, number).needs
+            except VaultError as error:
+                if error.code != "destroyed":
+                    raise
+        return found
+
+    standing = {} if is_destroyed(vault, dataset, None) else _told(needs)
+    if version is None:
+        return Reach(tuple(standing), (), ())
+    ends = (version,) if version in standing else ()
+    kept_by = tuple(number for number, needed in standing.items() if number != version and version in needed)
+    return Reach(ends, kept_by, tuple(number for number in standing.get(version, ()) if number != version))
+
+
 def is_destroyed(vault: Vault, dataset: str, version: int | None) -> bool:
     """Whether `destroy` has nothing left to do."""
     return _told(lambda: vault.gone(dataset, version))

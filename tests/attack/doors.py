@@ -132,6 +132,7 @@ DOORS: dict[str, Row] = {
     "GET /v1/datasets/{name}/versions": Row(EVERYONE, "404 request_not_found"),
     "POST /v1/datasets/{name}/withdraw": Row("steward supervisor", "422 request_invalid"),
     "GET /v1/destructions": Row("auditor steward supervisor", "200"),
+    "GET /v1/destructions/effect": Row("auditor steward supervisor", "422 request_invalid"),
     "POST /v1/destructions/proposals": Row("steward supervisor", "422 request_invalid"),
     "POST /v1/destructions/proposals/{id}/confirm": Row("supervisor", "422 request_invalid"),
     "POST /v1/datasets/{name}/registration": Row("supervisor", "422 request_invalid"),

@@ -53,6 +53,11 @@ class Catalogues:
         """Every destruction of data that was proposed, newest first; `since` is null until another person confirmed it."""
         return self._mapping("GET", "/v1/destructions")
 
+    def destruction_effect(self, name: str, *, version: int | None = None) -> dict[str, Any]:
+        """Which versions would end, which keep files of it and go on being read."""
+        given = {"dataset": name, **({} if version is None else {"version": version})}
+        return dict(self._http.json("GET", "/v1/destructions/effect", params=given))
+
     def propose_destruction(self, name: str, reason: str, *, version: int | None = None) -> Mapping[str, Any]:
         """The first of two people: a dataset, or one version, that was withdrawn is to be destroyed for good."""
         return self._mapping("POST", "/v1/destructions/proposals", {"dataset": name, "version": version, "reason": reason})

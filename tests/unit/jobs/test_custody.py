@@ -15,7 +15,7 @@ from infra.masters import FolderMasters
 from infra.vault import Vault, VaultError
 from infra.vault.place import Folders
 from jobs import acts
-from jobs.acts.destructions import all_destructions, carry_out
+from jobs.acts.destructions import all_destructions, carry_out, effect_of
 from jobs.audit import audit
 from jobs.custody import retire_masters, rotate_key, rotate_master
 from jobs.register import Register
@@ -215,6 +215,23 @@ def test_a_dataset_is_destroyed_by_two_and_for_good(register: Register, vault: V
     assert refused(lambda: acts.confirm_destruction(register, vault, proposal, by="zhou")) == "data_destruction_over"
     assert refused(lambda: acts.propose_destruction(register, "visits", version=1, reason="x", by="wang")) == "data_destruction_over"
     sound(register)
+
+
+def test_what_a_destruction_would_take_with_it_is_said_before(register: Register, vault: Vault) -> None:
+    def effect(version: int | None) -> tuple[object, ...]:
+        found = effect_of(register, vault, "visits", version)
+        assert found is not None
+        return found.withdrawn, found.reach.ends, found.reach.kept_by, found.reach.keeps
+
+    assert effect(1) == (False, (1,), (2,), ())
+    assert effect(2) == (False, (2,), (), (1,))
+    assert effect(None) == (False, (1, 2), (), ())
+    destroyed(register, vault, 1)
+    assert effect(1) == (True, (), (2,), ())
+    assert effect(None) == (False, (2,), (), ())
+    destroyed(register, vault)
+    assert effect(None) == effect(2) == (True, (), (), ())
+    assert effect_of(register, vault, "visits", 3) is effect_of(register, vault, "nothing", None) is None
 
 
 def test_of_a_version_only_what_no_other_keeps_is_destroyed(register: Register, vault: Vault, tmp_path: Path) -> None:
