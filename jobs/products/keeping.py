@@ -56,6 +56,7 @@ def next_period(office: Office, submit: Submit, schedule: Schedule, order: Order
         return
     asked, _ = running.asked(order, plan, period, catalogue)
     work = kind_of(asked).compile(office, asked.request, catalogue)
+    running.require_window(plan, period, work.scans)
     reads = [{"dataset": scan.dataset, "version": scan.version, "digest": scan.digest} for scan in work.scans]
     before = [(each, _release(office, schedule.periods[each - 1])) for each in plan.sums(period)[:-1]]
     with reading(office.register.engine) as connection:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jobs import quote
 from jobs.office import Office
 from jobs.order import Order
-from jobs.products.running import Given, Settled, asked, settled
+from jobs.products.running import Given, Settled, asked, require_window, settled
 from jobs.quote import Quoted
 
 
@@ -24,4 +24,6 @@ def quoted(office: Office, order: Order, given: Given) -> RunningQuoted:
     catalogue = office.register.catalogue()
     plan = settled(order, given, catalogue)
     first, _ = asked(plan.order, plan.running, 1, catalogue)
-    return RunningQuoted(plan, quote.check(office, first))
+    found = quote.check(office, first)
+    require_window(plan.running, 1, found.plan.scans)
+    return RunningQuoted(plan, found)

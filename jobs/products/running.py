@@ -28,6 +28,7 @@ from policies.product.running import Costs, Running
 from sandbox.plan.additive import Additive, additive, within
 from sandbox.plan.ask import Privacy
 from sandbox.plan.compile import tables_in
+from sandbox.plan.model import Scan
 from sandbox.raw.append import keeps
 from sandbox.raw.open import Vault
 
@@ -165,6 +166,14 @@ def asked(order: Order, running: Running, period: int, catalogue: Catalogue) -> 
     return replace(order, request=SqlRequest(within(question.sql, dataset.name, column, kind, first, before), request.ask)), question
 
 
+def require_window(running: Running, period: int, scans: Sequence[Scan]) -> None:
+    """Raises product_running_periods unless what is planned reads, and is charged to, the periods of the release and no other."""
+    first, before = running.reads(period)
+    for scan in scans:
+        if scan.private and (scan.window is None or (scan.window.low, scan.window.high + timedelta(days=1)) != (first, before)):
+            raise RUNNING_PERIODS(dataset=running.dataset, step=running.step, first=first.isoformat(), periods=period)
+
+
 def over(running: Running, period: int, catalogue: Catalogue) -> bool:
     """Whether the data is complete through the period's last day, as its steward declares."""
     snapshot = catalogue.get(running.dataset)
@@ -172,8 +181,9 @@ def over(running: Running, period: int, catalogue: Catalogue) -> bool:
 
 
 def complete(snapshot: Snapshot, before: date) -> bool:
-    """Whether its steward declares that no rows of the days before this one will come."""
-    return periods_of(snapshot.dataset)[2] + timedelta(days=1) >= before
+    """Whether its steward declares periods up to this day, and that no rows of the days before it will come."""
+    through, window = periods_of(snapshot.dataset)[2], snapshot.dataset.periods
+    return window is not None and min(through, window.high) + timedelta(days=1) >= before
 
 
 def total_of(running: Running, period: int, parts: Sequence[tuple[int, ReleaseSeen]], question: Additive, product: Product) -> Total:

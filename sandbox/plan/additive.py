@@ -65,11 +65,15 @@ class Additive:
 
 
 def additive(sql: str, dataset: str, catalogue: Catalogue, ask: Ask) -> Additive:
-    """The question, when it adds up over times of `dataset`, which it reads once and as its only protected table. Raises plan_not_additive,
-    and what compiling it raises."""
+    """The question, when it adds up over times of `dataset`, which it reads once and as its only protected table; it says nothing of the
+    column of periods itself. Raises plan_not_additive, and what compiling it raises."""
     plan = compile_job(sql, catalogue, ask)
     tree = parse(sql)
     select = _read_once(tree, dataset, sql)
+    block = catalogue[dataset].dataset.block
+    named = next((item for item in tree.find_all(exp.Column) if block is not None and item.name.casefold() == block.column.casefold()), None)
+    if named is not None:  # times are put in by whoever adds up
+        raise _refused(named, sql, "累计的问题不用分期列", "a running total does not name the column of periods")
     for name in _CLAUSES:
         if select.args.get(name):
             raise _refused(select.args[name], sql, "累计的问题不带此子句", "a running total takes no such clause")
@@ -85,8 +89,7 @@ def additive(sql: str, dataset: str, catalogue: Catalogue, ask: Ask) -> Additive
         _aggregate(select.expressions[place], sql)
     if any(total.kind not in _KINDS for total in part.totals):
         raise _refused(select, sql, "聚合须为计数或求和", "aggregates count or add up")
-    named = _named(select, plan)
-    spelt = canonical(named)
+    spelt = canonical(_named(select, plan))
     if compile_job(spelt, catalogue, ask).digest != plan.digest:
         raise _refused(select, sql, "无法改写为带时间条件的问题", "no condition on time can be put into it")
     columns = tuple(_column(plan, place) for place in added)
