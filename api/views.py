@@ -22,6 +22,7 @@ from api.schemas import (
     LossView,
     PaceView,
     PaperView,
+    PeriodsView,
     ProblemView,
     Quote,
     ReleaseView,
@@ -178,7 +179,17 @@ def release_view(seen: ReleaseSeen, left: Iterable[Balance], fee: FeeSeen | None
 
 
 def dataset_view(snapshot: Snapshot) -> DatasetView:
-    return DatasetView(dataset=snapshot.dataset, version=snapshot.version, digest=snapshot.digest)
+    dataset, window = snapshot.dataset, snapshot.dataset.periods
+    return DatasetView(
+        dataset=dataset,
+        version=snapshot.version,
+        digest=snapshot.digest,
+        unit_space=dataset.space,
+        unit_title=dataset.unit_title,
+        periods=None
+        if window is None
+        else PeriodsView(column=window.column, period=window.period, first=window.labels[0], last=window.labels[-1], count=len(window)),
+    )
 
 
 def licence_view(record: LicenceRecord, balances: Iterable[Balance], now: datetime) -> LicenceView:

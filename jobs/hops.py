@@ -23,6 +23,7 @@ from jobs.register import Act
 from jobs.slots import Slots, parse_time
 from jobs.staging import Staged
 from jobs.states import MEANING, State
+from jobs.units import unit_said
 from policies.catalogue import Catalogue
 from policies.problem import Problem
 from sandbox.finish.finish import Released
@@ -180,6 +181,7 @@ def _source(scan: Scan, catalogue: Catalogue) -> dict[str, object]:
         "registration_no": dataset.registration_no,
         "source_body": dataset.source_body.model_dump(),
         "acquired_on": dataset.acquired_on.isoformat(),
+        **({} if (unit := unit_said(dataset)) is None else {"unit": unit}),
     }
 
 

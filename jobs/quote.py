@@ -18,6 +18,7 @@ from jobs.ledger import Balance
 from jobs.office import Office
 from jobs.order import Order, accounts_named
 from jobs.slots import Slots
+from jobs.units import with_unit
 from policies.catalogue import Bounds, Catalogue, Column, Dataset, Share, Snapshot, Title, Unit
 from policies.problem import Problem
 from sandbox.dummy import dummy_answer
@@ -69,7 +70,7 @@ def check(office: Office, order: Order) -> Quoted:
     accounts = tuple(ledger.balances(office.register, names))
     slot_ms = 0 if answered else slots.rung_ms(slots.chosen)
     fee = None if answered else _fee(office, order, plan, slot_ms)
-    return Quoted(plan, answered, slot_ms, accounts, kind.explain(plan), fee)
+    return Quoted(plan, answered, slot_ms, accounts, with_unit(kind.explain(plan), plan, catalogue), fee)
 
 
 def _fee(office: Office, order: Order, plan: Work, slot_ms: int) -> FeeQuote | None:

@@ -83,7 +83,11 @@ def check(
         ),
     ],
 ) -> Checked:
-    return Checked(datasets=from_json_ld(body) if any(key.startswith("@") for key in body) else datasets_of(body))
+    found = from_json_ld(body) if any(key.startswith("@") for key in body) else datasets_of(body)
+    with reading(services.register.engine) as connection:
+        for dataset in found:
+            acts.may_part(dataset, connection)
+    return Checked(datasets=found)
 
 
 @router.get(

@@ -98,6 +98,7 @@ from api.schemas.register import LicenceView as LicenceView
 from api.schemas.register import LogKey as LogKey
 from api.schemas.register import Me as Me
 from api.schemas.register import PaceView as PaceView
+from api.schemas.register import PeriodsView as PeriodsView
 from api.schemas.releases import FileView as FileView
 from api.schemas.releases import PaperView as PaperView
 from api.schemas.releases import ReleaseList as ReleaseList

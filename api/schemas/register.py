@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import LOSS, Closed, LossView, example
-from policies.catalogue import Dataset
+from policies.catalogue import BlockPeriod, Dataset, Title
 from policies.licence import Licence, LicenceState
 
 
@@ -40,12 +40,27 @@ class AccountView(Closed):
     pace: list[PaceView] = Field(default_factory=list)
 
 
+class PeriodsView(Closed):
+    """Periods with budgets of their own, the first and the last as accounts name them."""
+
+    column: str
+    period: BlockPeriod
+    first: str
+    last: str
+    count: int
+
+
 class DatasetView(Closed):
     """A dataset as registered: all of it is public, nothing in it was learnt from rows."""
 
     dataset: Dataset
     version: int
     digest: str
+    unit_space: str | None = Field(
+        default=None, description="space of the privacy unit; with budgets by period of unit and period: person/month"
+    )
+    unit_title: Title | None = Field(default=None, description="whom a promise about it protects; with budgets by period a unit and a period")
+    periods: PeriodsView | None = Field(default=None, description="of budgets by period: those of its declared range")
 
 
 class DatasetList(Closed):

@@ -30,6 +30,14 @@ class PaperView(Closed):
     path: str
 
 
+class UnitView(Closed):
+    """Whom the promise is about where budgets are by period: a unit and a period, never the person."""
+
+    space: str
+    zh: str
+    en: str
+
+
 class SourceView(Closed):
     """What a product made of the release must name: whose data, and acquired when."""
 
@@ -39,6 +47,7 @@ class SourceView(Closed):
     registration_no: str
     source_body: Title
     acquired_on: str
+    unit: UnitView | None = Field(default=None, description="the privacy unit, where budgets are by period: a unit and a period")
 
 
 class ReleaseView(Closed):

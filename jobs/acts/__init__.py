@@ -15,6 +15,7 @@ from jobs.acts.caps import propose_cap as propose_cap
 from jobs.acts.caps import raise_cap as raise_cap
 from jobs.acts.data import Lineage as Lineage
 from jobs.acts.data import Source as Source
+from jobs.acts.data import may_part as may_part
 from jobs.acts.data import move_registration as move_registration
 from jobs.acts.data import register_dataset as register_dataset
 from jobs.acts.data import withdraw_dataset as withdraw_dataset

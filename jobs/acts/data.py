@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import cast
 
 import rfc8785
+from sqlalchemy import Connection
 
 from jobs import directory, ledger, rulebook
 from jobs.documents import snapshot_document
@@ -20,7 +21,7 @@ from jobs.events import (
     VersionIngested,
 )
 from jobs.register import Act, Register
-from policies.catalogue import REGISTRATIONS, Registration, Snapshot
+from policies.catalogue import REGISTRATIONS, Dataset, Registration, Snapshot
 from policies.entry import rules_against
 from policies.loss import Loss
 from policies.problem import declare
@@ -161,8 +162,13 @@ def _may_part(act: Act, snapshot: Snapshot, current: directory.Registered | None
     column = before.dataset.block.column if before is not None and before.dataset.block is not None else dataset.block.column
     if column.casefold() != dataset.block.column.casefold():
         raise BLOCK_CHANGED(dataset=dataset.name, before=column, after=dataset.block.column)
-    against = rules_against(dataset, rulebook.in_force(act.connection))
-    if against:
+    may_part(dataset, act.connection)
+
+
+def may_part(dataset: Dataset, connection: Connection) -> None:
+    """Raises `data_block_policy` where the policy in force does not allow the budgets by period that the entry declares."""
+    against = rules_against(dataset, rulebook.in_force(connection))
+    if against and dataset.block is not None and dataset.unit_title is not None:
         title = dataset.unit_title
         raise BLOCK_POLICY(dataset=dataset.name, period=dataset.block.period, unit_zh=title.zh, unit_en=title.en, rules=", ".join(against))
 

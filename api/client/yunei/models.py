@@ -5,7 +5,7 @@ Fields the server may add later are kept in `data` and otherwise ignored; a miss
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -236,6 +236,17 @@ class Release(Said):
 
     def file(self, format: Format) -> File | None:
         return next((file for file in self.files if file.format == format), None)
+
+
+def by_period(accounts: Iterable[Account]) -> list[tuple[Account, int]]:
+    """Accounts in their order, of those that differ in their period alone only the fullest, and among how many. Budgets are by period where an
+    account of a population or a dataset is called `population:person/month@2026-01`; the fullest is the one with the least left."""
+    series: dict[str, list[Account]] = {}
+    for account in accounts:
+        named, at, _ = account.id.rpartition("@")
+        parted = bool(at) and account.id.startswith(("population:", "dataset:"))
+        series.setdefault(f"{named}@" if parted else account.id, []).append(account)
+    return [(min(held, key=lambda account: account.left.rho), len(held)) for held in series.values()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,7 +22,21 @@ async def budgets(page: Looking) -> Response:
     found = await page.api.get("/v1/accounts")
     order = ("population", "dataset", "licence", "operator")
     kinds = [(kind, [account for account in found["accounts"] if account["kind"] == kind]) for kind in order]
-    return page.show("budgets.html.j2", kinds=[(kind, held) for kind, held in kinds if held])
+    return page.show("budgets.html.j2", kinds=[(kind, *_folded(held)) for kind, held in kinds if held])
+
+
+def _folded(held: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, list[dict[str, Any]]]]]:
+    """Accounts to show: those of no period, and of each series of accounts by period (`person/month@2026-01`) the fullest; and the series."""
+    series: dict[str, list[dict[str, Any]]] = {}
+    shown: list[dict[str, Any]] = []
+    for account in held:
+        name, at, _ = account["subject"].rpartition("@")
+        if at and account["kind"] in ("population", "dataset"):
+            series.setdefault(name, []).append(account)
+        else:
+            shown.append(account)
+    shown += [min(each, key=lambda account: Decimal(account["left"]["rho"])) for each in series.values()]
+    return shown, list(series.items())
 
 
 def _picture(page: Page, seen: dict[str, Any]) -> Any:

@@ -21,4 +21,4 @@ async def datasets(page: Looking, text: str = "") -> Response:
 @router.get("/{name}")
 async def dataset(page: Looking, name: str) -> Response:
     found, versions = await asyncio.gather(page.api.get(f"/v1/datasets/{name}"), page.api.get(f"/v1/datasets/{name}/versions"))
-    return page.show("dataset.html.j2", dataset=found["dataset"], versions=versions["versions"])
+    return page.show("dataset.html.j2", dataset=found["dataset"], found=found, versions=versions["versions"])

@@ -52,7 +52,10 @@ def dataset(
                 (say("更新日期", "updated on"), entry.get("updated_on")),
                 (say("级别", "grade"), found.grade),
                 (say("共享属性", "share"), (entry.get("share") or {}).get("attribute")),
-                (say("隐私单元", "privacy unit"), f"{found.unit} ({entry['unit']['space']})" if found.unit else say("（公开）", "(public)")),
+                (
+                    say("隐私单元", "privacy unit"),
+                    f"{found.unit} ({found.data.get('unit_space') or entry['unit']['space']})" if found.unit else say("（公开）", "(public)"),
+                ),
                 (
                     say("贡献上限", "bounds"),
                     bounds
@@ -61,6 +64,7 @@ def dataset(
                         f"{bounds['groups_per_unit']} groups per unit, {bounds['rows_per_group']} rows per group",
                     ),
                 ),
+                (say("预算按期计算", "budgets by period"), _periods(found.data)),
                 (say("版本", "version"), f"{found.version}  {found.digest}"),
             ]
         )
@@ -77,6 +81,17 @@ def dataset(
 
 def _title(title: Any) -> str:
     return str(title.get(say.language, "")) if isinstance(title, Mapping) else ""
+
+
+def _periods(data: Mapping[str, Any]) -> str:
+    """The periods that have budgets of their own, and whom that protects."""
+    periods, title = data.get("periods"), _title(data.get("unit_title"))
+    if not periods:
+        return ""
+    return say(
+        f"{periods['first']} … {periods['last']}，共 {periods['count']} 期（按 {periods['column']}）；保护的是“{title}”，不是个人",
+        f"{periods['first']} … {periods['last']}, {periods['count']} periods (by {periods['column']}); protected is a {title}, not a person",
+    )
 
 
 def _range(column: Mapping[str, Any]) -> str:

@@ -115,8 +115,16 @@ def epsilon(loss: Loss) -> str:
 
 
 def accounts(found: Sequence[Account]) -> None:
-    from yunei.models import short
+    """A table; on a terminal, of accounts by period only the fullest of each kind, with how many there are."""
+    from yunei.models import by_period, short
 
+    if session.shape == "table":
+        folded = by_period(found)
+        for account, among in folded:
+            if among > 1:
+                said = say(f"{account.id} 是 {among} 个按期账户中最满的", f"{account.id} is the fullest of {among} accounts by period")
+                note(said)
+        found = [account for account, _ in folded]
     rows = [
         (account.id, epsilon(account.cap), epsilon(account.used), epsilon(account.left), short(account.left.rho), short(account.left.at_delta))
         for account in found
