@@ -60,6 +60,8 @@ def test_a_case_with_a_fact_missing_does_not_hold(part: str) -> None:
     for name in FLOOR.base[part]:
         if (part, name) in (("licence", "holder"), ("licence", "datasets"), ("dataset", "name")):
             continue  # told by cases_from_toml
+        if (part, name) == ("dataset", "by_period"):
+            continue  # cases of before there was such a fact need not state it
         facts = {key: value for key, value in FLOOR.base[part].items() if key != name}
         (one,) = try_cases(AUTHORITY, Cases(base={**FLOOR.base, part: facts}, cases=FLOOR.cases[:1]))
         assert not one.sound, (part, name)
@@ -126,14 +128,14 @@ def test_a_new_rule_with_its_cases_is_taken() -> None:
         (rule(words="{scenario!r}"), "", "rules(licence_own)", "nothing else"),
         (rule(), "", "rule licence_own", "allowed"),
         (rule(), OWN_CASES, "rule licence_own", "alone refuses"),
-        (rule("true"), OWN_CASES + ALONE, "cases[9](licence_own)", "refused by licence_scenario"),
+        (rule("true"), OWN_CASES + ALONE, "cases[11](licence_own)", "refused by licence_scenario"),
         (rule("false"), OWN_CASES + ALONE, "cases[0](licence_job_kind)", "licence_own"),
-        ("", ALONE, "cases[8](licence_own)", "no such rule"),
-        (rule(), CASE.format(change='submit.scenarioo = "x"', refused=""), "cases[8](licence_own).change.submit.scenarioo", "no such fact"),
+        ("", ALONE, "cases[10](licence_own)", "no such rule"),
+        (rule(), CASE.format(change='submit.scenarioo = "x"', refused=""), "cases[10](licence_own).change.submit.scenarioo", "no such fact"),
         ("", "\n[[", "end of document", "TOML"),
         (rule("context.grades.contains(3)"), "", "rules(licence_own)", "grades"),
         (rule("(" * 3000 + "true" + ")" * 3000), "", "rules", "32 deep"),
-        (rule("if true then " * 700 + "true" + " else true" * 700), "", "rules[3]", "8192"),
+        (rule("if true then " * 700 + "true" + " else true" * 700), "", "rules[4]", "8192"),
         (rule("true" + ' && true' * 800), "", "", ""),
         ("//" + "x" * 600_000, "", "rules", "524288"),
         ("\0", "", "rules", "null"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from policies.catalogue import Catalogue, Dataset, Model, Snapshot, Use, dataset_from_toml
+from policies.catalogue import Block, Catalogue, Column, Dataset, Model, Snapshot, Use, dataset_from_toml
 from policies.decide import PlanFacts, RequestFacts
 from policies.licence import Licence, licence_from_toml
 from policies.loss import Loss
@@ -192,6 +192,17 @@ def _exact_of_important(world: World) -> None:
     world.job_kind = "exact"
 
 
+def _by_month(world: World) -> None:
+    """The same data with budgets by month: units under other names, and a day that every row has."""
+    assert world.visits.unit is not None
+    day = Column.model_validate(
+        {"name": "day", "type": "date", "title": world.visits.title, "nullable": False, "low": "2026-01-01", "high": "2026-12-31"}
+    )
+    world.column("person", uses=("join", "distinct"), low=None, high=None)
+    unit, columns = changed(world.visits.unit, pseudonym=True), (*world.visits.columns, day)
+    world.visits = changed(world.visits, columns=columns, unit=unit, block=Block(column="day", period="month"))
+
+
 # rule → how to break it and nothing else
 SPOIL: dict[str, Callable[[World], None]] = {
     "licence_role": _person(role="builder"),
@@ -216,5 +227,6 @@ SPOIL: dict[str, Callable[[World], None]] = {
     "licence_share_none": _share("none"),
     "licence_share_conditional": _share("conditional"),
     "licence_dataset_frozen": _freeze("dataset:VISITS"),
+    "licence_period_budget": _by_month,
 }
 REQUEST_RULES = frozenset(list(SPOIL)[:10])
