@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -28,125 +26,25 @@ from jobs.products.renewal import Renewal
 from jobs.products.running import Given
 from jobs.products.schedules import Schedule
 from jobs.products.seen import Product
-from policies.catalogue import Block, Bounds, Catalogue, Dataset, Snapshot, Unit
 from policies.problem import Problem
 from policies.product.running import holding, node, nodes
 from sandbox.plan.ask import Ask
-from sandbox.raw.ingest import ingest
 from tests import visits
-from tests.bureau import Bureau, Home, licence, opened, order
-from tests.periods import allow
-from tests.products import ID, drafted
+from tests.bureau import Bureau, Home, order
+from tests.products import ID
+from tests.stays import FIRST, LICENCE, SQL, Stays, a_house, last, month
 from tests.unit.jobs.test_freezes import sound
 from yunei.manifest import _Chain, verify_product
 from yunei.transparency import Key
 
-LICENCE = "L-stays"
-SQL = "SELECT city, COUNT(*) AS n, SUM(fee) AS fee FROM stays GROUP BY city"
 HUGE = Ask.model_validate({"privacy": {"rho": "20000", "delta": "0.00000001"}})  # noise far below one row
-FIRST = date(2026, 1, 1)
 GIVEN = Given(FIRST, 6, "tree")
 
-Row = tuple[int, str, date, int]
-
-
-def declared(through: date, *, cities: Sequence[str] = visits.CITIES, **changes: Any) -> Dataset:
-    columns = (
-        visits.column("person", "integer", uses=()),
-        visits.column("city", "text", domain=tuple(cities)),
-        visits.column("day", "date", nullable=False, low=FIRST, high=date(2026, 12, 31)),
-        visits.column("fee", "integer", low=Decimal(0), high=Decimal(9)),
-    )
-    made: dict[str, Any] = {
-        **dict(visits.dataset(columns, unit="person", rows=100, name="stays")),
-        "unit": Unit(column="person", space="guest", title=visits.WORDS, pseudonym=True),
-        "bounds": Bounds(groups_per_unit=1, rows_per_group=1),
-        "block": Block(column="day", period="month"),
-        "updated_on": date(2027, 6, 1),
-        "complete_through": through,
-    }
-    return Dataset.model_validate(made | changes)
-
-
-def month(number: int, *, count: int = 12) -> list[Row]:
-    return [
-        (place, visits.CITIES[(place + number) % 3], date(2026, number, 1 + place * 5 % 27), (place * 7 + number) % 10)
-        for place in range(count + number)
-    ]
-
-
-def last(number: int) -> date:
-    return date.fromordinal(date(2026, number + 1, 1).toordinal() - 1)
-
-
-@dataclass
-class Stays:
-    """A dataset that grows by the month, and what should come of it."""
-
-    bureau: Bureau
-    folder: Path
-    versions: list[Snapshot]
-    rows: list[Row]
-
-    def put(self, rows: list[Row], through: date, *, append: bool = True, **changes: Any) -> None:
-        services, number = self.bureau.services, len(self.versions) + 1
-        table = pa.table(
-            {
-                "person": pa.array([row[0] for row in rows], pa.int64()),
-                "city": [row[1] for row in rows],
-                "day": pa.array([row[2] for row in rows], pa.date32()),
-                "fee": pa.array([row[3] for row in rows], pa.int64()),
-            }
-        )
-        source = visits.parquet(self.folder / f"stays-{number}.parquet", table)
-        after = self.versions[-1] if self.versions and append else None
-        report = ingest(
-            declared(through, **changes),
-            [source],
-            services.vault,
-            version=number,
-            catalogue_public=Catalogue(()),
-            random=os.urandom,
-            after=after,
-        )
-        acts.register_dataset(services.register, report.snapshot)
-        self.versions.append(report.snapshot)
-        self.rows = [*(self.rows if append else []), *rows]
-
-    def months(self, *numbers: int) -> None:
-        for number in numbers:
-            self.put(month(number), last(number))
-
-    def totals(self, before: date) -> dict[str, tuple[int, int]]:
-        """Rows and fees by city, of days before one, counted here."""
-        counts, fees = Counter(dict.fromkeys(visits.CITIES, 0)), Counter(dict.fromkeys(visits.CITIES, 0))
-        for _, city, day, fee in self.rows:
-            if day < before:
-                counts[city] += 1
-                fees[city] += fee
-        return {city: (counts[city], fees[city]) for city in visits.CITIES}
-
 
 @pytest.fixture
-def bureau(bureau_home: Home, tmp_path: Path) -> Iterator[Bureau]:
-    """One whose accounts have room for answers without noise to speak of."""
-    keys = bureau_home.copy_to(tmp_path / "home")
-    wide: dict[str, Any] = dict.fromkeys((f"{name}_cap_pico_rho" for name in ("population", "dataset", "operator")), 10**18)
-    services = opened(tmp_path / "home", slots_ms=(50, 250, 500), **wide)
-    allow(services.register)
-    yield Bureau(services, keys)
-    services.close()
-
-
-@pytest.fixture
-def stays(bureau: Bureau, tmp_path: Path) -> Stays:
-    made = Stays(bureau, tmp_path, [], [])
-    made.months(1)
-    degrees: dict[str, Any] = {"per_job": {"pico_rho": 10**17, "atto_delta": 10**11}, "total": {"pico_rho": 10**18, "atto_delta": 10**12}}
-    grants = ({"dataset": "stays", "consent": "同意 2 号"},)
-    acts.grant_licence(bureau.services.register, licence(LICENCE, datasets=grants, **degrees))
-    drafted(bureau)
-    return made
+def stays(bureau_home: Home, tmp_path: Path) -> Iterator[Stays]:
+    with a_house(bureau_home, tmp_path) as made:
+        yield made
 
 
 def asked(sql: str = SQL, ask: Ask = HUGE) -> Order:
