@@ -30,8 +30,12 @@ from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.exact import compile_exact
 from sandbox.plan.model import Part, Plan
+from sandbox.plan.synthesise import compile_synthetic
+from sandbox.plan.synthetic import Recipe
+from sandbox.raw.blocks import groups
 from sandbox.raw.ingest import ingest
-from sandbox.raw.run import check_plan, exact_totals
+from sandbox.raw.marginals import exact_marginals
+from sandbox.raw.run import Source, check_plan, decrypted, exact_totals, sources_of
 from tests.conftest import MASTER_KEY
 from tests.visits import CITIES, column, dataset
 
@@ -302,3 +306,56 @@ def test_spaces_do_not_mix_and_exact_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Problem) as raised:
         compile_exact("SELECT city, COUNT(*) AS n FROM visits GROUP BY city", catalogue)
     assert raised.value.code == "plan_exact_periods"
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+def test_a_window_is_held_whatever_is_asked(kind: str, tmp_path: Path) -> None:
+    """Were the window worked out too narrow, rows outside of it would still not be read: by SQL, by a kernel, by what synthetic tables and
+    programs read, the totals are those of a vault that has rows of February alone."""
+    rng, store = random.Random(5), Store(tmp_path)
+    rows = {name: rows_of(rng, kind) for name in ("visits", "labs")}
+    entries = {name: declared(name, kind) for name in rows}
+    vault, catalogue = store.put({name: (entries[name], rows[name]) for name in rows})
+    february = {name: [row for row in rows[name] if label_of("month", period_of("month", row[2])) in FEB] for name in rows}
+    alone, _ = store.put({name: (entries[name], february[name]) for name in rows})
+    window = Window("day", "month", 2026 * 12 + 1, 2026 * 12 + 1)
+    for sql in (
+        "SELECT city, COUNT(*) AS n, SUM(fee) AS s FROM visits GROUP BY city",
+        "SELECT COUNT(*) AS n, SUM(fee) AS s FROM visits",
+        "SELECT city, COUNT(DISTINCT paid) AS n FROM visits GROUP BY city",
+        "SELECT COUNT(*) AS n FROM visits v LEFT JOIN labs l ON v.pid = l.pid AND l.fee > v.fee",
+    ):
+        (part,) = planned(sql, catalogue).parts
+        narrow = replace(part, scans=tuple(replace(scan, window=window) for scan in part.scans))
+        there = replace(part, scans=tuple(replace(scan, digest=alone.open(scan.dataset, 1).digest) for scan in part.scans))
+        found = totals(narrow, vault)
+        assert found == totals(there, alone)
+        assert found != totals(part, vault)
+
+    made = compile_synthetic(Recipe.model_validate({"dataset": "visits", "columns": ["city"], "privacy": {"rho": "1"}}), catalogue)
+    assert made.scan.window == entries["visits"].periods
+    counts = exact_marginals(replace(made, scan=replace(made.scan, window=window)), vault, InlineWorkers(2**20), 9)
+    scan = replace(made.scan, digest=alone.open("visits", 1).digest)
+    assert counts.table.equals(exact_marginals(replace(made, scan=scan), alone, InlineWorkers(2**20), 9).table)
+
+    scans = [replace(scan, window=window) for scan in part.scans]
+    read = [*sources_of(scans, vault), *(group.sources for group in groups(scans, 2, vault))]
+    assert read
+    for sources in read:
+        for source in sources:
+            assert source.window == window
+            assert {label_of("month", period_of("month", day)) for day in _days(source)} <= set(FEB)
+
+
+def _days(source: Source) -> list[date]:
+    whole = replace(source, columns=("pid", "day"))
+    return [day if type(day) is date else day.date() for day in decrypted(whole, 2**20).column("day").to_pylist()]
+
+
+def test_a_scan_of_units_and_periods_says_which_periods(tmp_path: Path) -> None:
+    """So that nobody reads such data without an account for what is read, nor has a window of what has no periods."""
+    _, catalogue = Store(tmp_path).put({"visits": (declared("visits"), rows_of(random.Random(1), "date", 5))})
+    ((scan,),) = (part.scans for part in planned("SELECT COUNT(*) AS n FROM visits", catalogue).parts)
+    for changes in ({"window": None}, {"space": "person"}):
+        with pytest.raises(ValueError, match="period"):
+            replace(scan, **changes)
