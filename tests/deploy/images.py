@@ -139,7 +139,7 @@ def a_server(docker: Docker, folder: Path) -> dict[str, Any]:
 
 def a_launcher(docker: Docker, folder: Path) -> dict[str, Any]:
     """The launcher in its container opens cells of the daemon, and probes find nothing amiss that they do not find outside."""
-    doors, cache = folder / "run", Path(tempfile.mkdtemp(prefix="yunei-deploy-cells-", dir="/var/tmp"))
+    doors, cache = folder / "doors", Path(tempfile.mkdtemp(prefix="yunei-deploy-cells-", dir="/var/tmp"))
     doors.mkdir(mode=0o755)
     for path in (doors, cache):
         os.chown(path, LAUNCHER, LAUNCHER)
