@@ -26,7 +26,8 @@ async def budgets(page: Looking) -> Response:
 
 
 def _folded(held: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, list[dict[str, Any]]]]]:
-    """Accounts to show: those of no period, and of each series of accounts by period (`person/month@2026-01`) the fullest; and the series."""
+    """Accounts to show: those of no period, and of each series of accounts by period (`person/month@2026-01`) the fullest; and the series, the
+    fullest first."""
     series: dict[str, list[dict[str, Any]]] = {}
     shown: list[dict[str, Any]] = []
     for account in held:
@@ -35,8 +36,8 @@ def _folded(held: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tupl
             series.setdefault(name, []).append(account)
         else:
             shown.append(account)
-    shown += [min(each, key=lambda account: Decimal(account["left"]["rho"])) for each in series.values()]
-    return shown, list(series.items())
+    fullest = {name: sorted(each, key=lambda account: Decimal(account["left"]["rho"])) for name, each in series.items()}
+    return [*shown, *(each[0] for each in fullest.values())], list(fullest.items())
 
 
 def _picture(page: Page, seen: dict[str, Any]) -> Any:

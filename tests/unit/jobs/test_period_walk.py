@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from starlette.testclient import TestClient
 
+from api.app import create_app
 from api.console.pages.budgets import _folded
 from api.views import account_view, dataset_view
 from jobs import acts, ledger, lookup, quote
@@ -81,3 +83,16 @@ def test_a_job_on_february(bureau: Bureau, tmp_path: Path) -> None:
     folded = {account.id: among for account, among in by_period(Account.read(data) for data in shown)}
     assert folded["population:person/month@2026-02"] == folded["dataset:labs@2026-02"] == 6
     assert folded["population:person"] == folded["operator:operator-1@labs"] == 1
+
+    # and so do the pages of the console
+    for language, named_unit, note in (("en", unit.en, "budgets by period, 6 in all"), ("zh", unit.zh, "预算按期计算，共 6 期")):
+        browser = TestClient(create_app(services), headers={"Accept-Language": language})
+        assert browser.post("/console/sign-in", data={"key": bureau.keys["supervisor"]}, follow_redirects=False).status_code == 303
+        page = browser.get("/console/budgets").text
+        assert note in " ".join(page.split())
+        assert "person/month@2026-02" in page
+        assert named_unit in browser.get("/console/datasets").text
+        page = browser.get("/console/datasets/labs").text
+        assert "person/month" in page
+        assert "2025-11 – 2026-04" in page
+        assert named_unit in browser.get(f"/console/releases/{release.id}").text
