@@ -25,6 +25,7 @@ from infra.prepared import Writer
 from infra.tables import PROJECTIONS, accounts, charge_accounts, charges, documents, entries, log_hashes, log_head, metadata, openings
 from jobs import findings as found
 from jobs.audit_fees import Bills
+from jobs.audit_reading import Ahead, Tile, read
 from jobs.events import EVENT_KINDS, LogKeyAnnounced, Recorded, UnreadableEntry, commitment, read_entry
 from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
@@ -150,19 +151,19 @@ class _Replay:
     def tree(self, now: Checkpoint, older: Sequence[Checkpoint]) -> None:
         """Every entry against its hash tile, every tile against the one above, the whole against the signed root. Stops at the first entry
         that is not the one signed: what follows it cannot be read in order."""
-        for n in range(-(-now.size // TILE_WIDTH)):
-            width = width_of(now.size, 0, n)
-            bodies = self._files.readable_entries(n, width)
-            hashes = self._hashes(0, n, width)
-            leaves = [leaf_hash(body) for body in bodies]
-            if leaves != hashes:
-                self._disagree(now, n, leaves, hashes)
-            for before in older:
-                if n * TILE_WIDTH <= before.size <= n * TILE_WIDTH + width:
-                    self._extends(before, leaves)
-            for leaf in leaves:
-                self._above(now, leaf)
-            self.apply(n * TILE_WIDTH, bodies)
+        with Ahead(self._files, now.size) as ahead:
+            for n in range(-(-now.size // TILE_WIDTH)):
+                width, tile = width_of(now.size, 0, n), ahead.tile(n)
+                hashes = self._hashes(0, n, width)
+                if tile.leaves != hashes:
+                    self._disagree(now, n, tile.leaves, hashes)
+                for before in older:
+                    if n * TILE_WIDTH <= before.size <= n * TILE_WIDTH + width:
+                        self._extends(before, tile.leaves)
+                for leaf in tile.leaves:
+                    self._above(now, leaf)
+                self.apply(n * TILE_WIDTH, tile)
+                del tile  # before the next is read
         if any(before.size == 0 and before.root != CompactRange().root() for before in older):
             self._report.findings.append(found.FORKED(size=0))
         if self.edge.root() != now.root:  # entries and hashes were changed together: the lowest tile that disagrees tells where
@@ -226,32 +227,33 @@ class _Replay:
             first = (n * TILE_WIDTH + at) * span
             self._doubts.append((TileName(level, n, len(row)).path, first, first + span - 1))
 
-    def apply(self, first: int, bodies: Sequence[bytes]) -> None:
+    def apply(self, first: int, tile: Tile) -> None:
         """Project entries `first`… into the scratch tables, until one does not fit."""
         if self._halted:
             return
-        fitting, misfit = self._try(first, bodies)
+        fitting, misfit = self._try(tile.events, tile.readable)
         if misfit is not None:  # the whole batch was undone with it: apply what came before it again
-            self._try(first, bodies[:fitting])
+            self._try(tile.events[:fitting], readable=True)
             self._report.findings.append(found.IMPOSSIBLE(index=first + fitting, reason=misfit))
             self._halted = True
 
-    def _try(self, first: int, bodies: Sequence[bytes]) -> tuple[int, str | None]:
-        """How many entries fit and why the next does not. All of them are projected, or none."""
-        read: list[Recorded] = []
+    def _try(self, events: Sequence[Recorded], readable: bool) -> tuple[int, str | None]:
+        """How many events fit and why the next does not; what follows them in the tile is `readable`. All are projected, or none."""
+        fitting = 0
         try:
             with writing(self.scratch) as connection:
                 writer = Writer(connection)
-                for index, body in enumerate(bodies, first):
-                    recorded = read_entry(index, body)
+                for recorded in events:
                     project(writer, recorded)
-                    read.append(recorded)
+                    fitting += 1
+                if not readable:
+                    raise UnreadableEntry
         except (UnreadableEntry, DoesNotFit) as error:
-            return len(read), f"{error.table} {error.key}" if isinstance(error, DoesNotFit) else "unreadable"
-        for recorded in read:
+            return fitting, f"{error.table} {error.key}" if isinstance(error, DoesNotFit) else "unreadable"
+        for recorded in events:
             self._report.kinds[recorded.kind] = self._report.kinds.get(recorded.kind, 0) + 1
             self._look(recorded)
-        return len(read), None
+        return fitting, None
 
     def _look(self, recorded: Recorded) -> None:
         if recorded.at < self._at:
@@ -302,9 +304,10 @@ def _compare(database: Connection, files: LogFiles, replay: _Replay, report: Aud
     report.unpublished = head.size - report.size
     for start in range(report.size, head.size, BATCH):
         bodies = [body for _, body in _database_entries(database, start, min(start + BATCH, head.size))]
-        for body in bodies:
-            replay.edge.append(leaf_hash(body))
-        replay.apply(start, bodies)
+        tile = read(start, bodies)
+        for leaf in tile.leaves:
+            replay.edge.append(leaf)
+        replay.apply(start, tile)
     if replay.edge.size != head.size or replay.edge.to_bytes() != bytes(head.edge):
         _differs(report, "log_head", "1", "edge")
     _tree_tables(database, report)

@@ -20,6 +20,14 @@ from policies.licence import Licence
 from policies.period import Period
 from policies.problem import Problem
 
+_MONEY = frozenset(
+    model.kind
+    for model in (
+        ev.LicenceGranted, ev.LicenceAmended, ev.LicenceExpired, ev.LicenceRevoked,
+        ev.JobSubmitted, ev.JobAdmitted, ev.ReleasePublished, ev.ProductDelivered, ev.FeePosted, ev.PeriodClosed,
+    )
+)  # fmt: skip
+"""The kinds that have to do with it."""
 Owed = tuple[str, str, int | None]  # licence, release, delivery
 
 
@@ -43,7 +51,11 @@ class Bills:
         if self._owed is not None and not (isinstance(event, ev.FeePosted) and (event.release, event.delivery) == self._owed[1:]):
             yield from self._unpaid(recorded.index)
         self._owed = None
-        match event:
+        if event.kind in _MONEY:
+            yield from self._heed(recorded)
+
+    def _heed(self, recorded: ev.Recorded) -> Iterator[Problem]:
+        match event := recorded.event:
             case ev.LicenceGranted() | ev.LicenceAmended():
                 self._versions.setdefault(event.licence, []).append(self._read(recorded.at, event.document))
             case ev.LicenceExpired() | ev.LicenceRevoked():
