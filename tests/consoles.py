@@ -50,7 +50,7 @@ class Everything(Places, Protocol):
     @property
     def rules(self) -> int: ...
     @property
-    def policy(self) -> int: ...
+    def policy(self) -> str: ...
 
 
 def pages_of(town: Places) -> dict[str, tuple[str, ...]]:
@@ -85,7 +85,7 @@ def furnished_pages_of(town: Everything) -> dict[str, tuple[str, ...]]:
         f"/console/alerts/{town.alert}": ("alert_list",),
         f"/console/reports/{town.report}": ("report_list",),
         f"/console/programs/{town.program}": ("program_list",),
-        f"/console/subscriptions/{town.hook}": ("webhook_manage",),
+        f"/console/subscriptions/{town.hook}": ("product_fetch",),  # its builder's alone
         f"/console/rules/{town.pack}": ("pack_show",),
         f"/console/alert-rules/{town.rules}": ("alert_rules_show",),
         f"/console/policy/{town.policy}": ("policy_show",),

@@ -28,7 +28,7 @@ GONE = "bygone"  # a dataset that was withdrawn
 
 @dataclass(frozen=True)
 class Furnished:
-    """`pack`, `rules`, `policy`: entries that proposed another; `proposal`: to destroy a version of GONE."""
+    """`pack`, `rules`: entries that proposed another; `policy`: the document of one proposed; `proposal`: to destroy a version of GONE."""
 
     bureau: Bureau
     job: str
@@ -41,7 +41,7 @@ class Furnished:
     hook: str
     pack: int
     rules: int
-    policy: int
+    policy: str
     proposal: int
     product: str = products.ID
     licence: str = LICENCE
@@ -63,7 +63,6 @@ def furnish(bureau: Bureau) -> Furnished:
     products.on_the_shelf(bureau, release)
     held = ended(bureau, lane.exact_order())
     review = lane.requested(bureau, held.id)
-    acts.set_freeze(register, "operator", "operator-2", reason=NASTY, by="supervisor")
     hook = hooks.open_hook(register, "https://builder.example/hook", ["product.recalled"], products.ID, by="builder")
     program = acts.submit_program(register, packed(), by="operator-1")
     report = issue(register, Asked.of("filing", None, LICENCE), by="supervisor")
@@ -83,17 +82,20 @@ def furnish(bureau: Bureau) -> Furnished:
     )
 
 
-def _proposed(bureau: Bureau) -> tuple[int, int, int]:
+def _proposed(bureau: Bureau) -> tuple[int, int, str]:
     """Another rule pack, other alert rules, another policy: each by the first of two people."""
     register = bureau.services.register
     with TestClient(create_app(bureau.services), headers=bureau.headers("supervisor")) as api:
         pack, rules, policy = (api.get(path).json() for path in ("/v1/rule-packs", "/v1/alert-rules", "/v1/policy"))
     text = pack["in_force"]["text"].replace("version = 1", "version = 2", 1)
     watched = rules["in_force"]["text"].replace("version = 1", "version = 2", 1)
+    acts.propose_policy(register, policy["rules"] + "\n// another\n", policy["cases"], reason="tighter", by="supervisor")
+    with TestClient(create_app(bureau.services), headers=bureau.headers("supervisor")) as api:
+        document = api.get("/v1/policy/versions").json()["versions"][0]["document"]
     return (
         acts.propose_pack(register, text, reason="tighter", by="supervisor"),
         acts.propose_alert_rules(register, watched, reason="tighter", by="supervisor"),
-        acts.propose_policy(register, policy["rules"] + "\n// another\n", policy["cases"], reason="tighter", by="supervisor"),
+        document,
     )
 
 

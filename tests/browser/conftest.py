@@ -19,10 +19,11 @@ from api.app import create_app
 from jobs import acts
 from tests import lane
 from tests.bureau import Bureau, licence, opened, set_up
+from tests.furnished import KINDS as KINDS
+from tests.furnished import Furnished, furnish
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"  # kept out of git; made anew by these tests
 PATIENCE_MS = 90_000  # for one page or job, however busy the machine is
-KINDS = "L-kinds"  # of models, synthetic tables and programs
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -64,6 +65,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server.should_exit = True
     thread.join()
     services.close()
+
+
+@pytest.fixture(scope="session")
+def furnished(site: Site) -> Furnished:
+    """One of everything in it."""
+    return furnish(site.bureau)
 
 
 @dataclass

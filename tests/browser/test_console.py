@@ -6,30 +6,13 @@ import threading
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
-from api.console.said import NAVIGATION
 from jobs import hops
 from tests import lane
 from tests.browser.conftest import KINDS, Sit
 from tests.bureau import LICENCE
-from tests.consoles import opens
 
 LANGUAGES = ["zh", "en"]
-FURTHER: dict[str, tuple[str, ...]] = {  # pages that no navigation names
-    f"/console/licences/{LICENCE}": ("licence_list",),
-    f"/console/budgets/licence:{LICENCE}": ("account_list",),
-    "/console/datasets/visits": ("dataset_list",),
-    "/console/register/3": ("events_read",),
-    "/console/exact": ("job_check",),
-    "/console/ask/model": ("job_check",),
-    "/console/ask/synthetic": ("job_check",),
-    "/console/ask/program": ("job_check",),
-    "/console/products/new": ("product_make",),
-    "/console/rules?begin=general": ("pack_show",),
-}
-FULL: dict[str, Any] = {"resultTypes": ["violations"]}
-COLOURS: dict[str, Any] = {**FULL, "runOnly": ["color-contrast"]}
 
 
 def question(language: str, number: int) -> str:
@@ -131,31 +114,6 @@ def test_two_reviewers_who_do_not_see_each_other_let_an_exact_table_out(sit: Sit
     assert page.locator("h1 .chip.good").is_visible()
     page.goto(job)
     page.wait_for_selector(".note.good a")  # published
-
-
-@pytest.mark.parametrize(("principal", "language"), [("supervisor", "zh"), ("operator-1", "en"), ("builder", "zh"), ("reviewer", "en")])
-def test_no_page_keeps_anybody_out(sit: Sit, principal: str, language: str) -> None:
-    """axe finds nothing serious on any page; dark, where only colours differ, no colour that cannot be read; nothing is wider than a phone.
-    Each page is opened once, and turned."""
-    axe = Axe()
-    found: list[tuple[object, ...]] = []
-    seat = sit(principal, language)
-    places = [place.path for group in NAVIGATION for place in group.places if opens(principal, place.acts)]
-    for path in (*places, *(path for path, acts in FURTHER.items() if opens(principal, acts))):
-        page = seat.open(path)
-        for scheme, options in (("light", FULL), ("dark", COLOURS)):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # light or dark
-            for violation in axe.run(page, options=options).response["violations"]:
-                if violation["impact"] in ("serious", "critical"):
-                    found.append((path, scheme, violation["id"], violation["nodes"][0]["html"][:160]))
-        page.emulate_media(color_scheme="light")
-        for width in (390, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            if over > 0:
-                found.append((path, width, "wider than the window", over))
-    seen = sorted({str(each[1:]) for each in found})
-    assert found == [], seen
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import products
-from tests.browser.conftest import SCREENS, Sit, Site
+from tests.browser.conftest import SCREENS, Sit
 from tests.bureau import LICENCE
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "console.md"
@@ -20,6 +20,8 @@ PAGES = {  # name: who looks, at what
     "licence": ("supervisor", f"/console/licences/{LICENCE}"),
     "budget": ("supervisor", f"/console/budgets/licence:{LICENCE}"),
     "dataset": ("supervisor", "/console/datasets/visits"),
+    "destructions": ("supervisor", "/console/destructions"),
+    "reports": ("supervisor", "/console/reports"),
     "policy": ("supervisor", "/console/policy"),
     "rules": ("supervisor", "/console/rules"),
     "traces": ("supervisor", "/console/traces"),
@@ -38,22 +40,6 @@ PAGES = {  # name: who looks, at what
 }
 PHONE, DARK = ("overview", "ask", "product"), ("overview", "register")
 ELSEWHERE = {"release", "freeze", "workbench", "model"}  # made on their way by `test_console`
-
-
-@pytest.fixture(scope="module")
-def furnished(site: Site) -> None:
-    """A release, a product made of it, a review."""
-    if any(product["id"] == products.ID for product in _products(site)):
-        return
-    products.on_the_shelf(site.bureau)
-
-
-def _products(site: Site) -> list[dict[str, str]]:
-    from infra.database import reading
-    from jobs.products import seen
-
-    with reading(site.bureau.services.register.engine) as connection:
-        return [{"id": product.id} for product in seen.all_products(connection)]
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -9,7 +9,7 @@ import pytest
 from jobs import acts
 from tests import lane
 from tests.bureau import Bureau, licence, opened, set_up
-from tests.furnished import KINDS, Furnished, furnish
+from tests.furnished import KINDS, NASTY, Furnished, furnish
 
 
 @pytest.fixture(scope="session")
@@ -20,5 +20,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
     bureau = Bureau(services, keys)
     acts.grant_licence(services.register, licence(KINDS, job_kinds=("sql", "model", "synthetic", "program")))
     lane.prepare(bureau)
+    acts.set_freeze(services.register, "operator", "operator-2", reason=NASTY, by="supervisor")
     yield furnish(bureau)
     services.close()
