@@ -12,6 +12,7 @@ CHAIN, CHOOSE = "tests/unit/sandbox/noise/test_chain.py", "tests/unit/sandbox/no
 PLAN, PURE, TREE = (f"tests/unit/sandbox/plan/test_{name}.py" for name in ("plan", "pure", "tree"))
 KERNEL, SPARSE = (f"tests/unit/sandbox/raw/test_{name}.py" for name in ("kernel", "sparse"))
 NEIGHBOURS, OWNERSHIP, MEANING = "tests/properties/test_neighbours.py", "tests/properties/test_ownership.py", "tests/spec/test_meaning.py"
+WINDOWS = "tests/properties/test_windows.py"
 NOISE, BLOCKS = "tests/statistics/test_noise.py", "tests/properties/test_blocks.py"
 DISCLOSURE, SUBTRACTED = "tests/properties/test_disclosure.py", "tests/attack/test_differencing.py"
 POPULATIONS = "tests/unit/policies/disclosure/test_predicate.py"
@@ -35,6 +36,35 @@ class Mutant:
 
 
 MUTANTS = (
+    # ---- budgets by period ----
+    Mutant(
+        "by period: rows outside of the window are not read",
+        "sandbox/raw/run.py",
+        "return table if pc.all(kept, min_count=0).as_py() else table.filter(kept)",
+        "return table",
+        f"{WINDOWS}::test_a_window_is_held_whatever_is_asked",
+    ),
+    Mutant(
+        "by period: a window ends with the last moment of its last day",
+        "sandbox/raw/run.py",
+        "window.high + timedelta(days=1)",
+        "window.high",
+        f"{WINDOWS}::test_a_window_is_held_whatever_is_asked",
+    ),
+    Mutant(
+        "by period: the code is of the period too",
+        "sandbox/raw/pseudonyms.py",
+        "blocks[:, 0] = periods",
+        "blocks[:, 0] = 0",
+        f"{WINDOWS}::test_the_unit_is_a_person_and_a_period",
+    ),
+    Mutant(
+        "by period: conditions on a partner that may be missing say nothing",
+        "sandbox/plan/windows.py",
+        'if relation.kind in ("left", "anti"):',
+        'if relation.kind == "none":',
+        f"{WINDOWS}::test_queries_of_several_blocks",
+    ),
     # ---- programs on blocks ----
     Mutant(
         "a unit's block follows from the unit alone",
