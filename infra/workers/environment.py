@@ -7,10 +7,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from infra.workers.errors import WorkersError
 
@@ -66,25 +63,6 @@ def variables(*, local: bool, token: Path | None, certificates: Path | None = No
 def tell(told: dict[str, str]) -> None:
     """Ray reads these of its own process and in no other way."""
     os.environ.update(told)  # noqa: TID251  # writing what a library wants to read there, not reading settings
-
-
-@contextmanager
-def sparing() -> Iterator[None]:
-    """Without the two processes that nobody asked for and `ray.init` has no word to leave out, as `ray start` has: the monitor of an autoscaler
-    and the one of logs. They are a quarter of the processor time that Ray takes to come up (5 of 20 s here)."""
-    from ray._private import parameter
-
-    whole = parameter.RayParams
-
-    class Spare(whole):  # type: ignore[misc, valid-type]
-        def __init__(self, **words: Any) -> None:
-            super().__init__(**words, no_monitor=True, include_log_monitor=False)
-
-    parameter.RayParams = Spare
-    try:
-        yield
-    finally:
-        parameter.RayParams = whole
 
 
 def own_directory(base: Path) -> Path:

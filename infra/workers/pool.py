@@ -15,14 +15,15 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
 from infra.workers.actor import ACTOR
-from infra.workers.environment import SHARED_MEMORY, inherited, new_token, own_directory, remove, sparing, subfolder, tell, token_of, variables
+from infra.workers.environment import SHARED_MEMORY, inherited, new_token, own_directory, remove, subfolder, tell, token_of, variables
 from infra.workers.errors import ANYWHERE, Terms, WorkersError
 from infra.workers.runs import Answer, Run, Scheduler, Worker
 
@@ -288,7 +289,7 @@ def _started(temp: Path, shared: Path, workers: int, object_store_bytes: int, *,
 
     ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # of an attempt before
     try:
-        with sparing():
+        with _sparing():
             ray.init(
                 namespace=NAMESPACE,
                 num_cpus=workers,
@@ -312,6 +313,21 @@ def _started(temp: Path, shared: Path, workers: int, object_store_bytes: int, *,
         ray.shutdown()
         raise
     return ray, actors
+
+
+@contextmanager
+def _sparing() -> Iterator[None]:
+    """Without the two processes that nobody asked for and `ray.init` has no word to leave out, as `ray start` has: the monitor of an autoscaler
+    and the one of logs. They are a quarter of the processor time that Ray takes to come up."""
+    from ray._private import parameter
+
+    whole = parameter.RayParams
+
+    parameter.RayParams = partial(whole, no_monitor=True, include_log_monitor=False)
+    try:
+        yield
+    finally:
+        parameter.RayParams = whole
 
 
 def joined(address: str, token: Path, workers: int) -> Found:
