@@ -88,7 +88,7 @@ def _fields(event: Event) -> dict[str, object]:
     return fields
 
 
-_SCAN = json.JSONDecoder().scan_once
+_FIRST = json.JSONDecoder().raw_decode
 _VALIDATED = {kind: model.__pydantic_validator__.validate_python for kind, model in EVENT_KINDS.items()}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
@@ -121,11 +121,11 @@ def recorded_of(index: int, fields: Fields) -> Recorded:
 
 def _understood(index: int, body: bytes) -> tuple[Fields, Recorded]:
     try:
-        fields = _SCAN(body.decode(), 0)[0]  # what follows it shows in the comparison
+        fields = _FIRST(body.decode())[0]  # what follows it shows in the comparison
         kind, at = fields.pop("kind"), fields.pop("at")
         event = _VALIDATED[kind](fields)
         same = canonical(event, at) == body and _MOMENT.fullmatch(at) is not None and _is_time(at[:19])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, StopIteration) as error:  # ValidationError is a ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:  # ValidationError is a ValueError
         raise UnreadableEntry(f"entry {index} is not an event of a known kind") from error
     if not same:
         raise UnreadableEntry(f"entry {index} is not in canonical form")

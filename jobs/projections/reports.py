@@ -18,7 +18,7 @@ from policies.period import Period
 _key = bindparam("key_", type_=String)
 _LICENCE = Prepared(select(licences.c.operator).where(licences.c.id == _key))
 _OPERATOR = Prepared(select(principals.c.role).where(principals.c.id == _key))
-_OPEN = literal_column("'open'")
+_OPEN = literal_column("'open'", String)
 _kind, _every, _subject = (bindparam(f"{name}_", type_=String) for name in ("kind", "every", "subject"))
 _ORDER = Prepared(
     select(report_orders.c.kind, report_orders.c.every, report_orders.c.subject, report_orders.c.next).where(
