@@ -145,7 +145,7 @@ def check_schedule(id: str, body: RunningCheck, services: Serving, visit: Annota
     summary="从已停止的逐期累计继续，已有各期结果继续有效 · Go on with a running total that was stopped",
     description="问题、起始期、方式和每次的预算不变；已发布的各期结果不再重算、不再扣预算。 · "
     "The same question, periods, way and price; what was released is neither asked nor charged again.",
-    responses=problems(401, 403, 404, 409, 413, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("product_make"),
 )
 def continue_schedule(

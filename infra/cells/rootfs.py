@@ -92,6 +92,9 @@ class Rootfs:
             raise RootfsBroken(f"{self.path} is not what was built: remove {self.path.parent} and start again")
 
 
+_UNFINISHED = "building-"
+
+
 def rootfs(cache: Path, ours: Mapping[PurePosixPath, Path] = OURS) -> Rootfs:
     """The tree for the present interpreter, lock and `ours` (absolute path inside → file here, mode 0644), built below `cache` if it is
     not there (about fifteen seconds). Processes that ask at once build it once. Trees of other locks that nobody holds are removed.
@@ -102,7 +105,7 @@ def rootfs(cache: Path, ours: Mapping[PurePosixPath, Path] = OURS) -> Rootfs:
     with (cache / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder = cache / key
-        if not (folder / "manifest.json").is_file():
+        if not all((folder / name).is_file() for name in ("manifest.json", "held")):
             _build(cache, folder, wanted, ours)
         manifest = json.loads((folder / "manifest.json").read_text())
         held = (folder / "held").open("rb")
@@ -125,9 +128,9 @@ def _key(wanted: tuple[Library, ...], ours: Mapping[PurePosixPath, Path]) -> str
 
 def _build(cache: Path, folder: Path, wanted: tuple[Library, ...], ours: Mapping[PurePosixPath, Path]) -> None:
     """Builds beside `folder` and renames: a build that was killed leaves nothing that looks finished."""
-    for left in cache.glob("building-*"):
+    for left in cache.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(left)
-    work = Path(tempfile.mkdtemp(prefix="building-", dir=cache))
+    work = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=cache))
     work.chmod(0o755)  # cells run under another uid than the one that builds
     root = work / "root"
     objects = [(_interpreter(), _copy(_interpreter(), root, PYTHON, 0o755))]
@@ -268,4 +271,6 @@ def _clear(cache: Path, keep: str) -> None:
                     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                shutil.rmtree(folder)
+                aside = folder.with_name(f"{_UNFINISHED}{folder.name}")  # whoever is killed here leaves nothing that looks finished
+                shutil.rmtree(aside, ignore_errors=True)
+                shutil.rmtree(folder.rename(aside))

@@ -170,6 +170,15 @@ def test_trees_of_other_locks_go_unless_somebody_holds_them(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == ["present"]
 
 
+def test_a_clearing_that_was_killed_leaves_nothing_that_looks_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "old/root").mkdir(parents=True)
+    for name in ("held", "manifest.json"):
+        (tmp_path / "old" / name).touch()
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # killed before the first file was gone
+    rootfs._clear(tmp_path, "present")
+    assert os.listdir(tmp_path) == ["building-old"]  # which the next build clears away
+
+
 def test_whatever_a_tree_is_made_of_is_in_its_name(tmp_path: Path) -> None:
     ours = {PurePosixPath("/opt/cell/a.py"): tmp_path / "a.py"}
     (tmp_path / "a.py").write_text("1")
