@@ -146,8 +146,9 @@ def test_next_to_no_data_still_gives_numbers(model: str, rows: int) -> None:
 
 
 def test_what_noise_alone_could_be_is_not_taken_for_knowledge() -> None:
-    answer = run(plan_of("logistic", privacy={"rho": "0.0001"}), people(200)).table
-    assert np.array(answer["standard_error"])[1] > 0.5  # two standardised, in units of x
+    plan, rows = plan_of("logistic", privacy={"rho": "0.0001"}), people(200)
+    errors = [np.array(run(plan, rows).table["standard_error"])[1] for _ in range(5)]
+    assert np.median(errors) > 0.5  # two standardised, in units of x; noise itself puts one in three hundred below
 
 
 def test_the_card_is_the_plans_and_says_nothing_of_data() -> None:
