@@ -30,6 +30,7 @@ from tests.bench import (
     log,
     models,
     noise,
+    scan,
     sizing,
     synthetic,
     workers,
@@ -38,7 +39,7 @@ from tests.bench import console as pages
 
 FOLDER = Path("build/bench")
 STORES = ("charges", "decisions", "audit", "log", "delivery", "latency")
-ALONE = ("alerts", "engine", "noise", "cells", "models", "synthetic", "disclosure", "large", "sizing", "workers", "console", *STORES)
+ALONE = ("alerts", "engine", "noise", "cells", "models", "synthetic", "disclosure", "large", "sizing", "workers", "scan", "console", *STORES)
 
 
 def main() -> None:
@@ -106,6 +107,11 @@ def main() -> None:
     if chosen.only in (None, "workers"):
         result["workers"] = workers.bench(FOLDER, chosen.rows[0])
         console.print(f"workers     a call {result['workers']['dispatch_ms']} ms; speed over one: {result['workers']['scaling']}")
+    if chosen.only in (None, "scan"):
+        result["scan"] = scan.bench(FOLDER, chosen.rows[-1])
+        console.print(
+            "scan        {rows} rows from {shards} encrypted shards {encrypted_s} s, in plaintext {plain_s} s: {ratio}".format(**result["scan"])
+        )
     if chosen.only in (None, "noise"):
         result["noise"] = noise.bench()
         for name, found in result["noise"].items():
