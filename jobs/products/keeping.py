@@ -58,7 +58,7 @@ def next_period(office: Office, submit: Submit, schedule: Schedule, order: Order
     work = kind_of(asked).compile(office, asked.request, catalogue)
     running.require_window(plan, period, work.scans)
     reads = [{"dataset": scan.dataset, "version": scan.version, "digest": scan.digest} for scan in work.scans]
-    before = [(each, _release(office, schedule.periods[each - 1])) for each in plan.sums(period)[:-1]]
+    before = [(each, _release(office, each, schedule.periods[each - 1])) for each in plan.sums(period)[:-1]]
     with reading(office.register.engine) as connection:
         parts = [*((each, release.record["sources"]) for each, release in before), (period, reads)]
         running.require_same_rows(connection, office.vault, plan, parts)
@@ -86,13 +86,13 @@ def _visible(office: Office, schedule: Schedule, period: int) -> list[tuple[int,
     now, made = rfc3339(office.clock()), schedule.parts(period)
     if made is None or any(run.visible_at is None or run.visible_at > now for run in made):
         return None
-    return [(at, _release(office, schedule.periods[at - 1])) for at in schedule.running.sums(period)]
+    return [(at, _release(office, at, schedule.periods[at - 1])) for at in schedule.running.sums(period)]
 
 
-def _release(office: Office, run: Run) -> ReleaseSeen:
+def _release(office: Office, period: int, run: Run) -> ReleaseSeen:
     found = lookup.release(office.register, run.release or "", office.clock())
     if found is None:
-        raise running.RUNNING_BROKEN(period=0, job=run.job)
+        raise running.RUNNING_BROKEN(period=period, job=run.job)
     return found
 
 
