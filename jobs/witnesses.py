@@ -20,6 +20,7 @@ from infra.journal.note import VerifierKey, open_note, split_note
 from infra.journal.tree import JournalError
 from infra.journal.witness import SIZE_TYPE, AddCheckpoint, WitnessAddress
 from infra.post import post
+from infra.rounds import Rounds
 
 State = Literal["cosigned", "away", "refused", "overtaken", "contradicted"]
 
@@ -81,7 +82,7 @@ def _whose(text: str, line: str, keys: Sequence[VerifierKey]) -> tuple[str, byte
     return signed[0].name, signed[0].id
 
 
-class Witnesses:
+class Witnesses(Rounds):
     """One per process. `publish` gives the newest checkpoint, `keep(text, lines)` stores cosignatures, `halt(why)` stops new work."""
 
     def __init__(
@@ -95,13 +96,12 @@ class Witnesses:
         interval_s: float,
         timeout_s: float,
     ) -> None:
+        super().__init__("witnesses", interval_s=interval_s, at_once=False)
         self._witnesses = tuple(witnesses)
         self._publish, self._prove, self._keep, self._halt = publish, prove, keep, halt
-        self._interval_s, self._timeout_s = interval_s, timeout_s
+        self._timeout_s = timeout_s
         self._sizes: dict[str, int] = {}
         self._turn = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self._log = structlog.get_logger("witnesses")
 
     def round(self) -> list[Outcome]:
@@ -137,20 +137,14 @@ class Witnesses:
 
     def start(self) -> None:
         """Ask in the background from now on, whenever the log has grown or a witness is behind."""
-        if self._witnesses and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="witnesses", daemon=True)
-            self._thread.start()
+        if self._witnesses:
+            super().start()
 
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(self._timeout_s + 1)
+    def stop(self, patience_s: float | None = None) -> None:
+        super().stop(self._timeout_s + 1 if patience_s is None else patience_s)
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
-            try:
-                size = Checkpoint.peek(self._publish()).size
-                if any(self._sizes.get(witness.url, -1) < size for witness in self._witnesses):
-                    self.round()
-            except Exception as error:  # the register's own faults are told where it is used; this thread must outlive them
-                self._log.error("witnesses_failed", error=type(error).__name__)
+    def once(self) -> None:
+        """The register's own faults are told where it is used."""
+        size = Checkpoint.peek(self._publish()).size
+        if any(self._sizes.get(witness.url, -1) < size for witness in self._witnesses):
+            self.round()

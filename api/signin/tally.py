@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from infra.clock import Clock
+from infra.rounds import Rounds
 from jobs.events import AccessRefused, Refusals, rfc3339
 from jobs.register import Register
 from policies.problem import Problem
@@ -36,13 +37,13 @@ class Refused:
     act: str | None = None
 
 
-class Tally:
+class Tally(Rounds):
     """`note` from any thread; `flush` writes what was noted. `sweep` is called once a window beside it."""
 
     def __init__(self, register: Register, clock: Clock, window_s: float, sweep: Callable[[], None]) -> None:
+        super().__init__("refusals", interval_s=window_s, at_once=False)
         self._register = register
         self._clock = clock
-        self._window_s = window_s
         self._sweep = sweep
         self._lock = threading.Lock()
         self._counts: Counter[Refused] = Counter()
@@ -50,8 +51,6 @@ class Tally:
         self._locked = 0
         self._since: datetime | None = None
         self._told: datetime | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def note(self, refused: Refused, *, locked: bool = False) -> None:
         with self._lock:
@@ -101,18 +100,11 @@ class Tally:
         if not soon:
             self.flush()
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._rounds, name="refusals", daemon=True)
-        self._thread.start()
+    def once(self) -> None:
+        self.flush()
+        self._sweep()
 
-    def _rounds(self) -> None:
-        while not self._stop.wait(self._window_s):
-            self.flush()
-            self._sweep()
-
-    def stop(self) -> None:
+    def stop(self, patience_s: float | None = 10) -> None:
         """Tell the last."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(10)
+        super().stop(patience_s)
         self.flush()

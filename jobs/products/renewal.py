@@ -8,12 +8,12 @@ data, a release is added to a product once. So a crash, or another server that d
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
 
 import structlog
 
 from infra.database import reading
+from infra.rounds import Rounds
 from jobs import directory, lookup
 from jobs.acts.products import SYSTEM, add_version
 from jobs.acts.schedules import note_run, stop_schedule
@@ -32,41 +32,27 @@ from policies.product.life import GROWING
 log = structlog.get_logger("yunei.renewal")
 
 
-class Renewal:
+class Renewal(Rounds):
     """`office` is asked for anew each round: before the workers are there, nothing is submitted."""
 
     def __init__(self, office: Callable[[], Office], copies: Copies, submit: Submit, *, interval_s: float) -> None:
+        super().__init__("renewal", interval_s=interval_s, at_once=False)
         self._office = office
         self._copies = copies
         self._submit = submit
-        self._interval_s = interval_s
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="renewal", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
-            self.once()
 
     def once(self) -> None:
-        """One round over all schedules. What fails is tried again next time."""
-        try:
-            with reading(self._office().register.engine) as connection:
-                active = schedules.schedules_of(connection, active=True)
-            for schedule in active:
-                if not self._stop.is_set():
-                    self._step(schedule)
-        except Exception as error:  # the database may be gone for a while
-            log.warning("renewal_failed", error=error.code if isinstance(error, Problem) else type(error).__name__)
+        """One round over all schedules. One that fails is tried again next time, and keeps no other waiting."""
+        with reading(self._office().register.engine) as connection:
+            active = schedules.schedules_of(connection, active=True)
+        for schedule in active:
+            if self.stopping:
+                return
+            try:
+                self._step(schedule)
+            except Exception as error:
+                told = error.code if isinstance(error, Problem) else type(error).__name__
+                log.warning("renewal_failed", schedule=schedule.id, error=told)
 
     def _step(self, schedule: Schedule) -> None:
         register = self._office().register

@@ -1,4 +1,4 @@
-"""The thread that watches: reads the log on from where it was, applies the rules in force to what is new, and to how things stand.
+"""Who watches: reads the log on from where it was, applies the rules in force to what is new, and to how things stand.
 
 Each entry is looked at once, in pages; what a rule needs of earlier ones is in the notes, by index. Notes come first, then alerts, then the
 place up to which the log was looked through: after a crash between them a page is looked at again, and nothing is raised twice, for of one key
@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from infra.database import reading, writing
+from infra.rounds import Rounds
 from infra.tables import watch_cursor
 from jobs.events import ChargeReserved, Recorded, rfc3339
 from jobs.register import Register
@@ -30,41 +31,27 @@ log = structlog.get_logger("yunei.watch")
 PAGE = 500
 
 
-class Watcher:
+class Watcher(Rounds):
     """Every `interval_s` seconds. What fails is tried again at the next look."""
 
     def __init__(self, register: Register, *, interval_s: float, audit_interval_h: float = 0) -> None:
+        super().__init__("watcher", interval_s=interval_s, at_once=False)
         self._register = register
-        self._interval_s = interval_s
         self._audit_interval_h = audit_interval_h
         self._notes = Notes(register)
         self._looked = False  # whether this process has looked at every account once
         self._pruned: datetime | None = None
         self._turn, self._auditing = threading.Lock(), threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
-            try:
-                self.once()
-                if not self._stop.is_set() and self._audit_due():
-                    threading.Thread(target=self._audit, name="own-audit", daemon=True).start()
-            except Exception as error:  # the database may be gone for a while
-                log.warning("watch_failed", error=type(error).__name__)
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def once(self) -> list[str]:
-        """One look, now, in the caller's thread: everything new. Returns the alerts that were raised."""
+        """One look, now, in the caller's thread: everything new. Returns the alerts that were raised. The register's own audit begins
+        beside it when that is due."""
+        made = self._look()
+        if not self.stopping and self._audit_due():
+            threading.Thread(target=self._audit, name="own-audit", daemon=True).start()
+        return made
+
+    def _look(self) -> list[str]:
         with self._turn:
             try:
                 self._register.require_sound()

@@ -7,16 +7,15 @@ jitter, under the same id. Several server processes may do this at once: a messa
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Row, insert, select, update
 
 from infra.database import insert_ignoring, reading, writing
 from infra.mail import Relay, letter, send
+from infra.rounds import Rounds
 from infra.tables import webhook_attempts, webhook_cursor, webhook_messages, webhooks
 from infra.webhooks import BadTarget, Resolve, Target, post_webhook, resolved
 from jobs import directory
@@ -26,8 +25,6 @@ from jobs.webhooks.hooks import MAILTO, Hook, allowed, close_in, hook_of, secret
 from jobs.webhooks.letters import code_of, written
 from jobs.webhooks.topics import TOPICS, Topic
 
-log = structlog.get_logger("yunei.webhooks")
-
 RETRY_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)  # what the specification proposes; then it is given up
 PAGE = 500
 CLAIM_S = 120
@@ -35,47 +32,21 @@ GONE = 410
 _BY_KIND = {topic.kind: topic for topic in TOPICS.values()}
 
 
-class Dispatcher:
+class Dispatcher(Rounds):
     """`resolve` finds the addresses of a name; `jitter(seconds)` lengthens a pause by a little."""
 
     def __init__(self, register: Register, *, resolve: Resolve = resolved, jitter: Callable[[float], float] | None = None) -> None:
+        super().__init__("webhooks", interval_s=register.settings.webhook_interval_s)
         self._register = register
         self._settings = register.settings
         self._resolve = resolve
         self._jitter = jitter or self._some
-        self._wake = threading.Event()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def wake(self) -> None:
-        """Something was asked for: look now."""
-        self._wake.set()
-
-    def _run(self) -> None:
-        while not self._stopping:
-            try:
-                self.once()
-            except Exception as error:  # the database may be gone for a while
-                log.warning("webhooks_failed", error=type(error).__name__)
-            self._wake.wait(self._settings.webhook_interval_s)
-            self._wake.clear()
 
     def once(self) -> int:
         """One round, now: read on, send what is due. Returns how many attempts were made."""
         self._collect()
         made = 0
-        while not self._stopping and (due := self._claim()) is not None:
+        while not self.stopping and (due := self._claim()) is not None:
             self._send(due)
             made += 1
         return made

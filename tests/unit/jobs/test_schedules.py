@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,3 +143,19 @@ def test_the_order_is_kept_as_it_was_given(bureau: Bureau) -> None:
     kept = keeper(bureau)._order(one(bureau))
     assert isinstance(kept, Order)
     assert kept.content() == given.content()
+
+
+def test_a_schedule_that_fails_keeps_no_other_waiting(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def step(_: Renewal, schedule: Schedule) -> None:
+        looked.append(schedule.id)
+        if schedule.id == "sch-1":
+            raise ConnectionError("away")
+
+    monkeypatch.setattr(
+        "jobs.products.renewal.schedules.schedules_of", lambda *_, **__: [SimpleNamespace(id="sch-1"), SimpleNamespace(id="sch-2")]
+    )
+    monkeypatch.setattr(Renewal, "_step", step)
+    keeper(bureau).once()
+    assert looked == ["sch-1", "sch-2"]
