@@ -11,7 +11,7 @@ import pyarrow as pa
 from policies.catalogue import KeyValue
 from policies.disclosure.table import Amount, ExactTable, Measure, ReleasedTable, Shown
 from sandbox.finish.finish import Released, ReleasedColumn
-from sandbox.plan.exact import ExactKey, ExactPlan
+from sandbox.plan.exact_model import ExactKey, ExactPlan
 from sandbox.raw.exact import code_of
 
 STATUS = "__status"

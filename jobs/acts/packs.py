@@ -15,7 +15,7 @@ from jobs.register import Register
 from policies.disclosure.floor import checked
 from policies.disclosure.pack import RulePack, shipped_pack, shipped_packs
 from policies.problem import declare
-from sandbox.plan.exact import MOST_CONTRIBUTIONS
+from sandbox.plan.exact_model import MOST_CONTRIBUTIONS
 
 PACK_UNCHANGED = declare(
     "data_rule_pack_unchanged",

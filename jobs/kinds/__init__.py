@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from jobs.kind import Kind
 from jobs.kinds.exact import ExactKind
 from jobs.kinds.model import ModelKind
 from jobs.kinds.program import ProgramKind
 from jobs.kinds.sql import SqlKind
 from jobs.kinds.synthetic import SyntheticKind
 from jobs.order import Asker, Order
-from jobs.work import Kind, Request, Work
+from jobs.work import Request, Work
 from policies.licence import JobKind
 
 KINDS: dict[JobKind, Kind[Any, Any, Any]] = {

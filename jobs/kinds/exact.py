@@ -21,7 +21,8 @@ from sandbox.dummy import ROWS, invented
 from sandbox.exact import released_table
 from sandbox.finish.finish import Released
 from sandbox.plan.ask import Privacy
-from sandbox.plan.exact import ExactPlan, compile_exact
+from sandbox.plan.exact import compile_exact
+from sandbox.plan.exact_model import ExactPlan
 from sandbox.plan.model import Scan
 from sandbox.raw.exact import Counted, check_exact, counts_of_tables, exact_counts
 

@@ -18,7 +18,7 @@ from jobs.queue import Lease
 from jobs.slots import Slots, parse_time
 from policies.catalogue import Catalogue
 from policies.problem import Problem, declare
-from sandbox.plan.exact import ExactPlan
+from sandbox.plan.exact_model import ExactPlan
 
 REVIEW_OUTDATED = declare(
     "review_outdated",

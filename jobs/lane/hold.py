@@ -14,7 +14,7 @@ from jobs.lane import sealed
 from jobs.lane.packs import adopted
 from jobs.office import SYSTEM, Office
 from jobs.order import Admitted
-from sandbox.plan.exact import ExactPlan
+from sandbox.plan.exact_model import ExactPlan
 
 
 def hold(office: Office, job: Admitted[Any]) -> None:

@@ -19,7 +19,7 @@ from jobs.office import SYSTEM
 from jobs.register import Act
 from policies.disclosure.pack import RulePack, pack_from_toml, shipped_pack, shipped_pack_text, shipped_packs
 from policies.problem import Problem, declare
-from sandbox.plan.exact import MOST_CONTRIBUTIONS
+from sandbox.plan.exact_model import MOST_CONTRIBUTIONS
 
 PACK_UNKNOWN = declare(
     "server_rule_pack",

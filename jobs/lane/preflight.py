@@ -19,7 +19,7 @@ from policies.disclosure.apply import outcome
 from policies.disclosure.pack import Rule, RulePack
 from policies.disclosure.rules import findings
 from policies.problem import declare
-from sandbox.plan.exact import ExactPlan
+from sandbox.plan.exact_model import ExactPlan
 
 OF_THE_SHAPE = frozenset({"context", "underlying", "shape", "rounding"})  # kinds of rule that look at no number
 

@@ -7,16 +7,13 @@ does not fit 64 bits, and NaN, is left out and counted (`lost`): nothing fails.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from policies.catalogue import KeyValue
 from sandbox.plan.emit import SEED, constant, key_sql
+from sandbox.plan.exact_model import ExactTotal
 from sandbox.plan.ir import Project
 from sandbox.plan.source_sql import from_where
 from sandbox.sql.expr import emit
-
-if TYPE_CHECKING:
-    from sandbox.plan.exact import ExactTotal
 
 
 def rows_sql(project: Project, domains: Sequence[Sequence[KeyValue | None]], totals: Sequence[ExactTotal]) -> str:

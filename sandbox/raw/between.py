@@ -14,7 +14,7 @@ import pyarrow as pa
 from infra.vault import Vault
 from policies.catalogue import KeyValue
 from sandbox.plan.emit import constant
-from sandbox.plan.exact import ExactPlan
+from sandbox.plan.exact_model import ExactPlan
 from sandbox.raw.engine import query
 from sandbox.raw.exact import code_of
 from sandbox.raw.released import streamed

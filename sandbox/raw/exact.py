@@ -17,7 +17,7 @@ import pyarrow as pa
 from infra.vault import Vault
 from policies.catalogue import KeyValue
 from policies.disclosure.table import Amount, Basis, Cell, Dimension, Exact, ExactTable, Level, Measure
-from sandbox.plan.exact import MOST_CONTRIBUTIONS, ExactColumn, ExactKey, ExactPlan, ExactTotal
+from sandbox.plan.exact_model import MOST_CONTRIBUTIONS, ExactColumn, ExactKey, ExactPlan, ExactTotal
 from sandbox.raw.engine import query
 from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version, sources_of

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from yunei.models import FORMATS, Account, Column, Format, Loss, Release, account_words
 from yunei.problem import problem
 from yunei.render import Grid, as_html, as_text, grid
-from yunei.words import pick
+from yunei.words import Language, pick
 
 if TYPE_CHECKING:
-    from yunei.client import Client
     from yunei.evidence import Evidence
 
 SHOWN_ROWS = 20
@@ -36,10 +35,24 @@ def read_arrow(data: bytes) -> Any:
         return reader.read_all()
 
 
+class Releases(Protocol):
+    """Where more of a release comes from: a `Client`."""
+
+    language: Language
+
+    def receipt(self, release: str) -> str: ...
+
+    def verify(self, release: str, *, receipt: str | None = None, arrow: bytes | None = None) -> Evidence: ...
+
+    def table(self, release: Release, format: Format) -> bytes: ...
+
+    def fetch(self, release: str, format: Format, path: Path) -> Path: ...
+
+
 class Answer:
     """A released table in hand. The bytes are the server's, checked against their digest; pyarrow reads them when first needed."""
 
-    def __init__(self, client: Client, release: Release, arrow: bytes) -> None:
+    def __init__(self, client: Releases, release: Release, arrow: bytes) -> None:
         self._client = client
         self.release = release
         self.arrow_bytes = arrow

@@ -16,7 +16,8 @@ from infra.workers import InlineWorkers
 from policies.catalogue import Catalogue, Snapshot
 from policies.disclosure.table import Basis
 from policies.problem import Problem
-from sandbox.plan.exact import ExactPlan, compile_exact
+from sandbox.plan.exact import compile_exact
+from sandbox.plan.exact_model import ExactPlan
 from sandbox.raw.exact import Counted, check_exact, counts_of_tables, exact_counts
 from tests import visits
 
