@@ -180,7 +180,7 @@ def wait(services: Services, job: str, timeout_s: float = 40) -> JobSeen:
 
 
 def released(services: Services, order: Order) -> list[dict[str, Any]]:
-    seen = wait(services, services.submit(order).result(20))
+    seen = wait(services, services.submit(order).result(60))
     assert seen.state == "published", seen.problem
     assert seen.release is not None
     staged = services.staging.load(seen.id)

@@ -182,7 +182,7 @@ def let_out(bureau: Bureau, sql: str) -> None:
 
 
 def ready(bureau: Bureau, sql: str) -> str:
-    job = bureau.services.submit(lane.exact_order(sql)).result(20)
+    job = bureau.services.submit(lane.exact_order(sql)).result(60)
     assert wait(bureau, job).state == "held"
     return job
 

@@ -78,7 +78,7 @@ def asked_of(services: Services, there: bool, way: str) -> str:
     """The job, submitted: over a database with the person, or over one without."""
     program = WAYS[way]
     fake(services).program = program if there else lambda rows: program(rows.filter(pc.not_equal(rows["days"], TARGET)))
-    return services.submit(asked(services, blocks=8)).result(20)
+    return services.submit(asked(services, blocks=8)).result(60)
 
 
 def seen_of(services: Services, job: str, first: int) -> tuple[dict[str, str], float]:
@@ -145,7 +145,7 @@ def test_a_running_job_shows_its_public_schedule_only(services: Services) -> Non
         return [1.0, 0.5]
 
     fake(services).program = slow
-    job = services.submit(asked(services, blocks=30)).result(20)
+    job = services.submit(asked(services, blocks=30)).result(60)
     shown = set()
     while True:
         seen = lookup.job(services.register, job, services.clock())

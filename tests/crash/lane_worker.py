@@ -51,7 +51,7 @@ def die_at(point: str, when: str) -> None:
 def main(home: str, point: str, when: str, url: str = "") -> None:
     bureau = Bureau(opened(Path(home), database_url=url, **FAST), {})
     die_at(point, when)
-    job = bureau.services.submit(lane.exact_order()).result(20)
+    job = bureau.services.submit(lane.exact_order()).result(60)
     wait(bureau, job)
     review = lane.requested(bureau, job)
     for reviewer in lane.REVIEWERS[:2]:

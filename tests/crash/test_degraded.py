@@ -166,10 +166,10 @@ def test_a_job_under_way_outlives_its_database(tmp_path: Path, own_postgres: Pos
     set_up(home, database_url=url)
     services = opened(home, database_url=url, slots_ms=(500, 1_000), lease_s=1)
     try:
-        job = services.submit(order()).result(20)
+        job = services.submit(order()).result(60)
         own_postgres.stop()
         with pytest.raises(Exception):  # noqa: B017  # the driver's or the register's, by the hop it meets; over HTTP both are one 503
-            services.submit(order()).result(20)
+            services.submit(order()).result(60)
         time.sleep(1.5)
         own_postgres.start()
         assert published(services, job)
@@ -180,7 +180,7 @@ def test_a_job_under_way_outlives_its_database(tmp_path: Path, own_postgres: Pos
         services.close()
 
 
-def published(services: Services, job: str, timeout_s: float = 20) -> bool:
+def published(services: Services, job: str, timeout_s: float = 60) -> bool:
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         with reading(services.register.engine) as connection:

@@ -68,7 +68,7 @@ class Server:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self._forget()
 
     def _forget(self) -> None:

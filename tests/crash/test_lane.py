@@ -131,7 +131,7 @@ def test_of_two_servers_that_let_the_same_table_out_one_does(tmp_path: Path, dat
     other = Services.open(settings_in(home, database_url=database_url, **FAST))
     try:
         bureau = Bureau(services, {})
-        job = services.submit(lane.exact_order()).result(20)
+        job = services.submit(lane.exact_order()).result(60)
         assert over(services, job).state == "held"
         review = lane.requested(bureau, job)
         for reviewer in lane.REVIEWERS[:2]:

@@ -51,7 +51,7 @@ def test_a_killed_server_takes_its_ray_along_and_the_next_sweeps_up(tmp_path: Pa
         family = descendants(process.pid)
         assert any("_Actor" in command(pid) for pid in family)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     # Two of Ray's agents, which never see data or keys, poll and notice within two minutes; the test does not wait for them.
     agents = [pid for pid in family if "Agent" in command(pid)]
     assert len(agents) <= 2

@@ -249,7 +249,7 @@ def test_a_server_told_to_stop_leaves_its_jobs_to_the_next(bureau_home: Home, tm
     home = tmp_path / "home"
     bureau_home.copy_to(home)
     first = opened(home, slots_ms=(2_000,))
-    job = first.submit(order()).result(20)
+    job = first.submit(order()).result(60)
     time.sleep(0.3)
     began = time.monotonic()
     first.close()
@@ -305,7 +305,7 @@ def test_a_stale_server_cannot_write_a_step(bureau_home: Home, tmp_path: Path, m
 
     monkeypatch.setattr(hops, "totals", silent)
     try:
-        job = services.submit(order()).result(20)
+        job = services.submit(order()).result(60)
         seen = over(services, job)
         assert seen.state == "published"
         assert seen.price is not None

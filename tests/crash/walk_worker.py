@@ -75,7 +75,7 @@ def model() -> Order:
 def main(home: str, point: str, when: str) -> None:
     services = opened(Path(home))
     die_at(point, when)
-    services.submit(model() if point == STEP else order(sql=SEVERAL) if "second" in when else order()).result(20)
+    services.submit(model() if point == STEP else order(sql=SEVERAL) if "second" in when else order()).result(60)
     services.crew.wait_until(services.clock().replace(year=2098))
 
 

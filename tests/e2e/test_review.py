@@ -40,7 +40,7 @@ def submitted(client: Client, body: dict[str, Any]) -> Job:
     return client.submit(own, licence=body["licence"], scenario=body["scenario"])
 
 
-def published(client: Client, job: str, timeout_s: float = 20) -> str:
+def published(client: Client, job: str, timeout_s: float = 60) -> str:
     until = time.monotonic() + timeout_s
     while (found := client.job(job)).state == "held":
         assert time.monotonic() < until

@@ -28,7 +28,7 @@ class Process:
 
     def stopped(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         assert self.process.stdout is not None
         self.output += self.process.stdout.read().splitlines()
         return code

@@ -78,8 +78,8 @@ def traced(home: Path, keys: Home, workers: InlineWorkers) -> Collector:
     keys.copy_to(home)
     with collecting() as heard:
         services = opened(home, workers=cast(ClosablePool, workers), otlp_endpoint=heard.url, slots_ms=(1_000, 5_000))
-        job = services.submit(order()).result(20)
-        until = time.monotonic() + 20
+        job = services.submit(order()).result(60)
+        until = time.monotonic() + 60
         while services.register.event(services.register.size - 1).kind != "release_published" and time.monotonic() < until:
             time.sleep(0.01)
         assert job

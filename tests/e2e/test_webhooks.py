@@ -65,9 +65,9 @@ def test_a_recall_arrives_signed(bureau_home: Home, tmp_path: Path, receiver: tu
             assert caught.value.code == "webhook_target_refused"
             opened_ = builder.open_webhook(address, ["product.recalled"], product=ID)
             builder.try_webhook(opened_["webhook"]["id"])
-            assert json.loads(got.get(timeout=20)[1])["type"] == "webhook.test"
+            assert json.loads(got.get(timeout=60)[1])["type"] == "webhook.test"
             supervisor.recall_product(ID, "来源数据有误")
-            headers, body = got.get(timeout=20)
+            headers, body = got.get(timeout=60)
             said = json.loads(body)
             assert (said["type"], said["data"]["product"], said["data"]["reason"]) == ("product.recalled", ID, "来源数据有误")
             key = base64.b64decode(opened_["secret"].removeprefix("whsec_"))

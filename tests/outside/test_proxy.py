@@ -165,7 +165,7 @@ def proxied(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 yield Proxied(Bureau(services, keys), folder, port, digest)
             finally:
                 caddy.terminate()
-                caddy.wait(20)
+                caddy.wait(60)
     services.close()
 
 

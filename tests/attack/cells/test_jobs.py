@@ -263,7 +263,7 @@ def refused(services: Services, why: str) -> None:
     """Nothing is promised, charged or read."""
     before = charges(services)
     with pytest.raises(Problem) as caught:
-        services.submit(order(services, privacy={"rho": "0.03"})).result(30)
+        services.submit(order(services, privacy={"rho": "0.03"})).result(60)
     assert (caught.value.code, why in caught.value.fields["feature"]) == ("program_cells_unavailable", True), caught.value.fields
     assert charges(services) == before
 
@@ -275,7 +275,7 @@ def charges(services: Services) -> int:
 def broken(services: Services, seen: Seen, breaks: Callable[[], None], rho: str) -> None:
     """A job beneath which something breaks before its fourth block ends like every job that fails."""
     seen.before = lambda number: breaks() if number == 3 else None
-    found = wait(services, services.submit(order(services, privacy={"rho": rho})).result(30))
+    found = wait(services, services.submit(order(services, privacy={"rho": rho})).result(60))
     assert (found.state, found.release, list(found.problem)) == ("failed", None, ["job_failed"])
     assert 4 <= len(seen.blocks) < BLOCKS
     seen.before = lambda _: None

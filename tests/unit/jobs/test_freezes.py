@@ -185,7 +185,7 @@ def test_a_job_that_runs_is_not_published_and_its_charge_stays(
 def test_a_job_that_waits_is_refused_and_its_reservation_given_back(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     original = hops.begin_reading
     monkeypatch.setattr(hops, "begin_reading", lambda *given: (freeze(bureau), original(*given))[1])
-    seen = wait(bureau, submitted(bureau, order()).result(20))
+    seen = wait(bureau, submitted(bureau, order()).result(60))
     assert (seen.state, seen.problem[0]) == ("refused", "licence_refused")
     assert used(bureau) == {(0, 0)}
     sound(bureau)

@@ -31,8 +31,8 @@ def test_a_job_without_a_node_for_its_data_costs_nothing(bureau_home: Home, tmp_
     pool = Elsewhere()
     services = opened(tmp_path / "home", workers=cast(ClosablePool, pool))
     try:
-        job = services.submit(order()).result(20)
-        until = time.monotonic() + 20
+        job = services.submit(order()).result(60)
+        until = time.monotonic() + 60
         found = None
         while found is None and time.monotonic() < until:
             with reading(services.register.engine) as connection:
@@ -42,6 +42,6 @@ def test_a_job_without_a_node_for_its_data_costs_nothing(bureau_home: Home, tmp_
         assert "data_place_absent" in str(found)
         assert left == ["released"]
         pool.is_there = True
-        assert services.submit(order()).result(20) != job
+        assert services.submit(order()).result(60) != job
     finally:
         services.close()

@@ -67,7 +67,7 @@ def refused(services: Services, order: Order) -> Problem:
         quote.check(services.office, order)
     assert services.register.size == size, "a quote leaves nothing in the log"
     with pytest.raises(Problem) as again:
-        services.submit(order).result(20)
+        services.submit(order).result(60)
     assert again.value.code == caught.value.code
     assert len(fake(services).blocks) == blocks, "no block was made"
     return caught.value
@@ -113,7 +113,7 @@ def test_rows_are_refused_while_a_probe_fails_and_what_it_found_is_in_the_log(se
     room_of = FakeRoom(services.settings, services.register, services.clock)
     room_of.fake = fake(services)
     services.office.cells.__dict__.update(room_of.__dict__)
-    seen = wait(services, services.submit(asked(services)).result(20))
+    seen = wait(services, services.submit(asked(services)).result(60))
     assert seen.state == "refused"
     assert list(seen.problem) == ["program_cells_unavailable"]
     assert not fake(services).blocks
@@ -131,8 +131,8 @@ def test_a_job_that_lost_its_server_after_reading_meets_the_same_blocks_again(
         raise Stopping
 
     monkeypatch.setattr(ProgramKind, "drawn", dies)
-    job = services.submit(asked(services)).result(20)
-    until = time.monotonic() + 20
+    job = services.submit(asked(services)).result(60)
+    until = time.monotonic() + 60
     while len(fake(services).blocks) < 12 and time.monotonic() < until:
         time.sleep(0.02)
     first = sorted(fake(services).blocks)
@@ -146,7 +146,7 @@ def test_a_job_that_lost_its_server_after_reading_meets_the_same_blocks_again(
         assert sorted(fake(again).blocks) == first, "the job's own seed deals units alike"
         assert [event.kind for event in again.register.events(limit=1000)].count("charge_reserved") == 1
         sound(again)
-        other = wait(again, again.submit(asked(again, seconds="0.06")).result(20))
+        other = wait(again, again.submit(asked(again, seconds="0.06")).result(60))
         assert other.state == "published"
         assert sorted(fake(again).blocks[12:]) != first, "another job deals otherwise"
     finally:
@@ -159,7 +159,7 @@ def test_a_job_that_lost_its_server_after_reading_meets_the_same_blocks_again(
 def test_only_invented_rows_go_where_nothing_isolates(services: Services, isolates: bool, synthetic: bool, state: str) -> None:
     fake(services).isolates = isolates
     table = {"dataset": "invented" if synthetic else "stays", "columns": ["days", "urgent"]}
-    assert wait(services, services.submit(asked(services, tables=[table])).result(20)).state == state
+    assert wait(services, services.submit(asked(services, tables=[table])).result(60)).state == state
 
 
 def test_a_cancelled_job_gives_its_workers_back_between_tasks(services: Services) -> None:
@@ -168,8 +168,8 @@ def test_a_cancelled_job_gives_its_workers_back_between_tasks(services: Services
         return [1.0, 0.5]
 
     fake(services).program = slow
-    job = services.submit(asked(services, blocks=40, seconds=5)).result(20)
-    until = time.monotonic() + 20
+    job = services.submit(asked(services, blocks=40, seconds=5)).result(60)
+    until = time.monotonic() + 60
     while not fake(services).blocks and time.monotonic() < until:
         time.sleep(0.01)
     hops.cancel(services.office, job, "operator-1")
@@ -244,7 +244,7 @@ def test_a_worker_that_fails_fails_the_job_and_says_nothing(services: Services, 
         raise ValueError("row of 太原")
 
     monkeypatch.setattr(room, "dealt", broken)
-    seen = wait(services, services.submit(asked(services)).result(20))
+    seen = wait(services, services.submit(asked(services)).result(60))
     assert seen.state == "failed"
     assert list(seen.problem) == ["job_failed"]
     assert "太原" not in str(seen)

@@ -57,7 +57,7 @@ def versions(bureau: Bureau) -> list[int]:
 
 def settle(bureau: Bureau, renewal: Renewal) -> None:
     """Rounds until nothing is under way."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         renewal.once()
         schedule = one(bureau)

@@ -44,7 +44,7 @@ def bureau(bureau_home: Home, tmp_path: Path) -> Iterator[Bureau]:
 
 
 def ended(bureau: Bureau, order: Order) -> lookup.JobSeen:
-    job = bureau.services.submit(order).result(30)
+    job = bureau.services.submit(order).result(60)
     for _ in range(3000):
         seen = lookup.job(bureau.services.register, job, bureau.services.clock())
         assert seen is not None

@@ -38,7 +38,7 @@ def together(register: Register, body: Callable[[int], None]) -> list[str]:
         with contextlib.suppress(Problem), register.transaction(publish=False) as act:
             act.append(person("holder"))
             holding.set()
-            go.wait(10)
+            go.wait(60)
 
     def work(number: int) -> None:
         try:
@@ -49,7 +49,7 @@ def together(register: Register, body: Callable[[int], None]) -> list[str]:
 
     first = threading.Thread(target=hold)
     first.start()
-    assert holding.wait(10)
+    assert holding.wait(60)
     threads = [threading.Thread(target=work, args=(number,)) for number in range(WORKERS)]
     for thread in threads:
         thread.start()
@@ -57,7 +57,7 @@ def together(register: Register, body: Callable[[int], None]) -> list[str]:
         threading.Event().wait(0.005)
     go.set()
     for thread in [first, *threads]:
-        thread.join(20)
+        thread.join(60)
     return [ends[number] for number in range(WORKERS)]
 
 
