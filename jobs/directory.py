@@ -72,7 +72,8 @@ def _snapshot(document: str, body: bytes) -> Snapshot:
 
 
 @lru_cache(maxsize=1024)
-def _licence(document: str, body: bytes) -> Licence:
+def licence_in(document: str, body: bytes) -> Licence:
+    """The licence of a document that is held, by its digest; read once."""
     return read_licence(body)
 
 
@@ -179,7 +180,7 @@ _PRINCIPAL = Prepared(select(principals).where(principals.c.id == _key))
 
 def _licence_record(row: Row[tuple[object, ...]]) -> LicenceRecord:
     return LicenceRecord(
-        licence=_licence(row.document, bytes(row.body)),
+        licence=licence_in(row.document, bytes(row.body)),
         state=row.state,
         document=row.document,
         granted_at=row.granted_at,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, String, bindparam, select
 
 from infra.prepared import Prepared, fetch
-from infra.tables import fee_totals, metering, openings, releases
+from infra.tables import documents, fee_totals, licences, metering, openings, releases
 from jobs import directory
 from jobs.events import FeeLine, FeePosted, FeeShare
 from jobs.register import Act
@@ -34,18 +34,24 @@ _TOTALS = Prepared(
         fee_totals.c.tariff == bindparam("tariff_", type_=String),
     )
 )
+_MEASURED = ("licence", "operator", "scenario", "rows", "bytes", "compute_ms", "pico_rho", "atto_delta")
 _USED = Prepared(
-    select(metering, openings.c.content)
+    select(*(metering.c[name] for name in _MEASURED), openings.c.content, documents.c.digest, documents.c.body)
     .join(releases, releases.c.id == metering.c.release)
     .join(openings, openings.c.commitment == releases.c.record)
+    .join(licences, licences.c.id == metering.c.licence)
+    .join(documents, documents.c.digest == licences.c.document)
     .where(metering.c.release == bindparam("release_", type_=String))
 )
 
 
 def totals(connection: Connection, licence: str, period: Period, tariff: str) -> dict[str, int]:
     """What of each item was charged for in a period so far."""
-    given = {"licence_": licence, "period_": str(period), "tariff_": tariff}
-    return {row.item: row.quantity for row in fetch(connection, _TOTALS, given)}
+    return {row.item: row.quantity for row in fetch(connection, _TOTALS, _so_far(licence, period, tariff))}
+
+
+def _so_far(licence: str, period: Period, tariff: str) -> dict[str, str]:
+    return {"licence_": licence, "period_": str(period), "tariff_": tariff}
 
 
 def posting(fee: Fee) -> dict[str, object]:
@@ -67,28 +73,30 @@ def post(act: Act, release: str, *, delivery: int | None = None) -> None:
 
 def due(act: Act, release: str, *, delivery: int | None = None) -> FeePosted | None:
     """The fee; None without a tariff. A delivery is a call, under the licence the release was made under."""
-    (row,) = fetch(act.connection, _USED, {"release_": release})
-    held = directory.licence(act.connection, row.licence)
-    if held is None or held.licence.tariff is None:
+    ((licence, operator, scenario, rows, size, slot_ms, pico_rho, atto_delta, record, document, body),) = act.writer.rows(
+        _USED, {"release_": release}
+    )
+    tariff = directory.licence_in(document, bytes(body)).tariff
+    if tariff is None:
         return None
     usage: Usage = USAGE_OF_DELIVERY
     if delivery is None:
-        usage = usage_of_release(rows=row.rows, bytes=row.bytes, slot_ms=row.compute_ms or 0, loss=Loss(row.pico_rho, row.atto_delta))
-    tariff, datasets = held.licence.tariff, tuple(sorted({source["dataset"] for source in json.loads(bytes(row.content))["sources"]}))
+        usage = usage_of_release(rows=rows, bytes=size, slot_ms=slot_ms or 0, loss=Loss(pico_rho, atto_delta))
+    datasets = tuple(sorted({source["dataset"] for source in json.loads(bytes(record))["sources"]}))
     period = Period.holding(tariff.period, parse_time(act.at))
-    before = totals(act.connection, row.licence, period, tariff.digest)
-    fee = fee_of(tariff, usage, scenario=row.scenario, datasets=datasets, before=before)
+    before = dict(act.writer.rows(_TOTALS, _so_far(licence, period, tariff.digest)))
+    fee = fee_of(tariff, usage, scenario=scenario, datasets=datasets, before=before)
     return FeePosted.model_validate(
         {
             "by": SYSTEM,
             "cause": "release" if delivery is None else "delivery",
-            "licence": row.licence,
-            "operator": row.operator,
+            "licence": licence,
+            "operator": operator,
             "release": release,
             "delivery": delivery,
-            "scenario": row.scenario,
+            "scenario": scenario,
             "period": str(period),
-            "licence_document": held.document,
+            "licence_document": document,
             "tariff": tariff.digest,
             "datasets": datasets,
             **posting(fee),

@@ -30,7 +30,7 @@ ACCOUNTS = {"population:person", "dataset:visits", f"licence:{LICENCE}", "operat
 
 
 def ended(bureau: Bureau, asked: Order, timeout_s: float = 20) -> JobSeen:
-    return wait(bureau, submitted(bureau, asked).result(timeout_s))
+    return wait(bureau, submitted(bureau, asked).result(timeout_s), timeout_s)
 
 
 def submitted(bureau: Bureau, asked: Order) -> Future[str]:
