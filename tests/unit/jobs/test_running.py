@@ -26,6 +26,8 @@ from jobs.products.renewal import Renewal
 from jobs.products.running import Given
 from jobs.products.schedules import Schedule
 from jobs.products.seen import Product
+from jobs.watch import alerts
+from jobs.watch.watcher import Watcher
 from policies.problem import Problem
 from policies.product.running import holding, node, nodes
 from sandbox.plan.ask import Ask
@@ -302,3 +304,22 @@ def test_what_has_no_running_total(stays: Stays) -> None:
         ("product_running_price", lambda: set_running(bureau, ask=Ask.model_validate({"privacy": {"accuracy": "50"}}))),
     ]
     assert [refused(act) for _, act in pairs] == [code for code, _ in pairs]
+
+
+def test_running_totals_are_not_taken_for_an_attack(stays: Stays) -> None:
+    """Nodes of a total hold one another and come by the dozen, all by one operator: rules over questions know them from averaging, sweeping
+    and subtracting. The same question by hand, at six prices, is told at the next look."""
+    register = stays.bureau.services.register
+    for number in range(2, 7):
+        stays.put(month(number), last(number), approximate_rows=1_000_000)
+    watcher = Watcher(register, interval_s=60)
+
+    def raised() -> set[str]:
+        found = [alerts.alert(register, each) for each in watcher.once()]
+        return {each.rule for each in found if each is not None} & {"averaging", "sweep", "differencing", "collusion", "hours", "volume"}
+
+    settle(stays.bureau, set_running(stays.bureau), 6)
+    assert raised() == set()
+    for cent in range(1, 7):
+        stays.bureau.services.submit(asked(ask=Ask.model_validate({"privacy": {"rho": f"0.0{cent}"}}))).result(60)
+    assert raised() == {"averaging"}
