@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from infra.files import sync, write
+
 Random = Callable[[int], bytes]
 KEY_BYTES = 32
 NAMES = ("log", "master", "selection")
@@ -59,16 +61,16 @@ class KeyRing:
         if not (self._folder / NEXT).exists():
             aside = self._folder / f".{NEXT}-{os.getpid()}"
             aside.unlink(missing_ok=True)
-            _write(aside, random(KEY_BYTES))
+            write(aside, random(KEY_BYTES))
             aside.rename(self._folder / NEXT)
-            _sync(self._folder)
+            sync(self._folder)
         return Ed25519PrivateKey.from_private_bytes(self._read_one(self._folder / NEXT))
 
     def adopt_next_log_key(self) -> None:
         """The next key takes the place of the present one, which is gone for good."""
         if self._folder is not None and (self._folder / NEXT).exists():
             (self._folder / NEXT).rename(self._folder / "log")
-            _sync(self._folder)
+            sync(self._folder)
             self._secrets["log"] = self._read_one(self._folder / "log")
             self.log_signer = Ed25519PrivateKey.from_private_bytes(self._secrets["log"])
 
@@ -95,10 +97,10 @@ class KeyRing:
             aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
             try:
                 for name in _names(master):
-                    _write(aside / name, random(KEY_BYTES))
-                _sync(aside)
+                    write(aside / name, random(KEY_BYTES))
+                sync(aside)
                 aside.rename(folder)
-                _sync(folder.parent)
+                sync(folder.parent)
             except OSError:
                 if not folder.exists():  # else: another process was first
                     raise
@@ -126,19 +128,3 @@ class KeyRing:
 
 def _names(master: bool) -> tuple[str, ...]:
     return tuple(name for name in NAMES if master or name != "master")
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
 from infra.crypto import Envelope, SealBroken
+from infra.files import sync, write
 
 Random = Callable[[int], bytes]
 _PREFIX = ".scratch-"
@@ -69,7 +70,7 @@ class Scratch:
         lock = _locked(folder)
         assert lock is not None  # a name nobody else has
         key = random(32)
-        _write(folder / "key", envelope.wrap(wrapping, key, random))
+        write(folder / "key", envelope.wrap(wrapping, key, random))
         return cls(folder, lock, key, _Seal(envelope, key, identity, random), schema, [], None)
 
     @classmethod
@@ -97,14 +98,14 @@ class Scratch:
             for shard in shards:
                 table = pa.concat_tables(rows[shard]).combine_chunks()
                 writer.write_table(table, row_group_size=max(1, table.num_rows))
-        _sync(self._path(number))
+        sync(self._path(number))
         self._runs.append(shards)
         sealed = self._seal.seal(json.dumps({"runs": self._runs, "state": state}).encode())
         aside = self._folder / "checkpoint.next"
         aside.unlink(missing_ok=True)
-        _write(aside, sealed)
+        write(aside, sealed)
         aside.rename(self._folder / "checkpoint")
-        _sync(self._folder)
+        sync(self._folder)
 
     def read(self, shard: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Everything spilled of a shard, in the order it came, run by run. Raises ScratchLost."""
@@ -171,19 +172,3 @@ def _locked(folder: Path) -> int | None:
         os.close(handle)
         return None
     return handle
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from infra.clock import Clock
+from infra.files import sync, write
 from infra.journal.note import COSIGNATURE, ED25519, ML_DSA_COSIGNATURE, Signer, VerifierKey
 from infra.journal.tree import JournalError
 from infra.journal.witness import NOTHING, Refused, claimed, judge
@@ -135,20 +136,14 @@ def _create(home: Path, name: str, random: Callable[[int], bytes]) -> None:
         parts = {"name": f"{name}\n".encode(), **{f"keys/{seed}": random(32) for seed in SEEDS}}
         Signer(name, Ed25519PrivateKey.from_private_bytes(parts["keys/ed25519"]), COSIGNATURE)  # refuses a name no key can have
         for path, data in parts.items():
-            descriptor = os.open(aside / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
+            write(aside / path, data)
         state = sqlite3.connect(aside / "state.db")
         state.execute("PRAGMA synchronous=EXTRA")
         state.execute(_TABLE)
         state.close()
         aside.rename(home)
         for folder in (home / "keys", home, home.parent):
-            descriptor = os.open(folder, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            sync(folder)
     except JournalError as error:
         raise WitnessHomeError("witness_name", "a name has no space and no plus") from error
     except OSError:

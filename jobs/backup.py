@@ -33,6 +33,7 @@ from typing import IO, Any
 from sqlalchemy import Engine, make_url, select
 
 from infra.database import open_engine, reading
+from infra.files import begun, sync
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import CHECKPOINT, LogFiles
 from infra.journal.note import Signer
@@ -146,17 +147,14 @@ def backup(register: Register, target: Path, *, keys: bool = False) -> Backed:
         _copy(register, copy)
         written = Path(folder) / "backup.tar"
         digests: dict[str, str] = {}
-        with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                with copy.open("rb") as data:
-                    digests["register.db"] = _add(archive, "register.db", data, copy.stat().st_size)
-                for name, body in _small(register, note, keys=keys):
-                    digests[name] = _add(archive, name, io.BytesIO(body), len(body))
-                _add_manifest(archive, settings, Checkpoint.peek(note), digests)
-            file.flush()
-            os.fsync(file.fileno())
+        with begun(written) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            with copy.open("rb") as data:
+                digests["register.db"] = _add(archive, "register.db", data, copy.stat().st_size)
+            for name, body in _small(register, note, keys=keys):
+                digests[name] = _add(archive, name, io.BytesIO(body), len(body))
+            _add_manifest(archive, settings, Checkpoint.peek(note), digests)
         os.link(written, target)  # never over another file
-        _sync(target.parent)
+        sync(target.parent)
     return Backed(Checkpoint.peek(note).size, len(digests), target.stat().st_size)
 
 
@@ -244,7 +242,7 @@ def restore(source: Path, settings: Settings, *, since: str | None = None, unwit
         caught = None if mirror is None else _caught_up(aside, mirror)
         restored = _checked(aside, home, settings, told, since, unwitnessed, caught)
         _put_in_place(aside, home, server)
-        _sync(home.parent)
+        sync(home.parent)
         return restored
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -264,7 +262,7 @@ def _put_in_place(aside: Path, home: Path, server: Engine | None) -> None:
             if (aside / part).exists() and not (home / part).exists():
                 (aside / part).rename(home / part)
                 placed.append(home / part)
-        _sync(home)
+        sync(home)
         if server is not None:
             _into(server, aside / "register.db")
     except BaseException:
@@ -319,12 +317,10 @@ def _unpack(source: Path, aside: Path) -> dict[str, Any]:
 def _write(target: Path, data: IO[bytes]) -> str:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with begun(target) as file:
         while piece := data.read(1 << 20):
             digest.update(piece)
             file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
     return digest.hexdigest()
 
 
@@ -375,11 +371,3 @@ def _checked(
     missing = {name for name, digest in told.get("vault", {}).items() if vault.get(name) != digest}
     missing |= set() if caught is None else set(caught.versions) - vault.keys()
     return Restored(report.size, size, report.rows, tuple(sorted(missing)), outcomes, caught)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

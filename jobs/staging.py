@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.files import sync, write
+
 RECORD = "record.json"
 _disk = ThreadPoolExecutor(8, thread_name_prefix="stage")
 
@@ -61,17 +63,17 @@ class Staging:
         building.mkdir(mode=0o700)
         try:
             # side by side: the disk takes several at once in about the time of one
-            writing = [_disk.submit(_write_durably, building / name, data) for name, data in {**files, RECORD: body}.items()]
+            writing = [_disk.submit(write, building / name, data) for name, data in {**files, RECORD: body}.items()]
             wait(writing)
             for each in writing:
                 each.result()
-            _sync_folder(building)
+            sync(building)
             try:
                 os.rename(building, target)  # atomic; refused when the target holds files
             except OSError:
                 if not target.is_dir():
                     raise
-            _sync_folder(self._folder)
+            sync(self._folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         staged = self.load(job_id)
@@ -101,18 +103,3 @@ class Staging:
         if not job_id or not all(character.isalnum() or character in "-_" for character in job_id):
             raise ValueError("a job id is letters, digits, - and _")
         return self._folder / job_id
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from infra.files import sync as sync_folder
 from infra.journal.tiles import Level, TileName, decode_entries, decode_hashes, readable_entries
 from infra.journal.tree import TILE_WIDTH
 
@@ -128,11 +129,7 @@ class LogFiles:
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             aside.replace(target)
         if sync:
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(target.parent)
 
 
 def document_path(digest: str) -> str:

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from infra.crypto import Suite, envelope_of
+from infra.files import erase, sync, write
 from infra.masters.base import KEY_BYTES, MasterKeyError, Random, Wrapped
 from infra.masters.memory import MemoryMasters
 
@@ -52,14 +53,14 @@ class FolderMasters(MemoryMasters):
         path = self._path(name)
         aside = path.with_name(f".{path.name}-{os.getpid()}")
         aside.unlink(missing_ok=True)
-        _write(aside, random(KEY_BYTES))
+        write(aside, random(KEY_BYTES))
         try:
             os.link(aside, path)  # never over the one that another process has just made
         except FileExistsError:
             pass
         finally:
             aside.unlink()
-        _sync(self._folder)
+        sync(self._folder)
         return self.current
 
     def retire(self, version: str) -> None:
@@ -68,12 +69,7 @@ class FolderMasters(MemoryMasters):
             raise MasterKeyError("keys_unsupported", f"{self.kind}:{version} is the current version")
         path = self._path(version)
         if path.exists():
-            with path.open("r+b") as file:
-                file.write(bytes(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink()
-            _sync(self._folder)
+            erase(path)
 
     def _path(self, version: str) -> Path:
         return self._folder / ("master" if version == "1" else f"master-{version}")
@@ -101,18 +97,3 @@ def read_secret(path: Path) -> bytes:
     if len(secret) != KEY_BYTES:
         raise MasterKeyError("keys_malformed", f"{path} is not {KEY_BYTES} bytes")
     return secret
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
+from infra.files import sync
 from infra.masters import KEY_BYTES
-from infra.vault.files import sync, text_of
 from infra.vault.keyfiles import Random
 from infra.vault.parts import FORMAT, Part, VaultError, Version, aad, part_name
 from infra.vault.release import plain, wipe
+from infra.vault.text import text_of
 
 if TYPE_CHECKING:
     from infra.vault.vault import Vault

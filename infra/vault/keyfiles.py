@@ -21,9 +21,10 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
+from infra.files import erase, replace
 from infra.masters import KEY_BYTES, MasterKeyError, MasterKeys, MemoryMasters, Wrapped
-from infra.vault.files import data_of, erase, replace, text_of
 from infra.vault.parts import VaultError
+from infra.vault.text import data_of, text_of
 
 Random = Callable[[int], bytes]
 Result = TypeVar("Result")

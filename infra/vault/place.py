@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
-from infra.vault.files import replace, sync, write
+from infra.files import replace, sync, write
 from infra.vault.parts import part_name
 from infra.vault.store import Credentials, Store
 

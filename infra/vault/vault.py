@@ -19,7 +19,7 @@ from infra.crypto import SealBroken, Suite, envelope_of
 from infra.masters import KEY_BYTES, MasterKeys, MemoryMasters
 from infra.scratch import Scratch
 from infra.vault.draft import KEEPING, Draft
-from infra.vault.files import data_of, text_of
+from infra.vault.text import data_of, text_of
 from infra.vault.keyfiles import KeyFiles, Random
 from infra.vault.parts import FORMAT, Part, VaultError, Version, aad
 from infra.vault.place import DESTROYED, Folders, Place

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from infra.files import begun, sync
 from sandbox.finish.streams import Form, digest_of, write
 
 
@@ -96,11 +97,9 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = folder / f".{form}.{self._random(8).hex()}"
         try:
-            with source.open("rb") as held, open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with source.open("rb") as held, begun(aside) as file:
                 file.write(head)
                 shutil.copyfileobj(held, file, 1 << 20)
-                file.flush()
-                os.fsync(file.fileno())
             return self._settle(folder, form, aside, digest_of(aside), aside.stat().st_size)
         finally:
             aside.unlink(missing_ok=True)
@@ -110,11 +109,7 @@ class Store:
         note.write_text(json.dumps({"sha256": sha256, "bytes": size}), "utf-8")
         os.replace(aside, folder / form)
         os.replace(note, folder / f"{form}.json")
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(folder)
         self._trust(folder / form)
         return Copy(folder / form, form, sha256, size)
 

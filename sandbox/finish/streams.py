@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
+from infra.files import begun
 from sandbox.finish.formats import BOM, json_values
 
 Form = Literal["parquet", "arrow", "csv", "excel", "json"]
@@ -61,10 +61,8 @@ def schema_of(path: Path) -> pa.Schema:
 
 def write(form: Form, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path) -> Written:
     """Write a new file, durably. The schema's metadata is kept where the form has a place for it."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with begun(path) as file:
         rows = {"parquet": _parquet, "arrow": _arrow, "csv": _csv, "excel": _excel, "json": _json}[form](schema, batches, file)
-        file.flush()
-        os.fsync(file.fileno())
     return Written(digest_of(path), path.stat().st_size, rows)
 
 

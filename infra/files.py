@@ -1,16 +1,25 @@
-"""Small files written whole, and on the disk when that is said."""
+"""Files written whole, and on the disk when that is said."""
 
 from __future__ import annotations
 
-import base64
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write(path: Path, data: bytes) -> None:
-    """A new file, for its owner alone, synced."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    """A new file, for its owner alone, synced; `sync` its folder once all that belongs together is there. FileExistsError when it is there."""
+    with begun(path) as file:
         file.write(data)
+
+
+@contextmanager
+def begun(path: Path) -> Iterator[BinaryIO]:
+    """A new file for its owner alone, to be written in pieces; synced when the block ends well."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
 
@@ -43,17 +52,9 @@ def erase(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
+    """What was named, renamed or removed in the folder (or written to the file) is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def text_of(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def data_of(text: str) -> bytes:
-    """ValueError for text that is not base64."""
-    return base64.b64decode(text, validate=True)
