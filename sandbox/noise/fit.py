@@ -24,6 +24,7 @@ from sandbox.noise.rounding import root_above
 from sandbox.noise.space import Database, Totals, database_space, quiet, units
 from sandbox.plan.fit.plan import DrawName, FitPlan, Step
 from sandbox.raw.failure import JOB_FAILED
+from sandbox.redacted import Redacted
 
 _VECTOR = dp.vector_domain(dp.atom_domain(T="i64"))
 _L2 = dp.l2_distance(T=float)
@@ -32,7 +33,7 @@ Drawn = dict[DrawName, list[int]]  # a step's noisy vectors: paid for, may be pr
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Summed:
+class Summed(Redacted):
     """A member of SUMMED: a step's exact vectors after each unit's contribution was clipped."""
 
     vectors: dict[DrawName, list[int]]

@@ -29,6 +29,7 @@ from sandbox.noise.space import Database, Totals, database_space, quiet, units
 from sandbox.plan.price import scale_for
 from sandbox.plan.synthetic import Clique, SyntheticPlan
 from sandbox.raw.failure import JOB_FAILED
+from sandbox.redacted import Redacted
 
 GRAIN = 2**8  # scores are whole numbers: counts in 256ths, so that a guess is rounded by little
 _FILTER_SLACK = 1e-9  # OpenDP adds losses as floats, each sum rounded up
@@ -40,7 +41,7 @@ Index = npt.NDArray[np.int64]
 Guess = npt.NDArray[np.float64]
 
 
-class Marginals:
+class Marginals(Redacted):
     """A member of the bounded space: each candidate's counts, after bounding."""
 
     __slots__ = ("_counts",)
@@ -55,9 +56,6 @@ class Marginals:
             dense = np.zeros(plan.cells(columns), dtype=np.int64)
             dense[cells[rows]] = counts[rows]
             self._counts[columns] = dense
-
-    def __repr__(self) -> str:
-        return "Marginals(redacted)"
 
     def of(self, columns: Clique) -> Index:
         return self._counts[columns]
@@ -153,7 +151,7 @@ def checked(plan: SyntheticPlan) -> Any:
     return measurement
 
 
-class Looks:
+class Looks(Redacted):
     """What may look at exact marginals, within one charge: `sandbox.synthetic.adapt.Instrument`.
 
     Every measurement's own map is compared with what is counted for it before it is made. Whatever goes wrong from then on is `job_failed`."""
@@ -165,9 +163,6 @@ class Looks:
         # So much less than the price may be spent: OpenDP's sum of floats, rounded up at each step, then stays below its own limit.
         self._left = plan.loss.pico_rho - math.ceil(plan.loss.pico_rho * _FILTER_SLACK)
         self._queryable = _constant(lambda: measurement(Database(totals)))
-
-    def __repr__(self) -> str:
-        return "Looks(redacted)"
 
     @property
     def left(self) -> int:

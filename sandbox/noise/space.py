@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from sandbox.noise import keys as wire
 from sandbox.noise.keys import Index
 from sandbox.plan.model import Part, Scan
+from sandbox.redacted import Redacted
 
 # User-defined domains and transformations need "honest-but-curious": the proofs of ours are in docs/proofs/. Nothing else is enabled;
 # in particular no arithmetic on idealised real numbers.
@@ -58,14 +59,14 @@ def quiet(step: Callable[..., Result]) -> Callable[..., Result]:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Database:
+class Database(Redacted):
     """A member of DB, known only through the one thing ever computed from it: its bounded exact totals for one plan and seed."""
 
     totals: Totals
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Bins:
+class Bins(Redacted):
     """Histograms of a quantile, one per row of the exact totals: bins `first[row]` to `first[row + 1]` of `bin` and `n`."""
 
     first: Index
@@ -88,7 +89,7 @@ class Bins:
 
 
 @dataclass(frozen=True, repr=False)
-class Bounded:
+class Bounded(Redacted):
     """A member of BOUNDED: exact totals per key after clamping and selection."""
 
     part: Part

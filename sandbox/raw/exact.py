@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
-from typing import NoReturn
 
 import pyarrow as pa
 
@@ -22,6 +21,7 @@ from sandbox.raw.engine import query
 from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version, sources_of
 from sandbox.raw.verify import check_rows
+from sandbox.redacted import Redacted
 
 TOTAL_CODES = ("*", "**", "***")  # the level of a total: the first that is no value of its key
 NULL_CODES = ("NULL", "(NULL)", "((NULL))")
@@ -35,7 +35,7 @@ class ExactTask:
     memory_bytes: int
 
 
-class Counted:
+class Counted(Redacted):
     """An exact table, and how many rows had a value that fits no number and was left out. Neither is printed or written down."""
 
     __slots__ = ("lost", "table")
@@ -43,15 +43,6 @@ class Counted:
     def __init__(self, table: ExactTable, lost: int) -> None:
         self.table = table
         self.lost = lost
-
-    def __repr__(self) -> str:
-        return "Counted(redacted)"
-
-    def __format__(self, spec: str) -> str:
-        return repr(self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("exact numbers are not written down")
 
 
 Largest = list[tuple[int, int]]  # (contribution, who)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +13,12 @@ from sandbox.program.run import Ints, Run
 from sandbox.raw.failure import JOB_FAILED
 from sandbox.raw.kernel import WIDE
 from sandbox.raw.totals import ExactTotals
+from sandbox.redacted import Redacted
 
 BINS = pa.list_(pa.struct([("bin", pa.int64()), ("n", pa.int64())]))
 
 
-class ExactFrames:
+class ExactFrames(Redacted):
     """One row of whole numbers per block, in no order that means anything. Neither repr, str nor format says anything about them, and they
     cannot be pickled: they live in the process that draws the noise."""
 
@@ -31,15 +31,6 @@ class ExactFrames:
     def table(self) -> pa.Table:
         """For `sandbox.raw` alone."""
         return self._table
-
-    def __repr__(self) -> str:
-        return "ExactFrames(redacted)"
-
-    def __format__(self, spec: str) -> str:
-        return repr(self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("exact frames are not written down")
 
 
 def frame_totals(part: Part, run: Run, frames: ExactFrames, read: Mapping[str, pa.Table]) -> ExactTotals:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +20,13 @@ from sandbox.plan.synthetic import Attribute, SyntheticPlan
 from sandbox.raw.kernel import increasing, mixed, places, run_starts, whole_numbers
 from sandbox.raw.released import streamed
 from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version
+from sandbox.redacted import Redacted
 
 Ints = npt.NDArray[np.int64]
 _MICROSECONDS = 86_400_000_000
 
 
-class ExactMarginals:
+class ExactMarginals(Redacted):
     """Exact marginals of a plan: `marginal` (place in `plan.candidates`), `cell` (last column fastest), `n`; cells without rows are absent.
 
     Neither repr, str nor format says anything about them, and they cannot be pickled: they live in the process that draws the noise.
@@ -41,15 +41,6 @@ class ExactMarginals:
     def table(self) -> pa.Table:
         """For `sandbox.noise` alone."""
         return self._table
-
-    def __repr__(self) -> str:
-        return "ExactMarginals(redacted)"
-
-    def __format__(self, spec: str) -> str:
-        return repr(self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("exact marginals are not written down")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ can change a digit. Only the combined totals are cut to 64 bits, which moves no 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,12 +15,13 @@ from sandbox.plan.model import INT64_MAX, Part
 from sandbox.raw.engine import query
 from sandbox.raw.kernel import dense_totals
 from sandbox.raw.sparse import sparse_totals
+from sandbox.redacted import Redacted
 
 INT64_MIN = -INT64_MAX - 1
 _FOLD_ROWS = 200_000  # partials are folded together when this many rows wait: memory stays flat however many shards there are
 
 
-class ExactTotals:
+class ExactTotals(Redacted):
     """Exact totals of a part, one row per key seen: columns k0… in the keys' types, then t0… int64, rows ordered by key.
 
     Neither repr, str nor format says anything about them, and they cannot be pickled: they live in the process that draws the noise.
@@ -37,15 +37,6 @@ class ExactTotals:
     def table(self) -> pa.Table:
         """For `sandbox.noise` alone."""
         return self._table
-
-    def __repr__(self) -> str:
-        return "ExactTotals(redacted)"
-
-    def __format__(self, spec: str) -> str:
-        return repr(self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("exact totals are not written down")
 
 
 def shard_query(part: Part) -> str:
