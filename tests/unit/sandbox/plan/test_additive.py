@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from policies.catalogue import Catalogue, Snapshot
+from policies.catalogue import Block, Catalogue, Dataset, Snapshot
 from policies.problem import Problem
 from sandbox.plan.additive import Added, Additive, additive, half_width, within
 from sandbox.plan.ask import Ask
@@ -85,6 +85,37 @@ def test_others_are_refused(sql: str) -> None:
         taken(sql)
     assert caught.value.code == "plan_not_additive"
     assert len(caught.value.words("zh").detail) > 4
+
+
+STAY = (
+    visits.column("person", "integer", uses=("join",)),
+    visits.column("city", "text", domain=visits.CITIES),
+    visits.column("day", "date", nullable=False, low=date(2026, 1, 1), high=date(2026, 12, 31)),
+)
+OWNED = visits.dataset(STAY, unit="person", rows=100, name="stays", pseudonym=True)
+BY_MONTH = Dataset.model_validate({**dict(OWNED), "block": Block(column="day", period="month")})
+
+
+def other(*entries: Dataset) -> Catalogue:
+    return Catalogue(tuple(Snapshot(dataset=one, version=1, digest="0" * 64) for one in entries))
+
+
+@pytest.mark.parametrize("condition", ["day < DATE '2026-02-01'", "month(s.DAY) = 2", "city = '太原' OR day IS NULL"])
+def test_the_column_of_periods_is_not_named(condition: str) -> None:
+    """By no condition: which times are added up is said by whoever adds them up."""
+    assert additive("SELECT city, COUNT(*) AS n FROM stays GROUP BY city", "stays", other(BY_MONTH), ASK)
+    assert additive(f"SELECT COUNT(*) AS n FROM stays s WHERE {condition}", "stays", other(OWNED), ASK)  # where it is a column like others
+    with pytest.raises(Problem, match="plan_not_additive"):
+        additive(f"SELECT COUNT(*) AS n FROM stays s WHERE {condition}", "stays", other(BY_MONTH), ASK)
+
+
+def test_one_table_is_protected() -> None:
+    """Two would each have to be cut at the same times."""
+    catalogue = other(OWNED, visits.dataset(STAY, unit="person", rows=100, name="others", pseudonym=True))
+    sql = "SELECT COUNT(*) AS n FROM stays s JOIN others o ON s.person = o.person"
+    compile_job(sql, catalogue, ASK)
+    with pytest.raises(Problem, match="plan_not_additive"):
+        additive(sql, "stays", catalogue, ASK)
 
 
 def test_a_condition_is_put_beside_what_was_asked() -> None:
