@@ -30,7 +30,7 @@ from tests.fake_cells import table_of
 from tests.questions import column, snapshot
 
 Floats = npt.NDArray[np.float64]
-RUNS = 60
+RUNS = 120
 BLOCKS = 150
 MANIFEST = """
 name = "prices"
@@ -117,6 +117,8 @@ def closed_form(rows: pa.Table, rho: float) -> dict[str, float]:
 
 @pytest.mark.parametrize("rho", ["0.1", "2"])
 def test_errors_are_those_of_the_closed_form(diamonds: pa.Table, rho: str) -> None:
+    """The mean square of 120 draws is below (0.65 · 12.4 / 11.5)² of the noise's, where the estimator's own error is largest, with probability
+    5e-7, and above 1.5² of it with 1e-13 (chi-square). Half the noise, or twice, escapes with 3e-5 or less."""
     plan = planned(len(diamonds), rho)
     measured, expected = errors(diamonds, plan), closed_form(diamonds, float(rho))
     for name in RANGES:
@@ -125,7 +127,8 @@ def test_errors_are_those_of_the_closed_form(diamonds: pa.Table, rho: str) -> No
 
 
 def test_half_widths_cover_the_noise(diamonds: pa.Table) -> None:
-    """Against the mean of the blocks themselves, 95 % of the answers are within their half-width."""
+    """Against the mean of the blocks themselves, 95 % of the answers are within their half-width: of 600, fewer than 540 or more than 592 with
+    probability 6e-7 (binomial). Widths a quarter too small would hold 515 ± 9, half as large again 598 ± 1.4."""
     plan = planned(len(diamonds), "0.5")
     frames = [estimates(table_of(block))[0].astype("<f8").tobytes() for block in dealt(plan.scans, {"s0": diamonds}, BLOCKS, key_of(1))]
     exact = ExactFrames(numbers(plan.run, plan.plan.parts[0], frames))

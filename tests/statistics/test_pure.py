@@ -155,12 +155,14 @@ def sides(scale: float) -> tuple[Part, Exact, Exact]:
 
 
 def test_an_attacker_sees_no_more_than_epsilon_but_close_to_it() -> None:
+    """The bound seen was 0.899 ± 0.016 over 700 runs: below three quarters, nine deviations off, by chance with less than 1e-15. With noise
+    30 % too large it was 0.676 ± 0.014: "close to it" rejects that."""
     part, absent, present = sides(7.0)
     answers = [draw(part, side).table.column("t0").to_numpy() for side in (absent, present)]
     promised = sum(one.pico_epsilon or 0 for one in part.draws) / PICO
     found = max(seen(*answers, cut) for cut in (4, 7, 10))
     assert promised == pytest.approx(1.0)
-    assert 0.85 * promised < found <= promised
+    assert 0.75 * promised < found <= promised
 
 
 def test_the_attacker_would_notice_noise_30_percent_too_small() -> None:
