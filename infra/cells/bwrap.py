@@ -16,15 +16,16 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.cells import bpf, wire
-from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
+from infra.cells.base import Cargo, CellsError, Finding, Limits
 from infra.cells.cgroups import Ceiling, Cgroups, Group, cgroups
+from infra.cells.lined import Begun, LineCell, opened
 from infra.cells.probe import FEATURES, probe
 from infra.cells.rootfs import PYTHON, ZYGOTE, Rootfs, RootfsBroken, rootfs
 
@@ -54,16 +55,9 @@ class Bwrap:
     name: str = field(default="bwrap", init=False)
     isolates: bool = field(default=True, init=False)
 
-    @contextmanager
-    def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> Iterator[Cell]:
+    def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> AbstractContextManager[LineCell]:
         """CellsError: cells_start_failed, cells_refused. A cell ends with the thread that opened it, at the latest."""
-        cell = _BwrapCell(self, cargo, limits, talkative)
-        try:
-            if not self.strict:
-                cell.start()
-            yield cell
-        finally:
-            cell.close()
+        return opened(lambda: _grouped(self, cargo, limits, talkative), strict=self.strict, talkative=talkative)
 
     def sweep(self) -> int:
         """Ends what processes that are gone have left; how many cells that were."""
@@ -79,59 +73,18 @@ class Bwrap:
         )
 
 
-class _BwrapCell:
-    def __init__(self, backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool) -> None:
-        self._backend = backend
-        self._cargo = cargo
-        self._limits = limits
-        self._talkative = talkative
-        self._held: ExitStack | None = None
-        self._line: wire.Line | None = None
-        self.features: dict[str, bool] = {}
-        """What the zygote said it could put in place, once there is one."""
-
-    def run(self, block: bytes) -> bytes | None:
-        return self._run(block).frame
-
-    def rehearse(self, block: bytes) -> Rehearsal:
-        if not self._talkative:
-            raise ValueError("a cell that takes rows does not talk")
-        return self._run(block)
-
-    def _run(self, block: bytes) -> Rehearsal:
-        if self._line is None:
-            self.start()
-        assert self._line is not None
-        try:
-            found = self._line.block(block)
-        except wire.Gone:
-            self.close()
-            return Rehearsal(None, "")
-        except CellsError:
-            self.close()
-            raise
-        if self._backend.strict:
-            self.close()
-        return found
-
-    def start(self) -> None:
-        """A sandbox with a zygote that is ready."""
-        backend, limits = self._backend, self._limits
-        with ExitStack() as held:
-            group: Group | None = None
-            if backend.groups is not None:
-                group = held.enter_context(backend.groups.group(Ceiling((limits.memory_mb + LIBRARIES_MB) * 2**20, PIDS)))
-            line, self.features = held.enter_context(_sandbox(backend, self._cargo, limits, self._talkative, group))
-            self._held, self._line = held.pop_all(), line
-
-    def close(self) -> None:
-        held, self._held, self._line = self._held, None, None
-        if held is not None:
-            held.close()
+@contextmanager
+def _grouped(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool) -> Iterator[Begun]:
+    """A sandbox in a control group, where there are any."""
+    with ExitStack() as held:
+        group: Group | None = None
+        if backend.groups is not None:
+            group = held.enter_context(backend.groups.group(Ceiling((limits.memory_mb + LIBRARIES_MB) * 2**20, PIDS)))
+        yield held.enter_context(_sandbox(backend, cargo, limits, talkative, group))
 
 
 @contextmanager
-def _sandbox(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool, group: Group | None) -> Iterator[tuple[wire.Line, dict[str, bool]]]:
+def _sandbox(backend: Bwrap, cargo: Cargo, limits: Limits, talkative: bool, group: Group | None) -> Iterator[Begun]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     line = wire.Line(ours, cargo, limits, talkative=talkative, without=backend.without)
     said = os.memfd_create("said", os.MFD_CLOEXEC)  # before any block: errors of bubblewrap and of loading

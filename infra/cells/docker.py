@@ -18,7 +18,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,11 +27,12 @@ from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from infra.cells import bpf, image, wire
-from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
+from infra.cells.base import Cargo, CellsError, Finding, Limits
 from infra.cells.cgroups import alive, owner
 from infra.cells.dockerd import listens
 from infra.cells.elf import NoLoader
 from infra.cells.libraries import LibrarySetBroken
+from infra.cells.lined import Begun, LineCell, opened
 from infra.cells.probe import FEATURES, probe
 from infra.cells.rootfs import PYTHON, ZYGOTE, Rootfs, RootfsBroken, rootfs
 
@@ -114,16 +115,9 @@ class Docker:
     name: str = field(default="docker", init=False)
     isolates: bool = field(default=True, init=False)
 
-    @contextmanager
-    def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> Iterator[Cell]:
+    def open(self, cargo: Cargo, limits: Limits, *, talkative: bool = False) -> AbstractContextManager[LineCell]:
         """CellsError: cells_unavailable, cells_start_failed, cells_refused."""
-        cell = _DockerCell(self, cargo, limits, talkative)
-        try:
-            if not self.strict:
-                cell.start()
-            yield cell
-        finally:
-            cell.close()
+        return opened(lambda: _running(self, cargo, limits, talkative), strict=self.strict, talkative=talkative)
 
     def ready(self) -> None:
         """CellsError(cells_unavailable) unless the daemon answers: to be asked before anything is promised."""
@@ -152,51 +146,9 @@ class Docker:
         return len(gone)
 
 
-class _DockerCell:
-    def __init__(self, backend: Docker, cargo: Cargo, limits: Limits, talkative: bool) -> None:
-        self._backend = backend
-        self._cargo = cargo
-        self._limits = limits
-        self._talkative = talkative
-        self._held: ExitStack | None = None
-        self._line: wire.Line | None = None
-        self.features: dict[str, bool] = {}
-
-    def run(self, block: bytes) -> bytes | None:
-        return self._run(block).frame
-
-    def rehearse(self, block: bytes) -> Rehearsal:
-        if not self._talkative:
-            raise ValueError("a cell that takes rows does not talk")
-        return self._run(block)
-
-    def _run(self, block: bytes) -> Rehearsal:
-        if self._line is None:
-            self.start()
-        assert self._line is not None
-        try:
-            found = self._line.block(block)
-        except wire.Gone:
-            self.close()
-            return Rehearsal(None, "")
-        if self._backend.strict:
-            self.close()
-        return found
-
-    def start(self) -> None:
-        """A container with a zygote that is ready."""
-        with ExitStack() as held:
-            self._line, self.features = held.enter_context(_running(self._backend, self._cargo, self._limits, self._talkative))
-            self._held = held.pop_all()
-
-    def close(self) -> None:
-        held, self._held, self._line = self._held, None, None
-        if held is not None:
-            held.close()
-
-
 @contextmanager
-def _running(backend: Docker, cargo: Cargo, limits: Limits, talkative: bool) -> Iterator[tuple[wire.Line, dict[str, bool]]]:
+def _running(backend: Docker, cargo: Cargo, limits: Limits, talkative: bool) -> Iterator[Begun]:
+    """A container with a zygote that is ready."""
     with ExitStack() as held:
         job = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=f"cell-{owner(os.getpid())}-", dir=backend.jobs)))
         door = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))

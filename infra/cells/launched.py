@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from infra.cells import frames
 from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
 from infra.cells.launcher import VERSION, Most
+from infra.cells.lined import Guarded
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -83,22 +84,14 @@ class Launched:
                 raise CellsError("cells_unavailable", f"YUNEI_CELLS_{name.upper()}: {promised:g}, the launcher gives {given}")
 
 
-class _LaunchedCell:
+class _LaunchedCell(Guarded):
     def __init__(self, backend: Launched, cargo: Cargo, limits: Limits, talkative: bool) -> None:
+        super().__init__(talkative=talkative)
         self._backend = backend
         self._cargo = cargo
         self._limits = limits
-        self._talkative = talkative
         self._connection: socket.socket | None = None
         self.features: dict[str, bool] = {}
-
-    def run(self, block: bytes) -> bytes | None:
-        return self._run(block).frame
-
-    def rehearse(self, block: bytes) -> Rehearsal:
-        if not self._talkative:
-            raise ValueError("a cell that takes rows does not talk")
-        return self._run(block)
 
     def _run(self, block: bytes) -> Rehearsal:
         if self._connection is None:

@@ -21,6 +21,7 @@ import structlog
 
 from infra.cells import wire
 from infra.cells.base import Cargo, Cell, CellsError, Finding, Limits, Rehearsal
+from infra.cells.lined import Guarded
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -67,19 +68,11 @@ class Unsafe:
         return tuple(Finding(feature, False, "no cell at all") for feature in sorted(NOTHING))
 
 
-class _UnsafeCell:
+class _UnsafeCell(Guarded):
     def __init__(self, line: wire.Line, talkative: bool) -> None:
+        super().__init__(talkative=talkative)
         self._line = line
-        self._talkative = talkative
         self._gone = False
-
-    def run(self, block: bytes) -> bytes | None:
-        return self._run(block).frame
-
-    def rehearse(self, block: bytes) -> Rehearsal:
-        if not self._talkative:
-            raise ValueError("a cell that takes rows does not talk")
-        return self._run(block)
 
     def _run(self, block: bytes) -> Rehearsal:
         """A program that ended the zygote, which nothing here hinders it to do, gets no frame for what is left of the job either."""
