@@ -7,16 +7,18 @@ month, which are posted when it is closed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, select
 
 from infra.database import reading
-from infra.tables import deliveries, fee_lines, fee_shares, fees, licences, metering, releases, settlement_shares, settlements
-from jobs.acts.periods import Version, carried_shares, first_period, in_force, posted_shares, versions
+from infra.tables import fee_lines, fee_shares, fees, licences
+from jobs.acts.periods import Version, first_period, histories, in_force
 from jobs.events import rfc3339
+from jobs.kept import Amounts, Kept, Usage
 from jobs.register import Register
 from policies.catalogue import Title
 from policies.fees import settle
@@ -94,19 +96,6 @@ def _whole(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> I
         yield FeeSeen(*kept, own, parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """All that was used in a period, charged for or not."""
-
-    releases: int = 0
-    deliveries: int = 0
-    rows: int = 0
-    bytes: int = 0
-    compute_ms: int = 0
-    pico_rho: int = 0
-    atto_delta: int = 0
-
-
 @dataclass(slots=True)
 class ItemTotal:
     """One item in a period: what was charged for, what was free, and what it came to. `title` None: its tariff is not held any more."""
@@ -171,14 +160,11 @@ def statements_of(
     if licence is not None:
         query = query.where(licences.c.id == licence)
     with reading(register.engine) as connection:
-        found: list[Statement] = []
-        for row in connection.execute(query).all():
-            history = versions(connection, row.id)
-            first = first_period(history)
-            for each in _within(period, first):
-                if each.start <= now:
-                    found.append(_statement(connection, row.id, row.operator, each, history, now))
-        return found
+        asked = connection.execute(query).all()
+        known = histories(connection, [row.id for row in asked])
+        wanted = [(row.id, row.operator, each) for row in asked for each in _within(period, first_period(known[row.id])) if each.start <= now]
+        kept = Kept(connection, {id for id, _, _ in wanted}, {each for _, _, each in wanted}, now)
+    return [_statement(kept, id, maker, each, known[id], now) for id, maker, each in wanted]
 
 
 def _within(period: Period, first: Period | None) -> Iterator[Period]:
@@ -191,34 +177,28 @@ def _within(period: Period, first: Period | None) -> Iterator[Period]:
             start = start.following
 
 
-def _statement(connection: Connection, licence: str, operator: str, period: Period, history: Sequence[Version], now: datetime) -> Statement:
-    closed = connection.execute(select(settlements).where(settlements.c.licence == licence, settlements.c.period == str(period))).one_or_none()
-    seen = (fees.c.licence == licence) & (fees.c.period == str(period))
-    if closed is None:
-        seen &= fees.c.visible_at <= rfc3339(now)
-    scenarios = tuple(_scenarios(connection, seen))
-    brought = carried_shares(connection, licence, Period(period.kind, period.number - 1))
+def _statement(kept: Kept, licence: str, operator: str, period: Period, history: Sequence[Version], now: datetime) -> Statement:
+    closed = kept.closed.get((licence, str(period)))
+    posted = kept.bodies[licence, str(period)]
+    brought = {body: carried for body, (_, carried) in kept.settled[licence, str(Period(period.kind, period.number - 1))].items()}
     if closed is None:
         last = in_force(history, min(period.end, now))
         allowed = last.licence.tariff.allowed_fen if last is not None and last.licence.tariff is not None else None
-        posted = _by_body(connection, seen)
         settled = settle(posted, brought, allowed)
         payable, carried = dict(settled.payable), dict(settled.carried)
     else:
         allowed = closed.allowed_fen
-        posted = posted_shares(connection, licence, period)
-        rows = connection.execute(
-            select(settlement_shares).where(settlement_shares.c.licence == licence, settlement_shares.c.period == str(period))
-        ).all()
-        payable, carried = {row.body: row.payable_fen for row in rows}, {row.body: row.carried_fen for row in rows}
+        shares = kept.settled[licence, str(period)]
+        payable, carried = {body: share[0] for body, share in shares.items()}, {body: share[1] for body, share in shares.items()}
+    scenarios = tuple(_scenarios(kept.counts[licence, str(period)]))
     return Statement(
         licence=licence,
         operator=operator,
         period=period,
         closed_at=closed.closed_at if closed is not None else None,
         log_index=closed.entry if closed is not None else None,
-        usage=_usage(connection, licence, period, now if closed is None else None),
-        items=tuple(_items(connection, seen, history)),
+        usage=kept.usage(licence, period),
+        items=tuple(_items(kept.items[licence, str(period)], history)),
         scenarios=scenarios,
         bodies=tuple(_bodies(history, posted, brought, payable, carried)),
         allowed=allowed,
@@ -230,58 +210,24 @@ def _statement(connection: Connection, licence: str, operator: str, period: Peri
     )
 
 
-def _by_body(connection: Connection, seen: ColumnElement[bool]) -> dict[str, int]:
-    query = select(fee_shares.c.body, func.sum(fee_shares.c.fen).label("fen")).join(fees, fees.c.entry == fee_shares.c.fee)
-    return {row.body: int(row.fen) for row in connection.execute(query.where(seen).group_by(fee_shares.c.body))}
-
-
-def _usage(connection: Connection, licence: str, period: Period, now: datetime | None) -> Usage:
-    """From metering and deliveries; with `now`, only what is visible."""
-    start, end = rfc3339(period.start), rfc3339(period.end)
-    names = ("rows", "bytes", "compute_ms", "pico_rho", "atto_delta")
-    # what was to be seen before the period was published before it, and so stands before all of it in the log
-    last_before = (
-        select(releases.c.entry).where(releases.c.visible_at < start).order_by(releases.c.visible_at.desc()).limit(1).scalar_subquery()
-    )
-    query = (
-        select(func.count(), *(func.coalesce(func.sum(metering.c[name]), 0) for name in names))
-        .join(releases, releases.c.id == metering.c.release)
-        .where(metering.c.licence == licence, metering.c.entry > func.coalesce(last_before, -1))
-        .where(releases.c.published_at >= start, releases.c.published_at < end)
-    )
-    if now is not None:
-        query = query.where(releases.c.visible_at <= rfc3339(now))
-    count, *sums = connection.execute(query).one()
-    delivered = connection.execute(
-        select(func.count())
-        .select_from(deliveries)
-        .join(metering, metering.c.release == deliveries.c.release)
-        .where(metering.c.licence == licence, deliveries.c.delivered_at >= start, deliveries.c.delivered_at < end)
-    ).scalar_one()
-    return Usage(releases=count, deliveries=delivered, **dict(zip(names, map(int, sums), strict=True)))
-
-
-def _items(connection: Connection, seen: ColumnElement[bool], history: Sequence[Version]) -> Iterator[ItemTotal]:
+def _items(sums: Mapping[tuple[str, str, bool], Amounts], history: Sequence[Version]) -> Iterator[ItemTotal]:
     known: dict[str, Item] = {item.name: item for version in history if version.licence.tariff for item in version.licence.tariff.items}
-    key = (fee_lines.c.item, fee_lines.c.measure, fees.c.free)
-    sums = (func.sum(fee_lines.c.quantity).label("quantity"), func.sum(fee_lines.c.fen).label("fen"))
-    found: dict[tuple[str, Measure], ItemTotal] = {}
-    for row in connection.execute(select(*key, *sums).join(fees, fees.c.entry == fee_lines.c.fee).where(seen).group_by(*key)):
-        item = known.get(row.item)
-        total = found.setdefault((row.item, row.measure), ItemTotal(row.item, row.measure, item.title if item else None))
-        total.quantity += 0 if row.free else int(row.quantity)
-        total.free += int(row.quantity) if row.free else 0
-        total.fen += int(row.fen)
+    found: dict[tuple[str, str], ItemTotal] = {}
+    for (name, measure, free), (quantity, fen) in sums.items():
+        item = known.get(name)
+        total = found.setdefault((name, measure), ItemTotal(name, cast(Measure, measure), item.title if item else None))
+        total.quantity += 0 if free else quantity
+        total.free += quantity if free else 0
+        total.fen += fen
     return iter(found[each] for each in sorted(found))
 
 
-def _scenarios(connection: Connection, seen: ColumnElement[bool]) -> Iterator[ScenarioTotal]:
-    sums = (func.count().label("fees"), func.sum(fees.c.fen).label("fen"))
+def _scenarios(sums: Mapping[tuple[str, bool], Amounts]) -> Iterator[ScenarioTotal]:
     found: dict[str, ScenarioTotal] = {}
-    for row in connection.execute(select(fees.c.scenario, fees.c.free, *sums).where(seen).group_by(fees.c.scenario, fees.c.free)):
-        total = found.setdefault(row.scenario or "", ScenarioTotal(row.scenario))
-        total.fees, total.fen = total.fees + row.fees, total.fen + int(row.fen)
-        total.free += row.fees if row.free else 0
+    for (scenario, free), (count, fen) in sums.items():
+        total = found.setdefault(scenario, ScenarioTotal(scenario or None))
+        total.fees, total.fen = total.fees + count, total.fen + fen
+        total.free += count if free else 0
     return iter(found[each] for each in sorted(found))
 
 

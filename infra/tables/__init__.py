@@ -28,6 +28,9 @@ from infra.tables.base import metadata as metadata
 from infra.tables.data import dataset_versions as dataset_versions
 from infra.tables.data import datasets as datasets
 from infra.tables.data import destructions as destructions
+from infra.tables.fees import fee_bodies as fee_bodies
+from infra.tables.fees import fee_counts as fee_counts
+from infra.tables.fees import fee_items as fee_items
 from infra.tables.fees import fee_lines as fee_lines
 from infra.tables.fees import fee_shares as fee_shares
 from infra.tables.fees import fee_totals as fee_totals
@@ -68,6 +71,7 @@ from infra.tables.releases import deliveries as deliveries
 from infra.tables.releases import metering as metering
 from infra.tables.releases import release_days as release_days
 from infra.tables.releases import releases as releases
+from infra.tables.releases import usage_months as usage_months
 from infra.tables.reports import kept_orders as kept_orders
 from infra.tables.reports import report_files as report_files
 from infra.tables.reports import report_orders as report_orders
@@ -109,6 +113,7 @@ PROJECTIONS: tuple[Table, ...] = (
     answered,
     answers,
     metering,
+    usage_months,
     products,
     product_versions,
     product_releases,
@@ -121,6 +126,9 @@ PROJECTIONS: tuple[Table, ...] = (
     fee_lines,
     fee_shares,
     fee_totals,
+    fee_items,
+    fee_bodies,
+    fee_counts,
     settlements,
     settlement_shares,
     freezes,

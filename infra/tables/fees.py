@@ -69,6 +69,40 @@ fee_totals = Table(  # what of each item was used and paid for in a period under
     Column("fen", BigInteger, nullable=False),
 )
 
+# what a statement adds up, kept as fees are posted: by item, by who shares in it, by what it was for
+
+fee_items = Table(
+    "fee_items",
+    metadata,
+    Column("licence", Id, primary_key=True),
+    Column("period", PeriodText, primary_key=True),
+    Column("item", Id, primary_key=True),
+    Column("measure", String(16), primary_key=True),
+    Column("free", Boolean(create_constraint=False), primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("fen", BigInteger, nullable=False),
+)
+
+fee_bodies = Table(
+    "fee_bodies",
+    metadata,
+    Column("licence", Id, primary_key=True),
+    Column("period", PeriodText, primary_key=True),
+    Column("body", Id, primary_key=True),
+    Column("fen", BigInteger, nullable=False),
+)
+
+fee_counts = Table(
+    "fee_counts",
+    metadata,
+    Column("licence", Id, primary_key=True),
+    Column("period", PeriodText, primary_key=True),
+    Column("scenario", Id, primary_key=True),  # "": by the month, for none
+    Column("free", Boolean(create_constraint=False), primary_key=True),
+    Column("fees", BigInteger, nullable=False),
+    Column("fen", BigInteger, nullable=False),
+)
+
 settlements = Table(
     "settlements",
     metadata,

@@ -69,6 +69,16 @@ metering = Table(
     *(Index(f"ix_metering_{name}_entry", name, "entry") for name in ("operator", "licence", "scenario")),
 )
 
+usage_months = Table(  # what left under a licence in a month of China; deliveries by what was delivered
+    "usage_months",
+    metadata,
+    Column("licence", Id, primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("scenario", Id, primary_key=True),  # "": not metered, in registers made before it was
+    Column("kind", String(16), primary_key=True),  # of job
+    *(Column(name, BigInteger, nullable=False) for name in ("releases", "deliveries", "rows", "bytes", "compute_ms", "pico_rho", "atto_delta")),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

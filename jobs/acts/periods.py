@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from infra.tables import documents, fee_shares, fees, licence_versions, licences, settlement_shares, settlements
-from jobs.documents import read_licence
+from infra.tables import documents, fee_bodies, licence_versions, licences, settlement_shares, settlements
+from jobs.directory import licence_in
 from jobs.events import FeePosted, PeriodClosed, SettledShare
 from jobs.fees import posting
 from jobs.register import Act, Register
@@ -69,13 +70,21 @@ class Version:
 
 def versions(connection: Connection, licence: str) -> list[Version]:
     """Oldest first."""
+    return histories(connection, [licence]).get(licence, [])
+
+
+def histories(connection: Connection, names: Sequence[str]) -> dict[str, list[Version]]:
+    """The versions of each of these licences, oldest first."""
     query = (
-        select(licence_versions.c.at, licence_versions.c.document, documents.c.body)
+        select(licence_versions.c.licence, licence_versions.c.at, licence_versions.c.document, documents.c.body)
         .join(documents, documents.c.digest == licence_versions.c.document)
-        .where(licence_versions.c.licence == licence)
-        .order_by(licence_versions.c.version)
+        .where(licence_versions.c.licence.in_(names))
+        .order_by(licence_versions.c.licence, licence_versions.c.version)
     )
-    return [Version(parse_time(row.at), row.document, read_licence(bytes(row.body))) for row in connection.execute(query)]
+    found: dict[str, list[Version]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.licence].append(Version(parse_time(row.at), row.document, licence_in(row.document, bytes(row.body))))
+    return found
 
 
 def in_force(history: Sequence[Version], moment: datetime) -> Version | None:
@@ -188,13 +197,8 @@ def _settlement(act: Act, licence: str, period: Period, history: Sequence[Versio
 
 def posted_shares(connection: Connection, licence: str, period: Period) -> dict[str, int]:
     """What each body has of the fees posted in a period."""
-    query = (
-        select(fee_shares.c.body, func.sum(fee_shares.c.fen).label("fen"))
-        .join(fees, fees.c.entry == fee_shares.c.fee)
-        .where(fees.c.licence == licence, fees.c.period == str(period))
-        .group_by(fee_shares.c.body)
-    )
-    return {row.body: int(row.fen) for row in connection.execute(query)}
+    query = select(fee_bodies.c.body, fee_bodies.c.fen).where(fee_bodies.c.licence == licence, fee_bodies.c.period == str(period))
+    return {row.body: row.fen for row in connection.execute(query)}
 
 
 def carried_shares(connection: Connection, licence: str, period: Period) -> dict[str, int]:

@@ -5,12 +5,26 @@ The tables cannot know prices; that a fee is what its tariff says is recomputed 
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
+from functools import partial
 
-from sqlalchemy import BigInteger, String, bindparam, func, select, update
+from sqlalchemy import BigInteger, String, Table, bindparam, func, select, true
 
-from infra.prepared import Prepared, Writer
-from infra.tables import deliveries, fee_lines, fee_shares, fee_totals, fees, metering, releases, settlement_shares, settlements
+from infra.prepared import Prepared, Writer, adding
+from infra.tables import (
+    deliveries,
+    fee_bodies,
+    fee_counts,
+    fee_items,
+    fee_lines,
+    fee_shares,
+    fee_totals,
+    fees,
+    metering,
+    releases,
+    settlement_shares,
+    settlements,
+)
 from jobs import events as ev
 from jobs.projections.table import projects
 from jobs.rows import DoesNotFit, add
@@ -25,19 +39,16 @@ _RELEASE = Prepared(
 )
 _DELIVERY = Prepared(select(deliveries.c.release).where(deliveries.c.entry == bindparam("entry_", type_=BigInteger)))
 _CLOSED = Prepared(select(settlements.c.carried_fen).where(settlements.c.licence == _licence, settlements.c.period == _period))
-_POSTED = Prepared(select(func.coalesce(func.sum(fees.c.fen), 0)).where(fees.c.licence == _licence, fees.c.period == _period))
+_POSTED = Prepared(select(func.coalesce(func.sum(fee_counts.c.fen), 0)).where(fee_counts.c.licence == _licence, fee_counts.c.period == _period))
 
 
-@cache
-def _advance() -> Prepared:
-    own = (
-        (fee_totals.c.licence == _licence)
-        & (fee_totals.c.period == _period)
-        & (fee_totals.c.tariff == bindparam("tariff_", type_=String))
-        & (fee_totals.c.item == bindparam("item_", type_=String))
-    )
-    more = {name: fee_totals.c[name] + bindparam(f"{name}_", type_=BigInteger) for name in ("quantity", "fen")}
-    return Prepared(update(fee_totals).where(own).values(more))
+def _growing(table: Table, *sums: str) -> Prepared:
+    """Puts a row in, or adds to what is there."""
+    return adding(table, select(*(bindparam(column.name, type_=column.type) for column in table.columns)).where(true()), sums)
+
+
+_TOTAL, _ITEM = _growing(fee_totals, "quantity", "fen"), _growing(fee_items, "quantity", "fen")
+_BODY, _COUNT = _growing(fee_bodies, "fen"), _growing(fee_counts, "fees", "fen")
 
 
 @projects(ev.FeePosted)
@@ -64,12 +75,22 @@ def _fee_posted(writer: Writer, recorded: ev.Recorded, event: ev.FeePosted) -> N
         posted_at=recorded.at,
         visible_at=_visible_at(writer, recorded, event),
     )
+    own, free = {"licence": event.licence, "period": event.period}, event.free
+    grow = partial(_grow, writer, event.subject)
+    grow(_COUNT, {**own, "scenario": event.scenario or "", "free": free, "fees": 1, "fen": event.fen})
     for line in event.lines:
-        add(writer, fee_lines, fee=recorded.index, item=line.item, measure=line.measure, quantity=line.quantity, fen=line.fen)
-        if not event.free:
-            _move_total(writer, event, line)
+        amounts = {"quantity": line.quantity, "fen": line.fen}
+        add(writer, fee_lines, fee=recorded.index, item=line.item, measure=line.measure, **amounts)
+        grow(_ITEM, {**own, "item": line.item, "measure": line.measure, "free": free, **amounts})
+        if not free:
+            grow(_TOTAL, {**own, "tariff": event.tariff, "item": line.item, **amounts})
     for share in event.shares:
         add(writer, fee_shares, fee=recorded.index, body=share.body, fen=share.fen)
+        grow(_BODY, {**own, "body": share.body, "fen": share.fen})
+
+
+def _grow(writer: Writer, subject: str, statement: Prepared, values: Mapping[str, object]) -> None:
+    writer.later(statement, values, 1, partial(DoesNotFit, "fees", subject))
 
 
 def _visible_at(writer: Writer, recorded: ev.Recorded, event: ev.FeePosted) -> str:
@@ -87,13 +108,6 @@ def _visible_at(writer: Writer, recorded: ev.Recorded, event: ev.FeePosted) -> s
     if delivered is None or delivered[0] != event.release:
         raise DoesNotFit("deliveries", str(event.delivery))
     return recorded.at
-
-
-def _move_total(writer: Writer, event: ev.FeePosted, line: ev.FeeLine) -> None:
-    key = {"licence": event.licence, "period": event.period, "tariff": event.tariff, "item": line.item}
-    amounts = {"quantity": line.quantity, "fen": line.fen}
-    if writer.run(_advance(), {f"{name}_": value for name, value in (key | amounts).items()}) == 0:
-        add(writer, fee_totals, **key, **amounts)
 
 
 @projects(ev.PeriodClosed)

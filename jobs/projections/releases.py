@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import String, bindparam, exists, insert, literal_column, select, true
+from sqlalchemy import String, bindparam, exists, func, insert, literal_column, select, true
 
 from infra.prepared import Prepared, Writer, adding
 from infra.tables import (
@@ -17,6 +17,7 @@ from infra.tables import (
     metering,
     release_days,
     releases,
+    usage_months,
 )
 from jobs import events as ev
 from jobs.lines import DELTA, RHO
@@ -50,6 +51,17 @@ _FIRST_ANSWER = Prepared(
 )
 _day = bindparam("day_", type_=String)
 _ONE_MORE = adding(release_days, select(_day, literal_column("1")).where(true()), ["releases"])
+_SUMS = ("releases", "deliveries", "rows", "bytes", "compute_ms", "pico_rho", "atto_delta")
+_USED = adding(usage_months, select(*(bindparam(column.name, type_=column.type) for column in usage_months.columns)).where(true()), _SUMS)
+_none, _one, _month = literal_column("0"), literal_column("1"), bindparam("month_", type_=String)
+_CALLED = adding(
+    usage_months,
+    select(metering.c.licence, _month, func.coalesce(metering.c.scenario, ""), jobs.c.kind, _none, _one, *[_none] * 5)
+    .join(releases, releases.c.id == metering.c.release)
+    .join(jobs, jobs.c.id == releases.c.job)
+    .where(metering.c.release == bindparam("release_", type_=String)),
+    _SUMS,
+)
 _ANSWERED_TOO = Prepared(
     insert(answered).from_select(
         ["operator", "entry", "release"],
@@ -87,20 +99,11 @@ def _release_published(writer: Writer, recorded: ev.Recorded, event: ev.ReleaseP
     writer.later(_ONE_MORE, {"day_": period_at("day", recorded.at)}, 1, partial(DoesNotFit, "release_days", event.release))
     if kind == "exact" and writer.row(_APPROVED, {"job_": event.job, "sha_": event.table_sha256}) is None:  # nothing exact goes unapproved
         raise DoesNotFit("approvals", event.job)
-    add(
-        writer,
-        metering,
-        release=event.release,
-        entry=recorded.index,
-        operator=event.operator,
-        licence=event.licence,
-        rows=event.rows,
-        bytes=event.bytes,
-        pico_rho=event.cost.pico_rho,
-        atto_delta=event.cost.atto_delta,
-        scenario=scenario,
-        compute_ms=slot_ms,
-    )
+    cost = {"pico_rho": event.cost.pico_rho, "atto_delta": event.cost.atto_delta}
+    used = {"licence": event.licence, "scenario": scenario, "rows": event.rows, "bytes": event.bytes, "compute_ms": slot_ms, **cost}
+    add(writer, metering, release=event.release, entry=recorded.index, operator=event.operator, **used)
+    month = {"month": period_at("month", recorded.at), "kind": kind, "releases": 1, "deliveries": 0}
+    writer.later(_USED, {**used, **month}, 1, partial(DoesNotFit, "usage_months", event.release))
 
 
 @projects(ev.ReleaseReused)
@@ -117,3 +120,5 @@ def _product_delivered(writer: Writer, recorded: ev.Recorded, event: ev.ProductD
         unfrozen_delivery(writer, release, event.recipient)
     row = {"entry": recorded.index, "release": event.release, "recipient": event.recipient, "format": event.format, "sha256": event.sha256}
     add(writer, deliveries, **row, delivered_at=recorded.at, product=event.product, version=event.version)
+    called = {"release_": event.release, "month_": period_at("month", recorded.at)}
+    writer.later(_CALLED, called, 1, partial(DoesNotFit, "usage_months", event.release))
