@@ -30,8 +30,8 @@ from infra.keys import KeyRing, Random
 from infra.settings import Settings
 from infra.tracing import Tracing
 from infra.workers import Workers
-from jobs.acts.destructions import carry_out
 from jobs.cells import CellRoom
+from jobs.forgetting import Forgetting
 from jobs.lane.keeper import Keeper
 from jobs.mirror import close_lost
 from jobs.office import Office
@@ -52,7 +52,7 @@ from jobs.watermark.marks import Marks
 from jobs.webhooks import Dispatcher
 from policies.problem import declare
 from sandbox.raw.open import open_vault
-from sandbox.raw.run import Pool, forget, warm
+from sandbox.raw.run import Pool, warm
 
 log = structlog.get_logger("yunei.server")
 
@@ -142,6 +142,7 @@ class Services:
         self.keeper = Keeper(lambda: self.office, interval_s=settings.review_sweep_s)
         self.issuer = Issuer(register, interval_s=settings.report_interval_s)
         self.sweep = Sweep(register, self.ended, interval_s=settings.licence_sweep_s)
+        self.forgetting = Forgetting(register, self.vault, lambda: self._workers)
         self.watcher = Watcher(register, interval_s=settings.alert_interval_s, audit_interval_h=settings.audit_interval_h)
         tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
         limits = Limits(register.engine, clock, settings)
@@ -180,7 +181,7 @@ class Services:
         rehearsal.join()
         asking.join()
         self.register.require_sound()
-        carry_out(self.register, self.vault)
+        self.forgetting.once()
         self.register.witnesses.start()
         self.tally.start()
         close_lost(self.register)
@@ -192,12 +193,8 @@ class Services:
         self.keeper.start()
         self.issuer.start()
         self.watcher.start()
+        self.forgetting.start()
         self.ready.set()
-
-    def forget(self) -> None:
-        """Workers drop what they keep of decrypted rows: some of it was destroyed."""
-        if self._workers is not None:
-            forget(self._workers)
 
     @property
     def degraded(self) -> bool:
@@ -258,6 +255,7 @@ class Services:
         self.renewal.stop()
         if self._workers is not None:
             self._workers.close()
+        self.forgetting.stop()  # after the workers: while they are away it may be waiting for them
         self.crew.close()
         self.tracing.close()
         self.tally.stop()

@@ -69,7 +69,7 @@ def propose(body: DestructionRequest, services: Serving, visit: Annotated[Visit,
 )
 def confirm(id: int, services: Serving, visit: Annotated[Visit, door("destruction_confirm")]) -> DestructionView:
     done = destructions.confirm_destruction(services.register, services.vault, id, by=visit.principal.id)
-    services.forget()
+    services.forgetting.wake()
     return DestructionView(**asdict(done))
 
 

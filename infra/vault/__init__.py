@@ -33,5 +33,6 @@ from infra.vault.parts import Version as Version
 from infra.vault.release import JobKeys as JobKeys
 from infra.vault.release import Lock as Lock
 from infra.vault.release import Sealed as Sealed
+from infra.vault.vault import Era as Era
 from infra.vault.vault import Vault as Vault
 from infra.vault.vault import WrappedKey as WrappedKey

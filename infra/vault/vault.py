@@ -19,10 +19,11 @@ from infra.crypto import SealBroken, Suite, envelope_of
 from infra.masters import KEY_BYTES, MasterKeys, MemoryMasters
 from infra.scratch import Scratch
 from infra.vault.draft import KEEPING, Draft
-from infra.vault.text import data_of, text_of
+from infra.vault.eras import Eras
 from infra.vault.keyfiles import KeyFiles, Random
 from infra.vault.parts import FORMAT, Part, VaultError, Version, aad
 from infra.vault.place import DESTROYED, Folders, Place
+from infra.vault.text import data_of, text_of
 
 _NAME = re.compile(r"[^\W\d]\w{0,62}")  # as the catalogue has it: nothing that means something in a path
 
@@ -42,6 +43,14 @@ class WrappedKey:
     def open(self) -> bytearray:
         """VaultError key_refused, keys_unavailable."""
         return self.vault.file_keys([self])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """Of a vault, between two destructions: decrypted rows are kept within one, numbers only grow."""
+
+    vault: str
+    number: int
 
 
 class Vault:
@@ -68,9 +77,15 @@ class Vault:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.place: Place = place or Folders(directory)
         self.keys = KeyFiles(directory, held, random)
+        self._eras = Eras(directory)
 
     def __repr__(self) -> str:
         return f"Vault({str(self._directory)!r})"
+
+    @property
+    def era(self) -> Era:
+        """Another one after each destruction, by whatever process. OSError, ValueError when it cannot be told."""
+        return Era(str(self._directory), self._eras.now())
 
     def derive(self, label: str) -> bytes:
         """32 secret bytes for `label`, always the same in one vault. VaultError key_refused, keys_unavailable."""
@@ -216,7 +231,7 @@ class Vault:
         """Nothing of the version, or (None) of the dataset, can be read any more: its keys are destroyed, then its files removed. Of a version,
         the keys of files that another version keeps live on in that one's manifest; all else is under a dataset key that is replaced and gone.
         Broken off, it is taken up by calling it again; when it is over, again is nothing. VaultError."""
-        with self.keys.locked(alone=True):
+        with self.keys.locked(alone=True), self._eras.ending():
             gone = [number for number in self.versions(dataset) if version in (None, number)]
             left = [number for number in self.versions(dataset) if number not in gone and self._there(dataset, number)]
             keep = {part.path for number in left for part in self.open(dataset, number).parts}
@@ -234,7 +249,8 @@ class Vault:
     def gone(self, dataset: str, version: int | None = None) -> bool:
         """Whether `destroy` has nothing to do any more. OSError."""
         numbers = [number for number in self.versions(dataset) if version in (None, number)]
-        over = not any(self._there(dataset, number) for number in numbers) and len(self.keys.generations(dataset)) < 2
+        over = not self._eras.under_way and not any(self._there(dataset, number) for number in numbers)
+        over = over and len(self.keys.generations(dataset)) < 2
         return over and (version is not None or not self.keys.path(_named(dataset)).exists())
 
     def _there(self, dataset: str, version: int) -> bool:

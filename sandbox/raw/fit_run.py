@@ -21,8 +21,9 @@ from sandbox.plan.model import INT64_MAX
 from sandbox.raw.bound_values import Doubt
 from sandbox.raw.fit_rows import PreparedCache, prepared
 from sandbox.raw.fit_units import shard_sums
+from sandbox.raw.kept import beside, clearing
 from sandbox.raw.released import streamed
-from sandbox.raw.run import Pool, Source, beside, clearing, constant_failure, decrypted, open_version, sources_of
+from sandbox.raw.run import Pool, Source, constant_failure, decrypted, open_version, sources_of
 from sandbox.raw.totals import INT64_MIN, ExactTotals
 from sandbox.raw.verify import PLAN_DOUBTED, bound
 

@@ -3,20 +3,25 @@
 What a task carries has no key. Beside it goes what `infra.vault.JobKeys` sealed: the keys of the task's own files. A worker that it was not
 sealed for (it has just been started anew) says so and gives its public key; the task is then sealed for it too, and run again: no row was
 read. When the stream is over, the server's key of the job is wiped, and each worker's when its call is over.
+
+A task says of which era of the vault it is, so that a worker of whatever server has dropped what it kept of destroyed data before it does
+anything more (`sandbox.raw.kept`); `forget` tells those that have nothing to do.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from itertools import chain, islice
 from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from infra.vault import JobKeys, Lock, Part, Sealed, WrappedKey
+from infra.vault import Era, JobKeys, Lock, Part, Sealed, Vault, WrappedKey
 from infra.workers import ANYWHERE, Terms
+from sandbox.raw.kept import within
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,6 +49,7 @@ class Call:
     fn: Callable[[Any], Any]
     task: Any
     sealed: Sealed
+    era: Era | None = None  # None: no file of a vault is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,12 @@ def streamed(workers: Pool, fn: Callable[[Item], Result], tasks: Iterable[Item],
     terms = replace(terms, place=workers.place_of({part.dataset for part in parts_in(first)}))
 
     def called(task: Item) -> Call:
-        return Call(fn, task, keys.seal(_file_keys(task, opened), sorted(known)))
+        wanted = {part.sha256: part.key for part in parts_in(task) if isinstance(part.key, WrappedKey)}
+        if not wanted:
+            return Call(fn, task, keys.seal({}, []))
+        vault = next(iter(wanted.values())).vault
+        era = vault.era  # before the keys are opened: were they destroyed in between, the worker keeps nothing
+        return Call(fn, task, keys.seal(_file_keys(vault, wanted, opened), sorted(known)), era)
 
     def calls() -> Iterator[Call]:
         for task in chain(first, ahead):
@@ -94,13 +105,20 @@ def run_released(call: Call) -> Any:
         return call.fn(call.task)
     if not lock.opens(call.sealed):
         return Locked(lock.public)
-    with lock.holding(call.sealed):
+    with within(call.era) if call.era is not None else nullcontext(), lock.holding(call.sealed):
         return call.fn(call.task)
 
 
 def met(workers: Pool) -> None:
     """Ask every worker for its public key beforehand: the first job then finds all of them known."""
     _known[workers] = set(workers.stream(_public, range(workers.size)))
+
+
+def forget(workers: Pool, vault: Vault) -> bool:
+    """Every worker drops what it keeps of decrypted rows, unless it has since the vault's last destruction. False when not all were heard: one
+    that is away may come back with what it had."""
+    era = vault.era
+    return len(set(workers.stream(_forget, [era] * workers.size))) == workers.size
 
 
 def parts_in(task: object) -> Iterator[Part]:
@@ -124,15 +142,16 @@ def _met(workers: Pool) -> set[bytes]:
     return _known[workers]
 
 
-def _file_keys(task: object, opened: dict[str, list[bytes]]) -> dict[str, bytearray]:
+def _file_keys(vault: Vault, wanted: Mapping[str, WrappedKey], opened: dict[str, list[bytes]]) -> dict[str, bytearray]:
     """By the SHA-256 of the file; where files lie in a store, what opens that, by its name."""
-    wanted = {part.sha256: part.key for part in parts_in(task) if isinstance(part.key, WrappedKey)}
-    if not wanted:
-        return {}
-    vault = next(iter(wanted.values())).vault
     found = dict(zip(wanted, vault.file_keys(list(wanted.values()), opened), strict=True))
     store, reader = vault.place.store, vault.place.reader
     return found if store is None or reader is None else found | {store.name: reader.sealed_form()}
+
+
+def _forget(era: Era) -> bytes:
+    with within(era):
+        return _lock().public
 
 
 @cache

@@ -24,6 +24,7 @@ from sandbox.raw.cache import ColumnCache
 from sandbox.raw.custody import refusal
 from sandbox.raw.engine import query
 from sandbox.raw.failure import JOB_FAILED, SNAPSHOT_REFUSED
+from sandbox.raw.kept import beside, clearing
 from sandbox.raw.released import Pool as Pool
 from sandbox.raw.released import met, streamed
 from sandbox.raw.totals import ExactTotals, combine, shard_totals
@@ -53,8 +54,7 @@ class ShardTask:
 
 
 _cache = ColumnCache()
-beside: list[Callable[[], int]] = []  # bytes that other rooms of a worker keep of decrypted rows: columns get what is left
-clearing: list[Callable[[], None]] = []  # how other rooms of a worker drop theirs
+clearing.append(_cache.clear)
 atexit.register(_cache.clear)
 
 
@@ -149,18 +149,6 @@ def warm(workers: Pool) -> None:
     met(workers)
     for _ in workers.stream(_exercise, range(workers.size)):
         pass
-
-
-def forget(workers: Pool) -> None:
-    """Every worker drops what it keeps of decrypted rows: data was destroyed."""
-    for _ in workers.stream(_forget, range(workers.size)):
-        pass
-
-
-def _forget(_number: int) -> None:
-    _cache.clear()
-    for clear in clearing:
-        clear()
 
 
 def _exercise(number: int) -> int:

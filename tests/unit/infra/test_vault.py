@@ -307,3 +307,29 @@ def test_only_an_earlier_version_of_the_same_dataset_and_schema_is_kept(vault: V
         with pytest.raises(ValueError, match="one to each shard"):
             draft.commit("0" * 64)
     assert vault.versions("visits") == (1,)
+
+
+def test_each_destruction_begins_another_era_for_everybody(vault: Vault, tmp_path: Path) -> None:
+    commit(vault, TABLE)
+    commit(vault, TABLE, version=2)
+    theirs = Vault(tmp_path / "vault", MASTER_KEY)
+    numbers = [theirs.era.number]
+    for version in (1, None):
+        vault.destroy("visits", version)
+        numbers.append(theirs.era.number)
+    assert numbers == [0, 2, 4]
+    assert theirs.gone("visits")
+
+
+def test_a_destruction_that_broke_off_at_its_very_end_is_not_over(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is gone by then, but whoever read while it went has not been told."""
+    commit(vault, TABLE)
+    with monkeypatch.context() as killing:
+        killing.setattr(type(vault.place), "destroy", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            vault.destroy("visits")
+    assert vault.era.number == 1
+    vault.place.destroy("visits", 1, ())
+    assert not vault.gone("visits")
+    vault.destroy("visits")
+    assert (vault.gone("visits"), vault.era.number) == (True, 2)

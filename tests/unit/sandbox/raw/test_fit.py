@@ -19,7 +19,7 @@ from policies.problem import Problem
 from sandbox.plan.fit.compile import compile_fit
 from sandbox.plan.fit.curves import POINTS, curve_table
 from sandbox.plan.fit.plan import FitPlan
-from sandbox.raw import fit_units, run
+from sandbox.raw import fit_units, kept, run
 from sandbox.raw.fit_rows import PreparedCache, prepared
 from sandbox.raw.fit_run import check_fit_plan, exact_step, step_of_tables
 from sandbox.raw.fit_units import BLOCK_ROWS, Block, clipped, on_curve, shard_sums
@@ -182,13 +182,13 @@ def test_rows_kept_for_the_next_step_leave_less_room_for_columns(stored: tuple[V
     room = 10**6
     run.decrypted(sources[0], room)
     assert 0 < run._cache.nbytes <= room
-    run.beside.append(lambda: room)
+    kept.beside.append(lambda: room)
     try:
         run._cache.clear()
         run.decrypted(sources[0], room)
         assert run._cache.nbytes == 0
     finally:
-        run.beside.pop()
+        kept.beside.pop()
 
 
 def test_failures_behind_the_wall_are_constant_and_totals_say_nothing() -> None:
