@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import String, bindparam, exists, func, insert, literal_column, select, true
+from sqlalchemy import ColumnElement, String, bindparam, exists, func, insert, literal_column, select, true
 
 from infra.prepared import Prepared, Writer, adding
 from infra.tables import (
@@ -53,7 +53,9 @@ _day = bindparam("day_", type_=String)
 _ONE_MORE = adding(release_days, select(_day, literal_column("1")).where(true()), ["releases"])
 _SUMS = ("releases", "deliveries", "rows", "bytes", "compute_ms", "pico_rho", "atto_delta")
 _USED = adding(usage_months, select(*(bindparam(column.name, type_=column.type) for column in usage_months.columns)).where(true()), _SUMS)
-_none, _one, _month = literal_column("0"), literal_column("1"), bindparam("month_", type_=String)
+_none: ColumnElement[int] = literal_column("0")
+_one: ColumnElement[int] = literal_column("1")
+_month = bindparam("month_", type_=String)
 _CALLED = adding(
     usage_months,
     select(metering.c.licence, _month, func.coalesce(metering.c.scenario, ""), jobs.c.kind, _none, _one, *[_none] * 5)
