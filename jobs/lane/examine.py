@@ -80,7 +80,7 @@ def examined(office: Office, case: Case) -> Examined:
     made = outcome(table, case.request.mends, pack, earlier=index)
     found = evidence(made, index, case.request.mends)
     if found.requests:  # only rows can tell how many units are between two cells
-        cells |= {(data["job"], tuple(data["cell"])): data["where"] for one in earlier.left if one.approval for data in one.approval["entries"]}
+        cells |= {(data["job"], tuple(data["cell"])): data["where"] for one in earlier.approved for data in one.approval["entries"]}
         found = evidence(made, index, case.request.mends, counted(office, case, made, found, cells))
     return Examined(table, made, made.released(), found, pack, earlier, lost)
 
@@ -99,7 +99,7 @@ def _with_bundle(office: Office, case: Case, earlier: Earlier, pack: RulePack) -
     before = [name for name in held_beside(office, case) if name < case.job]
     if not before:
         return earlier.index, {}
-    index, cells = fresh_index(earlier, case.plan.space), Cells()
+    index, cells = fresh_index(earlier), Cells()
     for name in before:
         other = case_of_job(office, name)
         if other is None or other.plan.space != case.plan.space:

@@ -1,7 +1,7 @@
 """Every table that left of one population, of either lane, as a new one is compared with: the release index, filled from the register.
 
-The log commits to what left and does not hold it, so the index is made of the register's sealed contents and the staged answers, release by
-release, and kept in memory: what left never changes.
+The log commits to what left and does not hold it, so the index is made of the register's sealed contents, release by release, and kept in
+memory: what left never changes. Of the noised lane nothing but how many left is kept: no difference of noised values tells of anybody.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from infra.database import reading
 from infra.tables import approvals, charge_accounts, charges, jobs, openings, releases
@@ -21,18 +21,25 @@ from jobs.lane.case import Case
 from jobs.ledger import population_account
 from jobs.office import Office
 from policies.disclosure.index import Entry, ReleaseIndex, entry_from
-from policies.disclosure.predicate import ALL, population
+from policies.disclosure.predicate import population
 
 SHOWN = 100  # earlier releases that a reviewer is shown
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """One release: `record` is what was published about it, empty but for the newest `SHOWN`; `approval` what was sealed when people let it
-    out (None: the noised lane)."""
+class Approved:
+    """A release of the human lane: what was sealed of it when people let it out."""
 
     release: str
-    job: str
+    entry: int
+    approval: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """One release as a reviewer is shown it: `record` is what was published about it; `approval` None: the noised lane."""
+
+    release: str
     licence: str
     operator: str
     entry: int
@@ -42,81 +49,88 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What left before, the newest first. `newest` is the log's entry of the newest, -1 for none."""
+    """What left before: `count` in all, the newest `SHOWN` of them, newest first, and those of the human lane, oldest first. `newest` is the
+    log's entry of the newest, -1 for none."""
 
     newest: int
-    left: tuple[Left, ...]
+    count: int
+    shown: tuple[Left, ...]
+    approved: tuple[Approved, ...]
     index: ReleaseIndex = field(repr=False)
+
+
+def _of(space: str) -> ColumnElement[bool]:
+    """Whether a release is of a population: releases are walked in their order, which is cheap where few are wanted or looked at."""
+    return (
+        exists()
+        .where(charges.c.job == releases.c.job)
+        .where(charge_accounts.c.charge == charges.c.id, charge_accounts.c.account == population_account(space))
+    )
 
 
 def newest(connection: Connection, space: str) -> int:
     """The entry of the newest release of a population; -1: there is none. Walks back from the newest of all, which is near."""
-    query = (
-        select(releases.c.entry)
-        .where(
-            exists()
-            .where(charges.c.job == releases.c.job)
-            .where(charge_accounts.c.charge == charges.c.id, charge_accounts.c.account == population_account(space))
-        )
-        .order_by(releases.c.entry.desc())
-        .limit(1)
-    )
-    found = connection.execute(query).scalar_one_or_none()
+    found = connection.execute(select(releases.c.entry).where(_of(space)).order_by(releases.c.entry.desc()).limit(1)).scalar_one_or_none()
     return -1 if found is None else int(found)
 
 
 def earlier_releases(office: Office, case: Case) -> Earlier:
     """All releases of the population that the case's table is about. What left since the last look is read; the rest is known."""
-    where = str(office.register.engine.url), case.plan.space
+    space = case.plan.space
     with _LOCK, reading(office.register.engine) as connection:
-        known = _KNOWN.setdefault(where, Known())
-        last = newest(connection, case.plan.space)
-        for one in _left_since(office, connection, case.plan.space, known.newest, last):
-            known.left.append(one)
-            for entry in entries_of(one, case.plan.space):
-                known.index.add(entry)
-            known.newest = one.entry
-        left = [one for one in reversed(known.left) if one.entry <= last]
-        said = _records(connection, [one.release for one in left[:SHOWN]])
-    shown = (replace(one, record=said[one.release]) for one in left[:SHOWN])
-    return Earlier(last, (*shown, *left[SHOWN:]), known.index)
+        known = _KNOWN.setdefault((str(office.register.engine.url), space), Known())
+        last = newest(connection, space)
+        if known.newest < last:
+            _catch_up(office, connection, known, space, last)
+        approved = tuple(one for one in known.approved if one.entry <= last)
+        return Earlier(last, known.count, tuple(_shown(connection, space, last, approved)), approved, known.index)
 
 
-def _left_since(office: Office, connection: Connection, space: str, before: int, last: int) -> Iterator[Left]:
-    """Releases with an entry above `before`, the oldest first."""
+def _catch_up(office: Office, connection: Connection, known: Known, space: str, last: int) -> None:
+    since = (releases.c.entry > known.newest) & (releases.c.entry <= last) & _of(space)
+    count = int(connection.execute(select(func.count()).select_from(releases).where(since)).scalar_one())
     query = (
-        select(releases.c.id, releases.c.job, releases.c.entry, jobs.c.licence, jobs.c.operator, openings.c.content)
-        .join(jobs, jobs.c.id == releases.c.job)
-        .join(charges, charges.c.job == releases.c.job)
-        .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
-        .outerjoin(approvals, approvals.c.job == releases.c.job)
-        .outerjoin(openings, openings.c.commitment == approvals.c.evidence)
-        .where(charge_accounts.c.account == population_account(space), releases.c.entry > before, releases.c.entry <= last)
+        select(releases.c.id, releases.c.job, releases.c.entry, openings.c.content)
+        .join(approvals, approvals.c.job == releases.c.job)
+        .join(openings, openings.c.commitment == approvals.c.evidence)
+        .where(since)
         .order_by(releases.c.entry)
     )
+    fresh = [Approved(row.id, row.entry, _approval(office, row.job, bytes(row.content))) for row in connection.execute(query)]
+    known.index.add_noised(count - len(fresh))
+    for one in fresh:
+        for entry in entries_of(one):
+            known.index.add(entry)
+    known.approved += fresh
+    known.count, known.newest = known.count + count, last
+
+
+def _shown(connection: Connection, space: str, last: int, approved: Sequence[Approved]) -> Iterator[Left]:
+    query = (
+        select(releases.c.id, releases.c.entry, jobs.c.licence, jobs.c.operator, openings.c.content)
+        .join(jobs, jobs.c.id == releases.c.job)
+        .join(openings, openings.c.commitment == releases.c.record)
+        .where(_of(space), releases.c.entry <= last)
+        .order_by(releases.c.entry.desc())
+        .limit(SHOWN)
+    )
+    sealed_of = {one.release: one.approval for one in approved}
     for row in connection.execute(query):
-        locked = None if row.content is None else bytes(row.content)
-        yield Left(row.id, row.job, row.licence, row.operator, row.entry, {}, _approval(office, row.job, locked))
+        yield Left(row.id, row.licence, row.operator, row.entry, json.loads(bytes(row.content)), sealed_of.get(row.id))
 
 
-def _records(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    query = select(releases.c.id, openings.c.content).join(openings, openings.c.commitment == releases.c.record).where(releases.c.id.in_(ids))
-    return {row.id: json.loads(bytes(row.content)) for row in connection.execute(query)}
-
-
-def _approval(office: Office, job: str, locked: bytes | None) -> dict[str, Any] | None:
-    if locked is None:
-        return None
+def _approval(office: Office, job: str, locked: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(sealed.unlock(office, job, locked))
     return found
 
 
 @dataclass(slots=True)
 class Known:
-    """What was read of one population: `left` the oldest first, up to the entry `newest`."""
+    """What was read of one population, up to the entry `newest`: how many releases, and those of the human lane, oldest first."""
 
     newest: int = -1
-    left: list[Left] = field(default_factory=list)
+    count: int = 0
+    approved: list[Approved] = field(default_factory=list)
     index: ReleaseIndex = field(default_factory=ReleaseIndex)
 
 
@@ -124,13 +138,13 @@ _KNOWN: dict[tuple[str, str], Known] = {}  # by register and population: what le
 _LOCK = threading.Lock()
 
 
-def fresh_index(earlier: Earlier, space: str) -> ReleaseIndex:
+def fresh_index(earlier: Earlier) -> ReleaseIndex:
     """One that may be added to."""
-    return ReleaseIndex(entry for one in earlier.left for entry in entries_of(one, space))
+    index = ReleaseIndex(entry for one in earlier.approved for entry in entries_of(one))
+    index.add_noised(earlier.count - len(earlier.approved))
+    return index
 
 
-def entries_of(one: Left, space: str) -> list[Entry]:
-    """What the index knows of a release: of the human lane every cell, as it was sealed when it left; of the noised lane that it left."""
-    if one.approval is None:
-        return [Entry(one.job, (), space, "", "", ALL, noised=True)]
+def entries_of(one: Approved) -> list[Entry]:
+    """What the index knows of a release of the human lane: every cell, as it was sealed when it left."""
     return [entry_from(data, population(data["where"])) for data in one.approval["entries"]]

@@ -16,7 +16,7 @@ from jobs.acts.reviews import may_judge
 from jobs.kinds.exact import explain
 from jobs.lane.case import Case, case
 from jobs.lane.examine import Examined, examined
-from jobs.lane.index import SHOWN
+from jobs.lane.index import Left
 from jobs.lane.publish import news, standing_for
 from jobs.office import Office
 from policies.disclosure.preflight import preflight
@@ -78,8 +78,8 @@ def _shown(office: Office, found: Case, seen: Examined) -> dict[str, Any]:
         "evidence": dict(seen.evidence.data),
         "proposal": _proposal(found, seen),
         "since": None if standing is None else {"standing": standing.id, "until": standing.until, "new": news(office, standing.id, seen)},
-        "earlier": [_earlier(found, one) for one in seen.earlier.left[:SHOWN]],
-        "earlier_count": len(seen.earlier.left),
+        "earlier": [_earlier(found, one) for one in seen.earlier.shown],
+        "earlier_count": seen.earlier.count,
         "exact_totals": [
             {"account": one.account, "releases": one.releases, "rows": one.cells}
             for one in reviews.exact_counts(office.register, found.admitted.accounts)
@@ -164,7 +164,7 @@ def _divisible(values: Sequence[int | Fraction], by: int) -> int:
     return sum(Fraction(value) % by == 0 for value in values)
 
 
-def _earlier(found: Case, one: Any) -> dict[str, Any]:
+def _earlier(found: Case, one: Left) -> dict[str, Any]:
     approval = one.approval or {}
     return {
         "release": one.release,

@@ -170,13 +170,18 @@ class ReleaseIndex:
             self.add(entry)
 
     def add(self, entry: Entry) -> None:
-        self.size += 1
         if entry.noised:
-            self.noised += 1
+            self.add_noised(1)
             return
+        self.size += 1
         self._groups.setdefault(entry.group, _Group()).add(entry)
         if any(low == high for low, high in entry.values.values()):
             self._exact[(*entry.group, entry.snapshot, entry.where)] = 1
+
+    def add_noised(self, count: int) -> None:
+        """So many cells of the noised lane: nothing but that they left is kept."""
+        self.size += count
+        self.noised += count
 
     def near(self, entry: Entry, threshold: int) -> list[tuple[Entry, bool]]:
         """Released cells of the same relation that hold the entry's population (True) or lie within it (False), with fewer units between than
