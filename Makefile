@@ -24,8 +24,8 @@ outside: setup  # Go's verifiers of transparency logs, which a test compiles; wh
 TESTERS ?= 2
 SEED ?= 1
 test: setup outside  ## all tests, by TESTERS=2 processes, in the order that SEED=1 gives; SEED=last, or any number · 全部测试
-	@$(PY) -m pytest -q -m alone --randomly-seed=$(SEED)
-	@$(PY) -m pytest -q -m "not alone" -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED)
+	@$(PY) -m pytest -q -m alone --randomly-seed=$(SEED) --hypothesis-seed=$(SEED)
+	@$(PY) -m pytest -q -m "not alone" -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED) --hypothesis-seed=$(SEED)
 
 test-outside test-attack test-unit test-browser test-cluster: outside
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from moto.server import ThreadedMotoServer
 
+from infra.vault import store as stores
 from infra.vault.s3 import Bucket
 from infra.vault.store import Credentials, Store
 
@@ -16,6 +18,8 @@ BUCKET = "yunei-vault"
 
 @contextmanager
 def an_s3() -> Iterator[Store]:
+    quiet, known = logging.getLogger("werkzeug"), dict(stores._own)
+    quiet.setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -25,3 +29,6 @@ def an_s3() -> Iterator[Store]:
         yield store
     finally:
         server.stop()
+        quiet.setLevel(logging.NOTSET)
+        stores._own.clear()
+        stores._own.update(known)

@@ -77,13 +77,6 @@ OWNED = (
         f"{WINDOWS}::test_conditions_on_the_block_column",
     ),
     Mutant(
-        "by period: conditions outside of a semi join are none on its partner",
-        "sandbox/plan/windows.py",
-        'within = on if relation.kind == "semi" else (*terms, *on)',
-        "within = (*terms, *on)",
-        f"{WINDOWS}::test_queries_of_several_blocks",
-    ),
-    Mutant(
         "by period: both sides of a union are read",
         "sandbox/plan/windows.py",
         "else left | right",

@@ -83,6 +83,13 @@ def test_tables_that_do_not_answer_one_question_are_not_added(case: str) -> None
         summed(broken(case)[::-1], KEYS, {})
 
 
+def test_a_key_that_stands_twice_in_each_is_not_added() -> None:
+    """Which of its rows belongs to which, nobody could say."""
+    twice = pa.concat_tables([table(some(1)), table(some(2)).slice(0, 1)])
+    with pytest.raises(TablesDiffer):
+        summed([twice, twice], KEYS, {})
+
+
 def test_a_table_without_keys_of_two_rows_is_not_added() -> None:
     with pytest.raises(TablesDiffer):
         summed([pa.table({"n": [1, 2]})], (), {})
