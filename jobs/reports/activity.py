@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, literal_column, select
 
-from infra.tables import deliveries, jobs, metering, releases
+from infra.tables import deliveries, jobs, metering, releases, usage_months
 from jobs.events import rfc3339
-from jobs.reports.source import Entry, Source
+from jobs.reports.source import CHUNK, Entry, Source
 from jobs.reports.world import World
 from jobs.slots import parse_time
 from policies.period import Period
 from policies.quota import CHINA
 
-CHUNK = 500
+SUMMED = ("releases", "rows", "bytes", "compute_ms", "pico_rho")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +32,32 @@ class JobSeen:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseSeen:
-    id: str
-    at: str
-    operator: str
-    licence: str
-    scenario: str
-    kind: str
-    rows: int
-    bytes: int
-    compute_ms: int
-    pico_rho: int
+@dataclass(slots=True)
+class Sums:
+    """What releases come to: how many, rows, bytes, milliseconds by public slots, pico-rho."""
+
+    releases: int = 0
+    rows: int = 0
+    bytes: int = 0
+    compute_ms: int = 0
+    pico_rho: int = 0
+
+    def add(self, row: Any, sign: int = 1) -> None:
+        for name in SUMMED:
+            setattr(self, name, getattr(self, name) + sign * int(getattr(row, name) or 0))
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        return str(self.releases), str(self.rows), str(self.bytes), str(self.compute_ms), str(self.pico_rho)
 
 
 @dataclass(frozen=True, slots=True)
-class DeliverySeen:
-    at: str
-    release: str
-    recipient: str
+class Delivered:
+    """So many deliveries of a product to a recipient; of a release that is in no product: None."""
+
     product: str | None
-    operator: str
+    recipient: str
+    times: int
 
 
 @dataclass(slots=True)
@@ -96,12 +102,16 @@ class Activity:
 
     @cached_property
     def work(self) -> Work:
-        made = Work()
+        made = Work(submitted=self._submitted())
+        if self.operator is None:
+            count = partial(self.source.count, start=self.start, end=self.end)
+            made.refused, made.cancelled = count("job_refused"), count("job_cancelled")
+            made.forfeited, made.reused = count("job_forfeited"), count("release_reused")
+            for entry in self.events("job_refused"):
+                made.codes.update(set(entry["rules"]) or set(entry["codes"]))
+            return made
         over = list(self.events("job_refused", "job_cancelled", "job_forfeited", "release_reused"))
         known = self.jobs(entry["job"] for entry in over if entry["job"])
-        for entry in self.events("job_submitted"):
-            if self.mine(entry["operator"]):
-                made.submitted[str(entry["job_kind"])] += 1
         for entry in over:
             seen = known.get(entry["job"] or "")
             if not self.mine(seen.operator if seen else entry.get("operator")):
@@ -118,47 +128,76 @@ class Activity:
                     made.reused += 1
         return made
 
-    @cached_property
-    def releases(self) -> tuple[ReleaseSeen, ...]:
-        """In order of publication. Rows of `releases` and `metering` are written once, with their entry."""
-        columns = (releases.c.id, releases.c.published_at, releases.c.job, metering)
-        query = (
-            select(*columns)
-            .join(metering, metering.c.release == releases.c.id)
-            .where(releases.c.entry >= self.start, releases.c.entry < self.end)
-            .order_by(releases.c.entry)
-        )
+    def _submitted(self) -> Counter[str]:
+        """By kind: rows of `jobs` by when they were submitted, less those that came after the source."""
+        start, end = rfc3339(self.period.start), rfc3339(self.period.end)
+        query = select(jobs.c.kind, func.count()).where(jobs.c.submitted_at >= start, jobs.c.submitted_at < end).group_by(jobs.c.kind)
         if self.operator is not None:
-            query = query.where(metering.c.operator == self.operator)
-        rows = self.source.connection.execute(query).all()
-        known = self.jobs(row.job for row in rows)
-        return tuple(
-            ReleaseSeen(
-                row.id, row.published_at, row.operator, row.licence, known[row.job].scenario, known[row.job].kind,
-                row.rows, row.bytes, row.compute_ms or 0, row.pico_rho,
-            )
-            for row in rows
-        )  # fmt: skip
+            query = query.where(jobs.c.operator == self.operator)
+        found = Counter({kind: int(count) for kind, count in self.source.connection.execute(query)})
+        for entry in self.source.since(self.source.size, "job_submitted"):
+            if start <= entry.at < end and self.mine(entry["operator"]):
+                found[str(entry["job_kind"])] -= 1
+        return Counter({kind: count for kind, count in found.items() if count})
 
     @cached_property
-    def deliveries(self) -> tuple[DeliverySeen, ...]:
-        columns = (deliveries.c.delivered_at, deliveries.c.release, deliveries.c.recipient, deliveries.c.product, metering.c.operator)
-        query = (
-            select(*columns)
-            .join(metering, metering.c.release == deliveries.c.release)
-            .where(deliveries.c.entry >= self.start, deliveries.c.entry < self.end)
-            .order_by(deliveries.c.entry)
+    def sums(self) -> dict[tuple[str, str, str, str, str], Sums]:
+        """By operator, licence, scenario, kind of job and month: what is kept, less what came after the source."""
+        months = [str(month) for month in self.period.months()]
+        found: dict[tuple[str, str, str, str, str], Sums] = defaultdict(Sums)
+        kept = select(usage_months).where(usage_months.c.licence.in_(self.world.makers), usage_months.c.month.in_(months))
+        for row in self.source.connection.execute(kept):
+            if self.mine(maker := self.world.makers[row.licence]):
+                found[maker, row.licence, row.scenario, row.kind, row.month].add(row)
+        later = (
+            select(literal_column("1").label("releases"), releases.c.published_at, jobs.c.kind, metering)
+            .join(metering, metering.c.release == releases.c.id)
+            .join(jobs, jobs.c.id == releases.c.job)
+            .where(releases.c.entry >= self.source.size, releases.c.published_at < rfc3339(self.period.end))
         )
-        found = (DeliverySeen(*row) for row in self.source.connection.execute(query))
-        return tuple(each for each in found if self.mine(each.operator))
+        for row in self.source.connection.execute(later):
+            key = row.operator, row.licence, row.scenario or "", row.kind, china_day(row.published_at)[:7]
+            if key in found:
+                found[key].add(row, -1)
+        return {key: each for key, each in found.items() if each.releases}
+
+    def total(self, *places: int) -> dict[tuple[str, ...], Sums]:
+        """The sums by some of their keys, in order."""
+        found: dict[tuple[str, ...], Sums] = defaultdict(Sums)
+        for key, each in self.sums.items():
+            found[tuple(key[place] for place in places)].add(each)
+        return dict(sorted(found.items()))
+
+    @property
+    def released(self) -> Sums:
+        return self.total().get((), Sums())
+
+    @cached_property
+    def deliveries(self) -> tuple[Delivered, ...]:
+        query = select(deliveries.c.product, deliveries.c.recipient, func.count())
+        if self.operator is not None:
+            query = query.join(metering, metering.c.release == deliveries.c.release).where(metering.c.operator == self.operator)
+        query = query.where(deliveries.c.entry >= self.start, deliveries.c.entry < self.end)
+        rows = self.source.connection.execute(query.group_by(deliveries.c.product, deliveries.c.recipient))
+        return tuple(Delivered(*row) for row in rows)
 
     def by_month(self) -> tuple[tuple[str, int], ...]:
         """Releases in each month of the period; in each day, when it is one month."""
         if self.period.kind == "month":
-            days = Counter(china_day(release.at) for release in self.releases)
+            days = self._by_day()
             return tuple((day, days[day]) for day in month_days(self.period))
-        months = Counter(china_day(release.at)[:7] for release in self.releases)
-        return tuple((str(month), months[str(month)]) for month in self.period.months())
+        months = self.total(4)
+        return tuple((str(month), months.get((str(month),), Sums()).releases) for month in self.period.months())
+
+    def _by_day(self) -> Counter[str]:
+        hour = func.substr(releases.c.published_at, 1, 13)  # China's midnight is a full hour of UTC
+        query = select(hour, func.count()).where(releases.c.entry >= self.start, releases.c.entry < self.end).group_by(hour)
+        if self.operator is not None:
+            query = query.join(metering, metering.c.release == releases.c.id).where(metering.c.operator == self.operator)
+        days: Counter[str] = Counter()
+        for at, count in self.source.connection.execute(query):
+            days[china_day(f"{at}:00:00.000000Z")] += count
+        return days
 
 
 def china_day(moment: str) -> str:

@@ -38,8 +38,8 @@ def _overview(activity: Activity, world: World) -> Section:
         fact("有效协议", "Licences in force", len(standing), "count"),
         fact("授权的数据集", "Datasets authorised", len(names), "count"),
         fact("应用场景", "Scenarios", len({scenario for licence in standing for scenario in licence.present.scenarios}), "count"),
-        fact("本期发布结果", "Releases in the period", len(activity.releases), "count"),
-        fact("本期交付", "Deliveries in the period", len(activity.deliveries), "count"),
+        fact("本期发布结果", "Releases in the period", activity.released.releases, "count"),
+        fact("本期交付", "Deliveries in the period", sum(each.times for each in activity.deliveries), "count"),
     ]
     if activity.operator is None:
         facts.insert(1, fact("被授权运营单位", "Operators", len({licence.operator for licence in standing}), "count"))

@@ -1,19 +1,21 @@
 """Fees and shares at the last entry of a source, by licence and settlement period: to the fen, and as the statements have them.
 
-Fees are summed from the rows their entries made, settlements from the entries that closed them. A period that is not closed is told as closing
+Fees are the sums that are kept of them, settlements from the entries that closed them. A period that is not closed is told as closing
 it at that entry would come to, without the fees by the month, which are posted when it is closed.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from infra.tables import fee_lines, fee_shares, fees
-from jobs.reports.source import Source
+from infra.tables import fee_bodies, fee_counts, fee_items
+from jobs.reports.source import Entry, Source
 from jobs.reports.world import LicenceSeen, World
 from jobs.slots import parse_time
 from policies.catalogue import Title
@@ -67,7 +69,13 @@ class Account:
 class _Posted:
     fees: int = 0
     free: int = 0
-    shares: dict[str, int] = field(default_factory=dict)
+    shares: Counter[str] = field(default_factory=Counter)
+    items: dict[tuple[str, Measure], list[int]] = field(default_factory=dict)  # charged, free, fen
+
+    def add(self, name: str, measure: Measure, free: bool, quantity: int, fen: int) -> None:
+        total = self.items.setdefault((name, measure), [0, 0, 0])
+        total[1 if free else 0] += quantity
+        total[2] += fen
 
 
 class Money:
@@ -76,22 +84,32 @@ class Money:
     def __init__(self, source: Source, world: World) -> None:
         self.source = source
         self.world = world
-        self._closed = {(entry["licence"], entry["period"]): entry for entry in source.entries(("period_closed",))}
-        self._posted = self._fees()
 
-    def _fees(self) -> dict[tuple[str, str], _Posted]:
-        found: dict[tuple[str, str], _Posted] = {}
-        execute, before = self.source.connection.execute, fees.c.entry < self.source.size
-        counts = select(fees.c.licence, fees.c.period, fees.c.free, func.count().label("n")).where(before)
-        for row in execute(counts.group_by(fees.c.licence, fees.c.period, fees.c.free)):
-            posted = found.setdefault((row.licence, row.period), _Posted())
-            posted.fees += row.n
-            posted.free += row.n if row.free else 0
-        sums = select(fees.c.licence, fees.c.period, fee_shares.c.body, func.sum(fee_shares.c.fen).label("fen"))
-        sums = sums.join(fees, fees.c.entry == fee_shares.c.fee).where(before)
-        for row in execute(sums.group_by(fees.c.licence, fees.c.period, fee_shares.c.body)):
-            found[row.licence, row.period].shares[row.body] = int(row.fen)
-        return found
+    @cached_property
+    def _closed(self) -> dict[tuple[str, str], Entry]:
+        return {(entry["licence"], entry["period"]): entry for entry in self.source.entries(("period_closed",))}
+
+    @cached_property
+    def _posted(self) -> dict[tuple[str, str], _Posted]:
+        """What is kept, less the fees that were posted after the source."""
+        found: dict[tuple[str, str], _Posted] = defaultdict(_Posted)
+        execute = self.source.connection.execute
+        for row in execute(select(fee_counts)):
+            posted = found[row.licence, row.period]
+            posted.fees += row.fees
+            posted.free += row.fees if row.free else 0
+        for row in execute(select(fee_bodies)):
+            found[row.licence, row.period].shares[row.body] += row.fen
+        for row in execute(select(fee_items)):
+            found[row.licence, row.period].add(row.item, row.measure, row.free, row.quantity, row.fen)
+        for entry in self.source.since(self.source.size, "fee_posted"):
+            posted = found[entry["licence"], entry["period"]]
+            posted.fees -= 1
+            posted.free -= 1 if entry["free"] else 0
+            posted.shares.subtract({share["body"]: int(share["fen"]) for share in entry["shares"]})
+            for line in entry["lines"]:
+                posted.add(line["item"], line["measure"], entry["free"], -int(line["quantity"]), -int(line["fen"]))
+        return {key: posted for key, posted in found.items() if posted.fees}
 
     def accounts(self, within: Period, operator: str | None = None) -> Iterator[Account]:
         """Of every settlement period that lies in `within` and has begun, by licence and time."""
@@ -134,25 +152,14 @@ class Money:
             BodySum(known[name], posted.shares.get(name, 0), brought.get(name, 0), payable.get(name, 0), carried.get(name, 0))
             for name in sorted(posted.shares.keys() | brought.keys())
         )
-        items = tuple(self._items(licence, period))
+        items = tuple(_items(licence, posted))
         closed = None if closing is None else closing.index
         return Account(licence.id, licence.operator, period, closed, allowed, posted.fees, posted.free, items, bodies)
 
-    def _items(self, licence: LicenceSeen, period: Period) -> Iterator[ItemSum]:
-        known: dict[str, Item] = {
-            item.name: item for version in licence.versions if version.licence.tariff for item in version.licence.tariff.items
-        }
-        key = (fee_lines.c.item, fee_lines.c.measure, fees.c.free)
-        query = (
-            select(*key, func.sum(fee_lines.c.quantity).label("quantity"), func.sum(fee_lines.c.fen).label("fen"))
-            .join(fees, fees.c.entry == fee_lines.c.fee)
-            .where(fees.c.entry < self.source.size, fees.c.licence == licence.id, fees.c.period == str(period))
-            .group_by(*key)
-        )
-        found: dict[tuple[str, Measure], list[int]] = {}
-        for row in self.source.connection.execute(query):
-            total = found.setdefault((row.item, row.measure), [0, 0, 0])
-            total[1 if row.free else 0] += int(row.quantity)
-            total[2] += int(row.fen)
-        for (item, measure), (charged, free, fen) in sorted(found.items()):
-            yield ItemSum(item, known[item].title, measure, charged, free, fen)
+
+def _items(licence: LicenceSeen, posted: _Posted) -> Iterator[ItemSum]:
+    known: dict[str, Item] = {
+        item.name: item for version in licence.versions if version.licence.tariff for item in version.licence.tariff.items
+    }
+    for (item, measure), (charged, free, fen) in sorted(posted.items.items()):
+        yield ItemSum(item, known[item].title, measure, charged, free, fen)

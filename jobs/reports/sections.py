@@ -6,25 +6,13 @@ from collections import Counter
 from datetime import datetime
 
 from jobs.reports import words
-from jobs.reports.activity import Activity, ReleaseSeen
+from jobs.reports.activity import Activity, Sums
 from jobs.reports.model import Cell, Fact, Figure, Section, Table, column, fact, pair
 from jobs.reports.money import Account, Money
 from jobs.reports.world import World
 from policies.catalogue import Title
 from policies.period import Period
 from policies.quota import CHINA
-
-
-def sums(releases: list[ReleaseSeen]) -> tuple[str, str, str, str, str]:
-    """Count, rows, bytes, milliseconds, pico-rho."""
-    return (
-        str(len(releases)),
-        str(sum(each.rows for each in releases)),
-        str(sum(each.bytes for each in releases)),
-        str(sum(each.compute_ms for each in releases)),
-        str(sum(each.pico_rho for each in releases)),
-    )
-
 
 _SUMMED = (
     column("releases", "发布", "Releases", "count"),
@@ -37,13 +25,9 @@ _SUMMED = (
 
 def use(activity: Activity, world: World) -> Section:
     """Jobs and releases of the period: what was asked, what became of it, what left."""
-    work, releases = activity.work, list(activity.releases)
-    by_kind: dict[str, list[ReleaseSeen]] = {}
-    by_licence: dict[tuple[str, str, str], list[ReleaseSeen]] = {}
-    for release in releases:
-        by_kind.setdefault(release.kind, []).append(release)
-        by_licence.setdefault((release.operator, release.licence, release.scenario), []).append(release)
-    count, rows, size, compute, rho = sums(releases)
+    work = activity.work
+    by_kind = {kind: each for (kind,), each in activity.total(3).items()}
+    count, rows, size, compute, rho = activity.released.cells
     facts: tuple[Fact, ...] = (
         fact("提交作业", "Jobs submitted", sum(work.submitted.values()), "count"),
         fact("发布结果", "Releases published", count, "count"),
@@ -69,7 +53,7 @@ def use(activity: Activity, world: World) -> Section:
         title=pair("按作业种类", "By kind of job"),
         columns=(column("kind", "种类", "Kind"), column("submitted", "提交", "Submitted", "count"), *_SUMMED),
         rows=tuple(
-            (words.job_kind(kind), str(work.submitted[kind]), *sums(by_kind.get(kind, [])))
+            (words.job_kind(kind), str(work.submitted[kind]), *by_kind.get(kind, Sums()).cells)
             for kind in sorted(set(work.submitted) | set(by_kind))
         ),
     )
@@ -82,7 +66,7 @@ def use(activity: Activity, world: World) -> Section:
             column("scenario", "应用场景", "Scenario"),
             *_SUMMED,
         ),
-        rows=tuple((world.name_of(key[0]), key[1], key[2], *sums(by_licence[key])) for key in sorted(by_licence)),
+        rows=tuple((world.name_of(maker), *of, *each.cells) for (maker, *of), each in activity.total(0, 1, 2).items()),
     )
     return Section(
         name="use", title=pair("作业与发布", "Jobs and releases"), facts=facts, figures=(figure,), tables=(kinds, licences, refusals(activity))
@@ -102,14 +86,17 @@ def refusals(activity: Activity) -> Table:
 
 def products(activity: Activity, world: World) -> Section:
     """Products as they stand, with what was delivered in the period."""
-    delivered = Counter(each.product for each in activity.deliveries if each.product is not None)
-    recipients = {(each.product, each.recipient) for each in activity.deliveries if each.product is not None}
+    delivered, recipients = Counter[str](), Counter[str]()
+    for each in activity.deliveries:
+        if each.product is not None:
+            delivered[each.product] += each.times
+            recipients[each.product] += 1
     mine = [product for product in world.products.values() if activity.mine(product.operator)]
     rows = tuple(
         (
             product.code or "—", product.id, product.description.title if product.description else product.id, world.name_of(product.operator),
             words.product_state(product.state), str(product.versions), str(delivered[product.id]),
-            str(sum(1 for id, _ in recipients if id == product.id)),
+            str(recipients[product.id]),
         )
         for product in mine
     )  # fmt: skip
@@ -130,7 +117,7 @@ def products(activity: Activity, world: World) -> Section:
     )
     facts = (
         fact("已登记的产品", "Products registered", sum(1 for product in mine if product.code), "count"),
-        fact("本期交付", "Deliveries in the period", len(activity.deliveries), "count"),
+        fact("本期交付", "Deliveries in the period", sum(each.times for each in activity.deliveries), "count"),
     )
     return Section(name="products", title=pair("产品登记与交付", "Products and deliveries"), facts=facts, tables=(table,))
 

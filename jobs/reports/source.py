@@ -1,25 +1,28 @@
 """What reports are made from: the log's entries up to a size, and the documents they name. Nothing that changes afterwards is read.
 
-Tables are read where their rows are written once and stamped with their entry (metering, fees); whatever has a state that moves is followed
-through its entries instead. Entries are read as the JSON they are: they were checked when they were written, and the audit checks them again.
+Tables are read where their rows are written once and stamped with their entry (metering, fees), and sums that are kept of such rows, less
+what came after the source; whatever has a state that moves is followed through its entries instead. Entries are read as the JSON they are:
+they were checked when they were written, and the audit checks them again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
 from infra.journal.tree import range_at
+from infra.prepared import Prepared, fetch
 from infra.tables import documents, entries
 from jobs.sequencer import tile_reader
 from jobs.slots import parse_time
 
-PAGE = 2_000
+PAGE, CHUNK = 2_000, 500
+_ENTRY = Prepared(select(entries.c.body).where(entries.c.position == bindparam("position_", type_=BigInteger)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Source:
         self.connection = connection
         self.size = size
         self.origin = origin
+        self._times: dict[int, str] = {}
         self.at: str = self._at(size - 1)
         self.root = range_at(size, tile_reader(connection, size)).root().hex()
 
@@ -52,8 +56,14 @@ class Source:
         return parse_time(self.at)
 
     def _at(self, index: int) -> str:
-        body = self.connection.execute(select(entries.c.body).where(entries.c.position == index)).scalar_one()
-        return str(json.loads(bytes(body))["at"])
+        if index not in self._times:
+            (row,) = fetch(self.connection, _ENTRY, {"position_": index})
+            self._times[index] = str(json.loads(bytes(row.body))["at"])
+        return self._times[index]
+
+    def at_of(self, index: int) -> datetime:
+        """When an entry was written."""
+        return parse_time(self._at(index))
 
     def first_at(self, moment: str) -> int:
         """The first entry at this time or later, `size` if there is none: time in the log never runs backwards, so halving finds it."""
@@ -79,7 +89,24 @@ class Source:
                 return
             after = page[-1].position
 
-    def document(self, digest: str) -> bytes | None:
-        """Content that an entry names; it cannot be another later."""
-        body = self.connection.execute(select(documents.c.body).where(documents.c.digest == digest)).scalar_one_or_none()
-        return None if body is None else bytes(body)
+    def since(self, index: int, *kinds: str) -> Iterator[Entry]:
+        """Entries of these kinds from `index` on, those that came after the source, too: what sums that are kept today must be held against."""
+        query = select(entries.c.position, entries.c.kind, entries.c.body).where(entries.c.kind.in_(kinds), entries.c.position >= index)
+        for row in self.connection.execute(query.order_by(entries.c.position)):
+            event = json.loads(bytes(row.body))
+            yield Entry(row.position, event["at"], row.kind, event)
+
+    def count(self, kind: str, start: int, end: int) -> int:
+        """How many entries of a kind there are from `start` until before `end`."""
+        query = select(func.count()).select_from(entries).where(entries.c.kind == kind)
+        query = query.where(entries.c.position >= start, entries.c.position < min(end, self.size))
+        return int(self.connection.execute(query).scalar_one())
+
+    def documents(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """Content that entries name, as far as it is held; it cannot be another later."""
+        wanted = sorted(set(digests))
+        found: dict[str, bytes] = {}
+        for start in range(0, len(wanted), CHUNK):
+            query = select(documents.c.digest, documents.c.body).where(documents.c.digest.in_(wanted[start : start + CHUNK]))
+            found |= {row.digest: bytes(row.body) for row in self.connection.execute(query)}
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 
 from jobs.reports import words
 from jobs.reports.activity import Activity
@@ -27,24 +28,50 @@ COLUMNS = (
 
 
 class Whose:
-    """Whose a thing is that an entry names by its id."""
+    """Whose a thing is that an entry names by its id; read when it is asked for."""
 
-    def __init__(self, world: World) -> None:
-        entries = world.source.entries
-        self._licences = {licence.id: licence.operator for licence in world.licences.values()}
-        self._products = {product.id: product.operator for product in world.products.values()}
-        self._programs = {entry["program"]: str(entry["by"]) for entry in entries(("program_submitted",))}
-        self._keys = {entry["prefix"]: str(entry["principal"]) for entry in entries(("key_issued",))}
-        self._standings = {entry["standing"]: str(entry["licence"]) for entry in entries(("standing_proposed",))}
-        self._jobs = {entry["job"]: str(entry["operator"]) for entry in entries(("job_submitted",))} if self._held(world) else {}
-        self._freezes = {entry["freeze"]: entry for entry in entries(("freeze_set",))}
-        self._granted = {
+    def __init__(self, activity: Activity, world: World) -> None:
+        self._activity, self._world = activity, world
+
+    def _named(self, kind: str, id: str, owner: str) -> dict[str, str]:
+        return {entry[id]: str(entry[owner]) for entry in self._world.source.entries((kind,))}
+
+    @cached_property
+    def _licences(self) -> dict[str, str]:
+        return {licence.id: licence.operator for licence in self._world.licences.values()}
+
+    @cached_property
+    def _products(self) -> dict[str, str]:
+        return self._named("product_drafted", "product", "operator")
+
+    @cached_property
+    def _programs(self) -> dict[str, str]:
+        return self._named("program_submitted", "program", "by")
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return self._named("key_issued", "prefix", "principal")
+
+    @cached_property
+    def _standings(self) -> dict[str, str]:
+        return self._named("standing_proposed", "standing", "licence")
+
+    @cached_property
+    def _jobs(self) -> dict[str, str]:
+        """Of results that were returned."""
+        returned = self._named("release_returned", "job", "by")
+        return {job: seen.operator for job, seen in self._activity.jobs(returned).items()}
+
+    @cached_property
+    def _freezes(self) -> dict[str, Entry]:
+        return {entry["freeze"]: entry for entry in self._world.source.entries(("freeze_set",))}
+
+    @cached_property
+    def _granted(self) -> dict[str, set[str]]:
+        return {
             licence.id: {grant.dataset.casefold() for version in licence.versions for grant in version.licence.datasets}
-            for licence in world.licences.values()
+            for licence in self._world.licences.values()
         }
-
-    def _held(self, world: World) -> bool:
-        return any(True for _ in world.source.entries(("release_returned",)))
 
     def touches(self, entry: Entry, operator: str) -> bool:
         """Whether the entry is about something of this operator's, or about everything."""
@@ -96,7 +123,7 @@ class Whose:
 
 def acts(activity: Activity, world: World, kinds: tuple[str, ...], name: str, zh: str, en: str) -> Table:
     """These entries of the period, in order: of everybody, or those that touch the operator."""
-    whose, operator = Whose(world), activity.operator
+    whose, operator = Whose(activity, world), activity.operator
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for entry in activity.events(*kinds):
@@ -109,7 +136,7 @@ def acts(activity: Activity, world: World, kinds: tuple[str, ...], name: str, zh
 
 def oversight(activity: Activity, world: World) -> Section:
     """What the bureau did: reviews of results, and acts that stop or change something."""
-    operators = {entry["review"]: world.licences[entry["licence"]].operator for entry in world.entries("review_requested")}
+    operators = {entry["review"]: world.makers[entry["licence"]] for entry in world.entries("review_requested")} if activity.operator else {}
     outcomes = Counter(entry["outcome"] for entry in activity.events("review_decided") if activity.mine(operators.get(entry["review"])))
     reviews = Table(
         name="reviews",
