@@ -20,12 +20,12 @@ from infra.journal.checkpoint import Checkpoint
 from infra.journal.files import LogFiles
 from infra.journal.leaf import leaf_hash
 from infra.journal.tiles import TileName, level_size, width_of
-from infra.journal.tree import TILE_HEIGHT, TILE_WIDTH, CompactRange, JournalError
+from infra.journal.tree import TILE_HEIGHT, TILE_WIDTH, CompactRange, JournalError, Node, fold
 from infra.prepared import Writer
 from infra.tables import PROJECTIONS, accounts, charge_accounts, charges, documents, entries, log_hashes, log_head, metadata, openings
 from jobs import findings as found
 from jobs.audit_fees import Bills
-from jobs.audit_reading import Ahead, Tile, read
+from jobs.audit_reading import Ahead, Tile, read, spared
 from jobs.events import EVENT_KINDS, LogKeyAnnounced, Recorded, UnreadableEntry, commitment, read_entry
 from jobs.ledger import Balance, balances
 from jobs.projections import DoesNotFit, project
@@ -33,7 +33,7 @@ from jobs.trusted import Untrusted, checkpoints
 from policies.problem import Problem
 
 DOCUMENTS = ("document", "signed")  # fields of events that name content kept beside the log
-_NAMING = {kind: tuple(name for name in DOCUMENTS if name in model.model_fields) for kind, model in EVENT_KINDS.items()}
+_NAMING = {kind: names for kind, model in EVENT_KINDS.items() if (names := tuple(name for name in DOCUMENTS if name in model.model_fields))}
 BATCH = 256  # rows fetched at once, as many as a tile has
 
 
@@ -71,10 +71,11 @@ def audit(log_dir: Path, vkeys: Sequence[str], engine: Engine | None = None, *, 
         try:
             _make_tables(scratch)
             replay = _Replay(files, scratch, report)
-            replay.tree(*_checkpoints(files, vkeys, remembered, report))
-            if engine is not None:
-                with reading(engine) as database:
-                    _compare(database, files, replay, report)
+            with spared():
+                replay.tree(*_checkpoints(files, vkeys, remembered, report))
+                if engine is not None:
+                    with reading(engine) as database:
+                        _compare(database, files, replay, report)
             with reading(scratch) as connection:
                 report.accounts = balances(connection)
                 if not replay.halted:
@@ -160,8 +161,11 @@ class _Replay:
                 for before in older:
                     if n * TILE_WIDTH <= before.size <= n * TILE_WIDTH + width:
                         self._extends(before, tile.leaves)
-                for leaf in tile.leaves:
-                    self._above(now, leaf)
+                if len(tile.leaves) == TILE_WIDTH:
+                    self._above(now, self.edge.append_perfect(TILE_HEIGHT, fold(tile.leaves)))
+                else:
+                    for leaf in tile.leaves:
+                        self._above(now, self.edge.append(leaf))
                 self.apply(n * TILE_WIDTH, tile)
                 del tile  # before the next is read
         if any(before.size == 0 and before.root != CompactRange().root() for before in older):
@@ -208,9 +212,9 @@ class _Replay:
             self._report.findings.append(found.FORKED(size=before.size))
             raise _Stop
 
-    def _above(self, now: Checkpoint, leaf: bytes) -> None:
-        """Extend the tree; check each tile above level 0 as soon as its last hash is known."""
-        for node in self.edge.append(leaf):
+    def _above(self, now: Checkpoint, nodes: Sequence[Node]) -> None:
+        """Of the nodes that were just completed, check each tile above level 0 as soon as its last hash is known."""
+        for node in nodes:
             level, rest = divmod(node.height, TILE_HEIGHT)
             if level and not rest:
                 row = self._upper.setdefault(level, [])
@@ -251,21 +255,22 @@ class _Replay:
         except (UnreadableEntry, DoesNotFit) as error:
             return fitting, f"{error.table} {error.key}" if isinstance(error, DoesNotFit) else "unreadable"
         for recorded in events:
-            self._report.kinds[recorded.kind] = self._report.kinds.get(recorded.kind, 0) + 1
             self._look(recorded)
         return fitting, None
 
     def _look(self, recorded: Recorded) -> None:
+        report, kind = self._report, recorded.kind
+        report.kinds[kind] = report.kinds.get(kind, 0) + 1
         if recorded.at < self._at:
-            self._report.findings.append(found.TIME(index=recorded.index))
+            report.findings.append(found.TIME(index=recorded.index))
         self._at = recorded.at
-        self._report.findings += self._bills.saw(recorded)
-        if isinstance(recorded.event, LogKeyAnnounced) and recorded.index < self._report.size:
+        report.findings += self._bills.saw(recorded)
+        if kind == LogKeyAnnounced.kind and isinstance(recorded.event, LogKeyAnnounced) and recorded.index < report.size:
             self._signing = recorded.event.vkey
-        for name in _NAMING[recorded.kind]:
+        for name in _NAMING.get(kind, ()):
             digest = getattr(recorded.event, name)
-            if digest is not None and recorded.index < self._report.size and not self._files.has_document(digest):
-                self._report.findings.append(found.DOCUMENT(digest=digest, index=recorded.index))
+            if digest is not None and recorded.index < report.size and not self._files.has_document(digest):
+                report.findings.append(found.DOCUMENT(digest=digest, index=recorded.index))
                 break
 
 

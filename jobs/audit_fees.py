@@ -6,7 +6,7 @@ settlement is what the tariff says. Where a licence's document is missing, which
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from infra.journal.files import document_path
@@ -46,16 +46,16 @@ class Bills:
         self._months: dict[tuple[str, str], int] = {}
         self._carried: dict[tuple[str, str], dict[str, int]] = {}
 
-    def saw(self, recorded: ev.Recorded) -> Iterator[Problem]:
+    def saw(self, recorded: ev.Recorded) -> Iterable[Problem]:
+        """To be taken up at once: of most events there is nothing to say."""
+        return () if self._owed is None and recorded.kind not in _MONEY else self._heed(recorded)
+
+    def _heed(self, recorded: ev.Recorded) -> Iterator[Problem]:
         event = recorded.event
         if self._owed is not None and not (isinstance(event, ev.FeePosted) and (event.release, event.delivery) == self._owed[1:]):
             yield from self._unpaid(recorded.index)
         self._owed = None
-        if event.kind in _MONEY:
-            yield from self._heed(recorded)
-
-    def _heed(self, recorded: ev.Recorded) -> Iterator[Problem]:
-        match event := recorded.event:
+        match event:
             case ev.LicenceGranted() | ev.LicenceAmended():
                 self._versions.setdefault(event.licence, []).append(self._read(recorded.at, event.document))
             case ev.LicenceExpired() | ev.LicenceRevoked():

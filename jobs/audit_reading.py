@@ -3,31 +3,46 @@
 Reading costs an audit about as much as replaying. So a long log is read ahead by a process of its own (`python -m jobs.audit_reading`)
 while the audit replays; it hands over what it read of each tile, never more than a pipe holds. Bytes are hashed where they were read, so
 that what is replayed is what was hashed. Without a second processor, or should that process end, the audit reads for itself: what is found
-does not depend on who read.
+does not depend on who read. Both spare Python's collector: an audit makes many objects, few of which live longer than their tile.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 from infra.journal.files import LogFiles
 from infra.journal.leaf import leaf_hash
 from infra.journal.tiles import width_of
 from infra.journal.tree import TILE_WIDTH
-from jobs.events import Recorded, UnreadableEntry, read_entry, read_fields, recorded_of
+from jobs.events import Recorded, UnreadableEntry, read_entry
+from jobs.events.handed import packed, unpacked
 
-T = TypeVar("T")
 LONG = 20_000  # entries: below that the audit is over before another process has begun
+OBJECTS = 20_000  # made before those that are young are looked through: some megabytes
+
+
+@contextmanager
+def spared() -> Iterator[None]:
+    """This process's garbage is collected less often, and what it holds already not at all, until the end."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +56,11 @@ class Tile:
 
 def read(first: int, bodies: Sequence[bytes]) -> Tile:
     """What these bytes say, as entries `first`…"""
-    leaves, events = _read(first, bodies, read_entry)
-    return Tile(leaves, events, len(events) == len(leaves))
-
-
-def _read(first: int, bodies: Sequence[bytes], one: Callable[[int, bytes], T]) -> tuple[list[bytes], list[T]]:
-    found: list[T] = []
+    events: list[Recorded] = []
     with contextlib.suppress(UnreadableEntry):
         for index, body in enumerate(bodies, first):
-            found.append(one(index, body))
-    return [leaf_hash(body) for body in bodies], found
+            events.append(read_entry(index, body))
+    return Tile([leaf_hash(body) for body in bodies], events, len(events) == len(bodies))
 
 
 class Ahead:
@@ -88,11 +98,12 @@ class Ahead:
                 self._pipe.recv()  # it is up
                 self._pipe.send(n)
                 self._begun = True
-            leaves, fields = self._pipe.recv()
+            leaves, events = self._pipe.recv()
         except (EOFError, OSError):
             self._end()
             return None
-        return Tile(leaves, [recorded_of(index, each) for index, each in enumerate(fields, n * TILE_WIDTH)], len(fields) == len(leaves))
+        read_there = unpacked(n * TILE_WIDTH, events)
+        return Tile(leaves, read_there, len(read_there) == len(leaves))
 
     def _end(self) -> None:
         if self._pipe is not None:
@@ -107,10 +118,11 @@ class Ahead:
 def main(words: Sequence[str]) -> None:
     """The reader: says that it is up, is told the first tile to read, and reads to the end."""
     files, size = LogFiles(Path(words[1])), int(words[2])
-    with contextlib.suppress(EOFError, OSError), Connection(int(words[0])) as pipe:  # nobody listens any more
+    with contextlib.suppress(EOFError, OSError), Connection(int(words[0])) as pipe, spared():  # nobody listens any more
         pipe.send(None)
         for n in range(pipe.recv(), -(-size // TILE_WIDTH)):
-            pipe.send(_read(n * TILE_WIDTH, files.readable_entries(n, width_of(size, 0, n)), read_fields))
+            tile = read(n * TILE_WIDTH, files.readable_entries(n, width_of(size, 0, n)))
+            pipe.send((tile.leaves, packed(tile.events)))
 
 
 if __name__ == "__main__":

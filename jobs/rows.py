@@ -48,6 +48,7 @@ def _motion(table: Table, states: tuple[str, ...], names: tuple[str, ...]) -> Pr
 
 def move(writer: Writer, table: Table, key: str, states: Iterable[str], to: str, at: str, **values: object) -> None:
     """Move a row from one of `states` to another; DoesNotFit, at the latest when the transaction ends, when it is in none of them."""
-    given = {f"new_{name}": value for name, value in values.items()}
-    moved = {"key_": key, "to_": to, "at_": at, **given}
+    moved: dict[str, object] = {"key_": key, "to_": to, "at_": at}
+    for name, value in values.items():
+        moved[f"new_{name}"] = value
     writer.later(_motion(table, tuple(states), tuple(values)), moved, 1, partial(DoesNotFit, table.name, key))

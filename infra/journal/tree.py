@@ -59,14 +59,21 @@ class CompactRange:
 
     def append(self, leaf: bytes) -> list[Node]:
         """Add one leaf; returns the perfect subtrees it completes, from the leaf itself upwards."""
-        done = [Node(0, self.size, leaf)]
-        rest = self.size
+        return self.append_perfect(0, leaf)
+
+    def append_perfect(self, height: int, root: bytes) -> list[Node]:
+        """Add 2**height leaves by the root of their subtree, which has to begin at a multiple of so many; returns it and the perfect subtrees
+        above that it completes."""
+        rest, over = divmod(self.size, 1 << height)
+        if over:
+            raise JournalError("range_malformed", f"no perfect subtree of height {height} begins at {self.size}")
+        done = [Node(height, rest, root)]
         while rest & 1:
-            leaf = node_hash(self._hashes.pop(), leaf)
+            root = node_hash(self._hashes.pop(), root)
             rest >>= 1
-            done.append(Node(len(done), rest, leaf))
-        self._hashes.append(leaf)
-        self.size += 1
+            done.append(Node(height + len(done), rest, root))
+        self._hashes.append(root)
+        self.size += 1 << height
         return done
 
     def root(self) -> bytes:

@@ -37,15 +37,12 @@ from jobs.events.data import MasterKeyRotated as MasterKeyRotated
 from jobs.events.data import RegistrationMoved as RegistrationMoved
 from jobs.events.data import VersionIngested as VersionIngested
 from jobs.events.entry import EVENT_KINDS as EVENT_KINDS
-from jobs.events.entry import Fields as Fields
 from jobs.events.entry import Recorded as Recorded
 from jobs.events.entry import UnreadableEntry as UnreadableEntry
 from jobs.events.entry import canonical as canonical
 from jobs.events.entry import commitment as commitment
 from jobs.events.entry import question_digest as question_digest
 from jobs.events.entry import read_entry as read_entry
-from jobs.events.entry import read_fields as read_fields
-from jobs.events.entry import recorded_of as recorded_of
 from jobs.events.entry import rfc3339 as rfc3339
 from jobs.events.fees import FeeLine as FeeLine
 from jobs.events.fees import FeePosted as FeePosted

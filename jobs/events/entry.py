@@ -99,27 +99,8 @@ def _is_time(second: str) -> bool:
     return datetime.fromisoformat(second) is not None
 
 
-Fields = tuple[str, str, dict[str, object]]
-"""An entry that was read: its kind, its time, and what else stands in it, as JSON has it."""
-
-
 def read_entry(index: int, body: bytes) -> Recorded:
     """The event an entry holds. UnreadableEntry unless the bytes are exactly what `canonical` makes of it: one event, one spelling."""
-    return _understood(index, body)[1]
-
-
-def read_fields(index: int, body: bytes) -> Fields:
-    """What `recorded_of` makes the event of, elsewhere. UnreadableEntry as `read_entry`."""
-    return _understood(index, body)[0]
-
-
-def recorded_of(index: int, fields: Fields) -> Recorded:
-    """The event of fields that `read_fields` returned."""
-    kind, at, rest = fields
-    return Recorded(index, at, _VALIDATED[kind](rest))
-
-
-def _understood(index: int, body: bytes) -> tuple[Fields, Recorded]:
     try:
         fields = _FIRST(body.decode())[0]  # what follows it shows in the comparison
         kind, at = fields.pop("kind"), fields.pop("at")
@@ -129,7 +110,7 @@ def _understood(index: int, body: bytes) -> tuple[Fields, Recorded]:
         raise UnreadableEntry(f"entry {index} is not an event of a known kind") from error
     if not same:
         raise UnreadableEntry(f"entry {index} is not in canonical form")
-    return (kind, at, fields), Recorded(index, at, event)
+    return Recorded(index, at, event)
 
 
 def question_digest(plan_digest: str, snapshot_digests: tuple[str, ...]) -> str:

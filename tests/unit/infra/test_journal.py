@@ -21,7 +21,7 @@ from infra.journal.checkpoint import Checkpoint
 from infra.journal.leaf import EMPTY_ROOT, leaf_hash
 from infra.journal.note import COSIGNATURE, Signer, VerifierKey, open_note
 from infra.journal.proof import Receipt, consistency, inclusion, verify_consistency, verify_inclusion
-from infra.journal.tree import CompactRange, JournalError, ReadTile, range_at
+from infra.journal.tree import CompactRange, JournalError, ReadTile, fold, range_at
 
 LOG_KEY = "log.example/release+5531598f+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 WITNESS_KEY = "witness.example/audit+ecf07fad+BHm1Vi6P5lT5QHixEuipi6eQH4U65pW+1+DjkQutBJZk"
@@ -48,6 +48,18 @@ def grow(size: int) -> tuple[CompactRange, ReadTile]:
 
 EDGES = {size: grow(size) for size in (*range(20), 255, 256, 257, 511, 513, 1000)}
 LARGE, READ = grow(66_100)  # past 256 * 256: three levels
+
+
+def test_a_subtree_is_added_as_its_leaves_are() -> None:
+    leaves = [leaf_hash(b"entry-%d" % index) for index in range(1024)]
+    by_leaf, by_tile = CompactRange(), CompactRange()
+    for start in range(0, len(leaves), 256):
+        above = [node for leaf in leaves[start : start + 256] for node in by_leaf.append(leaf) if node.height >= 8]
+        assert by_tile.append_perfect(8, fold(leaves[start : start + 256])) == above
+        assert (by_tile.size, by_tile.hashes) == (by_leaf.size, by_leaf.hashes)
+    by_tile.append(leaves[0])
+    with pytest.raises(JournalError):
+        by_tile.append_perfect(8, leaves[0])
 
 
 def test_the_vector_of_the_design_comes_out_byte_for_byte() -> None:

@@ -18,8 +18,12 @@ from jobs.events import (
     AccountOpened,
     Cost,
     Event,
+    FeeLine,
+    FeePosted,
+    FeeShare,
     JobAdmitted,
     LicenceSuspended,
+    Recorded,
     UnreadableEntry,
     canonical,
     commitment,
@@ -27,6 +31,7 @@ from jobs.events import (
     read_entry,
     rfc3339,
 )
+from jobs.events.handed import packed, unpacked
 from jobs.projections import PROJECTED
 from policies.loss import Loss
 from tests.small_register import a_licence, a_snapshot
@@ -89,6 +94,23 @@ def test_any_other_spelling_is_unreadable(old: bytes, new: bytes) -> None:
 def test_what_is_no_event_at_all_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableEntry):
         read_entry(0, body)
+
+
+def test_events_come_out_of_another_process_as_they_went_in() -> None:
+    fee = FeePosted(
+        by="system", cause="release", licence="L-1", operator="acme", release="rel-1", scenario="s", period="2026-11",
+        tariff="0" * 64, licence_document="1" * 64, datasets=("visits",), free=False, fen=3,
+        lines=(FeeLine(item="call", measure="call", quantity=1, fen=3),), shares=(FeeShare(body="hospital", fen=3),),
+    )  # fmt: skip
+    events = [read_entry(7 + at, canonical(event, AT)) for at, event in enumerate((OPENED, fee))]
+    handed = unpacked(7, packed(events))
+    assert handed == events == [Recorded(7, AT, OPENED), Recorded(8, AT, fee)]
+    for went, came in zip(events, handed, strict=True):
+        assert type(came.event) is type(went.event)
+        assert canonical(came.event, AT) == canonical(went.event, AT)
+        assert came.event.model_fields_set == went.event.model_fields_set
+        with pytest.raises(ValidationError):
+            came.event.by = "other"  # type: ignore[misc]  # still frozen
 
 
 def test_an_entry_that_would_not_fit_its_tile_is_refused() -> None:
