@@ -55,7 +55,7 @@ def test_a_killed_server_takes_its_ray_along_and_the_next_sweeps_up(tmp_path: Pa
     # Two of Ray's agents, which never see data or keys, poll and notice within two minutes; the test does not wait for them.
     agents = [pid for pid in family if "Agent" in command(pid)]
     assert len(agents) <= 2
-    assert ended([pid for pid in family if pid not in agents], within_s=15)
+    assert ended([pid for pid in family if pid not in agents], within_s=60)
     for pid in agents:
         os.kill(pid, signal.SIGKILL)
     assert made[0].exists()
@@ -77,5 +77,5 @@ def test_a_temporary_folder_too_deep_for_sockets_is_refused(tmp_path: Path, monk
     with pytest.raises(WorkersError) as caught:
         Workers.start()
     assert caught.value.code == "temp_path_too_long"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert list(deep.iterdir()) == []

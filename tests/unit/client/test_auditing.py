@@ -157,15 +157,15 @@ def test_the_command_line_of_the_carried_file(made: Register, capsys: pytest.Cap
 
 
 def test_replaying_is_quick() -> None:
-    """At least 20,000 events a second, with room for a busy machine."""
+    """At least 20,000 events a second of this thread's time, of which other threads and programs take nothing."""
     book, events = Book(), []
     for number in range(5_000):
         event = {"kind": "principal_registered", "at": "2026-11-22T08:00:00.000000Z", "by": "system", "principal": f"p{number}"}
         events.append(json.dumps(event, sort_keys=True, separators=(",", ":")).encode())
-    began = time.process_time()
+    began = time.thread_time()
     for index, entry in enumerate(events):
         book.apply(index, entry)
-    assert time.process_time() - began < 5_000 / 20_000
+    assert time.thread_time() - began < 5_000 / 20_000
 
 
 def test_one_person_alone_raises_no_cap(copy: Register) -> None:

@@ -95,7 +95,7 @@ def receiver() -> Iterator[tuple[type[Receiver], str]]:
 
 def test_what_arrives_is_signed_by_every_secret(receiver: tuple[type[Receiver], str]) -> None:
     kind, url = receiver
-    assert post_webhook(Target.parse(url, LOOPBACK), "msg_1", 1_795_000_000, b'{"a":1}', [SECRET, b"x" * 32], timeout_s=5) == 204
+    assert post_webhook(Target.parse(url, LOOPBACK), "msg_1", 1_795_000_000, b'{"a":1}', [SECRET, b"x" * 32], timeout_s=60) == 204
     ((headers, body),) = kind.got
     assert (headers["webhook-id"], headers["webhook-timestamp"], headers["content-type"]) == ("msg_1", "1795000000", "application/json")
     version, _, sent = headers["webhook-signature"].split(" ")[0].partition(",")
@@ -108,7 +108,7 @@ def test_what_arrives_is_signed_by_every_secret(receiver: tuple[type[Receiver], 
 def test_redirects_are_not_followed_and_long_answers_not_read(receiver: tuple[type[Receiver], str]) -> None:
     kind, url = receiver
     kind.answer = (302, {"Location": url}, b"x" * 2**20)
-    assert post_webhook(Target.parse(url, LOOPBACK), "m", 1, b"{}", [SECRET], timeout_s=5) == 302
+    assert post_webhook(Target.parse(url, LOOPBACK), "m", 1, b"{}", [SECRET], timeout_s=60) == 302
     assert len(kind.got) == 1
 
 
@@ -120,4 +120,4 @@ def test_no_answer_is_an_oserror() -> None:
         with pytest.raises(OSError, match="timed out"):
             post_webhook(target, "m", 1, b"{}", [SECRET], timeout_s=0.1)
     with pytest.raises(OSError, match="refused"):
-        post_webhook(target, "m", 1, b"{}", [SECRET], timeout_s=0.5)
+        post_webhook(target, "m", 1, b"{}", [SECRET], timeout_s=60)

@@ -29,7 +29,7 @@ from tests.bureau import LICENCE, OTHER_SQL, Bureau, licence, order
 ACCOUNTS = {"population:person", "dataset:visits", f"licence:{LICENCE}", "operator:operator-1@visits"}
 
 
-def ended(bureau: Bureau, asked: Order, timeout_s: float = 20) -> JobSeen:
+def ended(bureau: Bureau, asked: Order, timeout_s: float = 60) -> JobSeen:
     return wait(bureau, submitted(bureau, asked).result(timeout_s), timeout_s)
 
 
@@ -37,7 +37,7 @@ def submitted(bureau: Bureau, asked: Order) -> Future[str]:
     return bureau.services.submit(asked)
 
 
-def wait(bureau: Bureau, job: str, timeout_s: float = 20) -> JobSeen:
+def wait(bureau: Bureau, job: str, timeout_s: float = 60) -> JobSeen:
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         seen = lookup.job(bureau.services.register, job, bureau.services.clock())
@@ -48,7 +48,7 @@ def wait(bureau: Bureau, job: str, timeout_s: float = 20) -> JobSeen:
     raise AssertionError(f"{job} still runs")
 
 
-def eventually(holds: Callable[[], bool], timeout_s: float = 5) -> None:
+def eventually(holds: Callable[[], bool], timeout_s: float = 60) -> None:
     until = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < until
@@ -257,7 +257,8 @@ def test_a_server_that_lost_its_lease_writes_nothing(bureau: Bureau, monkeypatch
         others.append(other.claim(job))
 
     paused(monkeypatch, hops, "totals", lose)
-    job = submitted(bureau, order()).result(20)
+    job = submitted(bureau, order()).result(60)
+    eventually(lambda: bool(others))
     time.sleep(1)
     assert kinds(bureau)[-1] == "job_reading"
     assert services.leases.abandoned() == []
@@ -377,7 +378,7 @@ def test_noise_is_drawn_once_though_publishing_fails(bureau: Bureau, monkeypatch
         real_publish(*arguments)
 
     monkeypatch.setattr(hops, "_publish", publish)
-    job = submitted(bureau, order()).result(20)
+    job = submitted(bureau, order()).result(60)
     eventually(lambda: [found.job for found in bureau.services.leases.abandoned()] == [job])
     staged = bureau.services.staging.load(job)
     walk.resume(bureau.services.office, job)

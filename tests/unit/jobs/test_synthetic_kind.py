@@ -138,7 +138,7 @@ def test_over_http(bureau: Bureau) -> None:
         assert client.post("/v1/jobs/check", json={**body, **wrong}).status_code == status
     job = client.post("/v1/jobs", json=body)
     assert job.status_code == 202, job.text
-    for _ in range(1000):
+    for _ in range(3000):
         view = client.get(job.headers["location"]).json()
         if view["state"] != "running":
             break

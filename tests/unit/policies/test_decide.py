@@ -289,7 +289,7 @@ def test_deciding_takes_about_a_millisecond() -> None:
     facts = World().plan()
     spent = []
     for _ in range(100):
-        start = time.perf_counter()
+        start = time.thread_time()
         decide_plan(facts, NOW)
-        spent.append(time.perf_counter() - start)
-    assert statistics.median(spent) < 0.005  # 1.1 ms for two datasets when nothing else runs; loose for a busy machine
+        spent.append(time.thread_time() - start)
+    assert statistics.median(spent) < 0.005  # of this thread's own: 1.1 ms for two datasets

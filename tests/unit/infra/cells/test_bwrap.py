@@ -117,7 +117,7 @@ def test_every_block_meets_the_same_process(cell: Cell) -> None:
 def test_whatever_goes_wrong_gives_no_frame_and_leaves_the_cell_whole(cell: Cell, fault: str) -> None:
     began = time.monotonic()
     assert cell.run(block(fault)) is None
-    assert time.monotonic() - began < QUICK.wall_s + wire.GRACE_S + 5
+    assert time.monotonic() - began < QUICK.wall_s + wire.GRACE_S + 30
     assert numbers(cell.run(block("adds"))) == (7.0, 4.0)
 
 
@@ -128,7 +128,7 @@ def test_a_block_that_sleeps_is_ended_by_the_wall_clock(backend: Bwrap) -> None:
         opened.run(block("adds"))
         began = time.monotonic()
         assert opened.run(block("hangs")) is None
-        assert 1.0 <= time.monotonic() - began < 1.0 + wire.GRACE_S + 5
+        assert 1.0 <= time.monotonic() - began < 1.0 + wire.GRACE_S + 30
         assert opened._line is not None  # type: ignore[attr-defined]  # by the zygote, which lives
 
 

@@ -48,9 +48,9 @@ def code(sql: str) -> str:
     ids=lambda value: str(value)[:40],
 )
 def test_limits(sql: str, wanted: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     assert code(sql) == wanted
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_long_chains_are_fine() -> None:
@@ -60,10 +60,10 @@ def test_long_chains_are_fine() -> None:
 def test_typical_queries_take_milliseconds() -> None:
     accepted = [case for case in cases() if case.refused is None]
     compile_job(accepted[0].sql, CATALOGUE, accepted[0].ask)
-    started = time.process_time()
+    started = time.thread_time()
     for case in accepted:
         compile_job(case.sql, CATALOGUE, case.ask)
-    assert (time.process_time() - started) / len(accepted) < 0.05
+    assert (time.thread_time() - started) / len(accepted) < 0.05
 
 
 def test_tables_in() -> None:
