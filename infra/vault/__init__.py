@@ -24,7 +24,6 @@ from __future__ import annotations
 from infra.masters import KEY_BYTES as KEY_BYTES
 from infra.scratch import Scratch as Scratch
 from infra.vault.draft import Draft as Draft
-from infra.vault.draft import PartWriter as PartWriter
 from infra.vault.keyfiles import Random as Random
 from infra.vault.parts import FileKey as FileKey
 from infra.vault.parts import Part as Part
@@ -36,3 +35,4 @@ from infra.vault.release import Sealed as Sealed
 from infra.vault.vault import Era as Era
 from infra.vault.vault import Vault as Vault
 from infra.vault.vault import WrappedKey as WrappedKey
+from infra.vault.writing import PartWriter as PartWriter
