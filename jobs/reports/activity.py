@@ -168,7 +168,7 @@ class Activity:
             found[tuple(key[place] for place in places)].add(each)
         return dict(sorted(found.items()))
 
-    @property
+    @cached_property
     def released(self) -> Sums:
         return self.total().get((), Sums())
 

@@ -48,12 +48,8 @@ class Source:
         self.origin = origin
         self._times: dict[int, str] = {}
         self.at: str = self._at(size - 1)
+        self.moment: datetime = parse_time(self.at)  # when the newest entry was written
         self.root = range_at(size, tile_reader(connection, size)).root().hex()
-
-    @property
-    def moment(self) -> datetime:
-        """When the newest entry was written."""
-        return parse_time(self.at)
 
     def _at(self, index: int) -> str:
         if index not in self._times:

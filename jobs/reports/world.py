@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sqlalchemy import func, select
 
@@ -28,6 +28,11 @@ LICENCE_KINDS = tuple(step.kind for step in LIFE)
 _AFTER = {step.kind: step.after for step in LIFE}
 _WITH_DOCUMENT = ("licence_applied", "licence_granted", "licence_amended")
 _GIVING_BACK = ("charge_released", "job_refused", "job_cancelled")
+
+
+@lru_cache(maxsize=4096)
+def _description(document: str, body: bytes) -> Description:
+    return Description.model_validate_json(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ class World:
         for entry in entries:
             if entry.kind == "product_drafted":
                 body = held.get(newest[entry["product"]])
-                said = None if body is None else Description.model_validate_json(body)
+                said = None if body is None else _description(newest[entry["product"]], body)
                 found[entry["product"]] = ProductSeen(entry["product"], entry["operator"], said)
                 continue
             seen = found[entry["product"]]

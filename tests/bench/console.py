@@ -51,10 +51,28 @@ def looked(filled: Filled, looks: int) -> list[dict[str, Any]]:
         with TestClient(app, headers={"Accept-Language": "zh"}) as browser:
             answer = browser.post("/console/sign-in", data={"key": filled.bureau.keys[visitor]}, follow_redirects=False)
             assert answer.status_code == 303, answer.text
-            for path, acts in pages_of(filled).items():
+            for path, acts in (pages_of(filled) | deep(filled)).items():
                 if opens(visitor, acts) and (visitor != "operator-8" or own(path, filled)):
                     found.append({"visitor": visitor, "path": path, **measured(browser, path, looks)})
     return found
+
+
+def deep(filled: Filled) -> dict[str, tuple[str, ...]]:
+    """Pages that are asked for more than the newest rows: of a period, of a kind, from the middle of a long list."""
+    middle = filled.events // 2
+    reports = ("disclosure&period=2025", "disclosure&period=2026", "usage&period=2026-10", "revenue&period=2026-Q3", "revenue&period=2026")
+    return {
+        "/console/fees?period=2026-Q3": ("fee_list", "revenue_show"),
+        "/console/fees?period=2026": ("fee_list", "revenue_show"),
+        f"/console/fees?before={middle}": ("fee_list",),
+        f"/console/register?before={middle}": ("events_read",),
+        "/console/register?kind=fee_posted": ("events_read",),
+        f"/console/releases?before={middle}": ("release_show",),
+        "/console/releases?licence=L-1": ("release_show",),
+        "/console/budgets/population:person": ("account_list",),
+        f"/console/reports/preview?kind=filing&subject={filled.licence}": ("report_preview",),
+        **{f"/console/reports/preview?kind={each}": ("report_preview",) for each in reports},
+    }
 
 
 def own(path: str, filled: Filled) -> bool:

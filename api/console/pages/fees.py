@@ -14,6 +14,7 @@ from api.services import services_of
 from policies.quota import CHINA
 
 router = APIRouter(prefix="/console/fees")
+WHOLE, LISTED = 8, 100  # statements: so many are shown item by item, more are a list, of which so many
 
 
 def present(now: datetime) -> str:
@@ -31,30 +32,30 @@ async def _nothing() -> None:
 
 
 @router.get("")
-async def fees(page: Looking, period: str = "", before: str = "") -> Response:
+async def fees(page: Looking, period: str = "", licence: str = "", before: str = "") -> Response:
     page.require("fee_list", "revenue_show")
     may, api = page.visitor.may, page.api
-    # adding up a period of the whole house takes a second where much left in it: for who sees all of it, when asked for
-    added_up = bool(period) or page.visitor.role == "operator"
     period = period or present(services_of(page.request).clock())
     problem = None
     statements = revenue = None
     try:
         statements, revenue = await asyncio.gather(
-            api.get("/v1/statements", period=period) if may("statement_show") and added_up else _nothing(),
-            api.get("/v1/revenue", period=period) if may("revenue_show") and added_up else _nothing(),
+            api.get("/v1/statements", period=period, licence=licence) if may("statement_show") else _nothing(),
+            api.get("/v1/revenue", period=period) if may("revenue_show") and not licence else _nothing(),
         )
     except Refused as refused:
-        if refused.status != 422:
+        if refused.status not in (404, 422):
             raise
         problem = refused.document
-    posted = await api.get("/v1/fees", before=before) if may("fee_list") else None
+    posted = await api.get("/v1/fees", before=before, licence="" if problem else licence) if may("fee_list") else None
     return page.show(
         "fees.html.j2",
-        status=422 if problem else 200,
+        status=problem["status"] if problem else 200,
         period=period,
-        added_up=added_up,
+        licence=licence,
         statements=statements["statements"] if statements else None,
+        whole=WHOLE,
+        listed=LISTED,
         revenue=revenue,
         fees=posted["fees"] if posted else None,
         next=posted.get("next") if posted else None,

@@ -17,6 +17,7 @@ from policies.problem import Language
 
 router = APIRouter(prefix="/console/reports")
 FORMS = ("html", "pdf", "csv", "json")
+ROWS = 50  # of a table on the page: all are in the files
 
 
 class Shown:
@@ -72,7 +73,7 @@ async def preview(page: Looking, kind: str = "disclosure", period: str = "", sub
         if refused.status not in (404, 409, 422):
             raise
         return await _listed(page, "", "", status=refused.status, problem=refused.document, asked=asked)
-    return page.show("report.html.j2", report=found, issued=None, asked=asked, shown=Shown(page.language), forms=FORMS, problem=None)
+    return page.show("report.html.j2", report=found, issued=None, asked=asked, shown=Shown(page.language), forms=FORMS, rows=ROWS, problem=None)
 
 
 @router.get("/preview/file")
@@ -114,7 +115,7 @@ async def order(page: Looking) -> Response:
 @router.get("/{id}")
 async def report(page: Looking, id: str) -> Response:
     issued, found = await asyncio.gather(page.api.get(f"/v1/reports/{id}"), page.api.get(f"/v1/reports/{id}/document"))
-    return page.show("report.html.j2", report=found, issued=issued, asked={}, shown=Shown(page.language), forms=FORMS, problem=None)
+    return page.show("report.html.j2", report=found, issued=issued, asked={}, shown=Shown(page.language), forms=FORMS, rows=ROWS, problem=None)
 
 
 @router.get("/{id}/statement")
