@@ -66,6 +66,8 @@ class _FromRegister(Collector):
         ready = self._services.ready.is_set() and not self._services.watch.stopping
         swap = "Swap areas that would take decrypted rows to a disk as they are; should be 0."
         yield GaugeMetricFamily("yunei_swap_plaintext_areas", swap, value=len(plaintext_swap()))
+        swappable = "Processes, of the server and its workers, whose pages may be swapped in plaintext, when they started; should be 0."
+        yield GaugeMetricFamily("yunei_swappable_processes", swappable, value=self._services.swappable)
         yield GaugeMetricFamily("yunei_ready", "1 when jobs are taken.", value=float(ready))
         try:
             seen = self._gauge.read()

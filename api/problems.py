@@ -136,6 +136,19 @@ SERVER_WORKERS = declare(
     zh=("计算节点无法启动", "启动失败（{code}）。", "检查内存、/dev/shm 与临时目录的空间。"),
     en=("The workers do not start", "Starting them failed ({code}).", "Check memory, /dev/shm and the space for temporary files."),
 )
+SERVER_SWAP = declare(
+    "server_swap_in_plaintext",
+    zh=(
+        "内存可能以明文写入磁盘",
+        "服务或计算进程中有 {count} 个的内存页可能被换出到未加密的磁盘。",
+        "关闭或加密交换区，或授予 CAP_IPC_LOCK；见 docs/how-to/keys.md。",
+    ),
+    en=(
+        "Memory may be written to a disk in plaintext",
+        "The kernel may swap pages of {count} processes, of the server and its workers, to a disk that is not encrypted.",
+        "Turn swap off, encrypt it, or grant CAP_IPC_LOCK: docs/how-to/keys.md.",
+    ),
+)
 SERVER_CLUSTER_ADDRESS = declare(
     "server_cluster_address",
     zh=("不是内网地址", "{address} 不是内网 IP 地址。", "集群只用内网地址，如 10.0.0.5；首节点为 10.0.0.5:6379。"),

@@ -15,7 +15,7 @@ import uvicorn
 from api.app import create_app
 from api.problems import SERVER_LISTEN, SERVER_WORKERS
 from api.services import Services
-from infra.memory import guard, plaintext_swap
+from infra.memory import guard, hold, plaintext_swap
 from infra.settings import Settings
 from infra.workers import WorkersError
 from jobs.acts import issue_key
@@ -33,6 +33,7 @@ def serve(settings: Settings) -> int:
     HTTP has a thread of its own, so that the main thread can start the workers, as Ray wants it, while the server answers already.
     """
     began = time.monotonic()
+    hold()
     guard()
     for area in plaintext_swap():
         log.warning("swap_in_plaintext", area=area)

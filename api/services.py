@@ -18,6 +18,7 @@ from typing import IO, Protocol, cast
 import structlog
 from starlette.requests import HTTPConnection
 
+from api.problems import SERVER_SWAP
 from api.signin.door import Door
 from api.signin.flow import Flows
 from api.signin.limits import Limits
@@ -27,6 +28,7 @@ from api.signin.tokens import Tokens
 from infra import keeper
 from infra.clock import Clock, system_clock
 from infra.keys import KeyRing, Random
+from infra.memory import pages
 from infra.settings import Settings
 from infra.tracing import Tracing
 from infra.workers import Workers
@@ -126,6 +128,7 @@ class Services:
         self.random = random
         self.watch = Watch()
         self.ready = threading.Event()
+        self.swappable = 0  # processes, of the server and its workers, when they were started
         self.tracing = Tracing.to(settings.otlp_endpoint)
         self.vault = open_vault(settings)
         place = hashlib.sha256(f"{socket.gethostname()}\n{settings.home}".encode()).hexdigest()[:16]
@@ -178,6 +181,7 @@ class Services:
         asking.start()  # a register restored from an older copy is found before it takes work
         self._workers = workers or _workers(settings)
         warm(self._workers)
+        self._look_at_pages(self._workers)
         rehearsal.join()
         asking.join()
         self.register.require_sound()
@@ -195,6 +199,15 @@ class Services:
         self.watcher.start()
         self.forgetting.start()
         self.ready.set()
+
+    def _look_at_pages(self, workers: ClosablePool) -> None:
+        """Raises server_swap_in_plaintext where the settings do not put up with it."""
+        found = [pages(), *workers.stream(pages, range(workers.size))]
+        self.swappable = found.count("swappable")
+        if self.swappable and self.settings.refuse_swap:
+            raise SERVER_SWAP(count=self.swappable)
+        if self.swappable:
+            log.warning("pages_swappable", processes=self.swappable)
 
     @property
     def degraded(self) -> bool:

@@ -1,7 +1,8 @@
-"""Plaintext stays in memory: no core files, no reading by other processes of the user, and a look whether the kernel may swap it to a disk.
+"""Plaintext stays in memory: no core files, no reading by other processes of the user, and no page on a disk as it is.
 
-Pages are not locked: a worker keeps gigabytes hot, and `mlock` of them takes a privilege and leaves the kernel nothing to give way with. What
-has to hold instead is that there is no swap, or only swap in memory (zram) or under dm-crypt.
+There should be no swap, or only swap in memory (zram) or under dm-crypt, or the process's control group should forbid it. Where none of that
+holds, pages are locked, which takes a privilege (CAP_IPC_LOCK, or RLIMIT_MEMLOCK without limit) and leaves the kernel nothing to give way with:
+that is why it is not done elsewhere. Without the privilege pages are swappable, and that is said.
 """
 
 from __future__ import annotations
@@ -10,14 +11,49 @@ import ctypes
 import os
 import resource
 from pathlib import Path
+from typing import Literal
 
+Pages = Literal["kept", "locked", "swappable"]
 _PR_SET_DUMPABLE = 4
+_EVERYTHING = 1 | 2 | 4  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT: pages as they come into being (mlockall(2))
+_CAP_IPC_LOCK = 14
 
 
 def guard() -> None:
     """For this process, from now on: no core file, also none piped to a program (core(5)); ptrace(2) and /proc/PID/mem for root alone."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def hold() -> Pages:
+    """For this process, from now on: its pages are locked where they could be swapped to a disk as they are and it may lock them."""
+    if pages() == "swappable" and _may_lock():
+        ctypes.CDLL(None, use_errno=True).mlockall(_EVERYTHING)
+    return pages()
+
+
+def pages(_: object = None) -> Pages:
+    """How it is with this process now. Swap that is turned on later is seen, and does not lock anything by itself."""
+    if not plaintext_swap() or swap_forbidden():
+        return "kept"
+    return "locked" if _status("VmLck") not in ("", "0 kB") else "swappable"
+
+
+def swap_forbidden(own: Path = Path("/proc/self/cgroup"), groups: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Whether a control group of version 2 that this process is in may not swap (memory.swap.max, of it or of one round it)."""
+    paths = [line.removeprefix("0::/") for line in _text(own, "").splitlines() if line.startswith("0::/")]
+    return any(_text(groups / each / "memory.swap.max", "max") == "0" for path in paths for each in (Path(path), *Path(path).parents))
+
+
+def _may_lock() -> bool:
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+        return True
+    return bool(int(_status("CapEff") or "0", 16) >> _CAP_IPC_LOCK & 1)
+
+
+def _status(name: str) -> str:
+    lines = _text(Path("/proc/self/status"), "").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:")), "")
 
 
 def plaintext_swap(swaps: Path = Path("/proc/swaps"), devices: Path = Path("/sys/block")) -> tuple[str, ...]:

@@ -46,6 +46,11 @@ class WorkerSettings(BaseModel):
         description="Bytes that one run over a shard may take beside what the worker keeps hot. The kernel refuses more, and the job fails.",
     )
     shard_wall_s: float = Field(default=600, gt=0, le=86_400, description="Seconds that one run over a shard may take; then the job fails.")
+    refuse_swap: bool = Field(
+        default=False,
+        description="Do not serve where the kernel may write pages of the server or of a worker to a disk in plaintext; else it is said in the "
+        "log and in `yunei_swappable_processes` (docs/how-to/keys.md).",
+    )
     straggler_s: float = Field(
         default=30, gt=0, le=86_400, description="Seconds after which a run over a shard begins on another worker too; the first result counts."
     )

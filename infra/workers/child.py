@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from infra.memory import guard
+from infra.memory import guard, hold
 from infra.workers.inline import attempt
 
 HEADER = struct.Struct("<Q?")  # length, ok
@@ -67,7 +67,7 @@ def _run(call: bytes) -> bytes:
 
 
 def _settle(parent: int) -> None:
-    """No core file, no life after the parent's, and first to go when the machine has no memory left."""
+    """No core file, no page on a disk, no life after the parent's, and first to go when the machine has no memory left."""
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_NAME, NAME, 0, 0, 0)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -75,6 +75,7 @@ def _settle(parent: int) -> None:
         sys.exit(1)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("900")
+    hold()
     guard()  # last: files of a process that cannot be dumped are root's
 
 

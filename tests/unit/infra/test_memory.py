@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.memory import plaintext_swap
+import pytest
+
+from infra.memory import pages, plaintext_swap, swap_forbidden
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -44,3 +46,46 @@ def test_swap_that_keeps_nothing_secret_is_told_from_swap_that_does(tmp_path: Pa
     swaps.write_text(header + "".join(f"{area}\tpartition\t1\t0\t-2\n" for area in areas))
     assert plaintext_swap(swaps, devices) == ("/dev/sda2", "/swapfile", "/dev/dm-1", "/dev/zram1")
     assert plaintext_swap(tmp_path / "none", devices) == ("?",)
+
+
+def test_a_control_group_that_may_not_swap_is_seen(tmp_path: Path) -> None:
+    own, groups = tmp_path / "cgroup", tmp_path / "groups"
+    unit = groups / "system.slice" / "yunei.service"
+    unit.mkdir(parents=True)
+    own.write_text("1:memory:/elsewhere\n0::/system.slice/yunei.service\n")
+    limit = unit / "memory.swap.max"
+    for at, text, forbidden in ((limit, "max\n", False), (limit, "4096\n", False), (limit, "0\n", True), (limit, "max\n", False)):
+        at.write_text(text)
+        assert swap_forbidden(own, groups) is forbidden
+    (groups / "system.slice" / "memory.swap.max").write_text("0\n")
+    assert swap_forbidden(own, groups), "nor may one whose slice may not"
+    assert not swap_forbidden(tmp_path / "none", groups)
+
+
+LOCKING = """
+import resource, sys
+from infra import memory
+memory.plaintext_swap = lambda: ("/dev/sda2",)
+memory.swap_forbidden = lambda: False
+may = sys.argv[1] == "may"
+memory._may_lock = memory._may_lock if may else (lambda: False)
+if may and not memory._may_lock():
+    print("no right to"); sys.exit()
+print(memory.pages(), memory.hold(), memory.pages())
+kept = bytearray(2**22)
+print(int(memory._status("VmLck").split()[0]) >= 4096)
+"""
+
+
+@pytest.mark.parametrize(("right", "said"), [("may", ("swappable locked locked", "True")), ("not", ("swappable swappable swappable", "False"))])
+def test_pages_are_locked_where_they_could_be_swapped_and_may_be_locked(right: str, said: tuple[str, str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", LOCKING, right], env=environment, capture_output=True, text=True, check=True)
+    if done.stdout == "no right to\n":
+        pytest.skip("this user may not lock memory")
+    assert tuple(done.stdout.splitlines()) == said
+
+
+def test_where_there_is_no_swap_nothing_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.memory.plaintext_swap", lambda: ())
+    assert pages() == "kept"
