@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -65,6 +66,8 @@ def serve(settings: Settings) -> int:
             raise SERVER_LISTEN(host=settings.host, port=settings.port)
         services.start()
         _on_signals(stop)  # Ray has put its own in their place
+        gc.collect()
+        gc.freeze()  # what was imported stays: looking through it again would hold up whoever waits then for a third of a second
         took = time.monotonic() - began
         log.info("ready", address=_address(http), seconds=round(took, 1))
         _say(f"域内已就绪 · yunei is ready: {_address(http)}  ({took:.1f} s)")

@@ -215,19 +215,20 @@ def opening(connection: Connection, commitment: str) -> tuple[bytes, bytes]:
 
 def exact_counts(register: Register, accounts: Sequence[str] | None = None) -> list[Exact]:
     """How many exact tables, and rows of them, left of each account's data, ever: by the charges of nothing that they made."""
-    query = (  # from what people let out, which is little beside what an account was charged for: so neither picked nor sorted by account here
+    query = (  # outer joins, so that databases begin with what people let out: it is little beside what accounts were charged for
         select(charge_accounts.c.account, metering.c.rows)
         .select_from(approvals)
-        .join(releases, releases.c.job == approvals.c.job)
-        .join(metering, metering.c.release == releases.c.id)
-        .join(charges, charges.c.job == approvals.c.job)
-        .join(charge_accounts, charge_accounts.c.charge == charges.c.id)
+        .outerjoin(releases, releases.c.job == approvals.c.job)
+        .outerjoin(metering, metering.c.release == releases.c.id)
+        .outerjoin(charges, charges.c.job == approvals.c.job)
+        .outerjoin(charge_accounts, charge_accounts.c.charge == charges.c.id)
     )
     tables, cells = Counter[str](), Counter[str]()
     with reading(register.engine) as connection:
         for account, rows in connection.execute(query):
-            tables[account] += 1
-            cells[account] += rows
+            if account is not None and rows is not None:  # approved, and gone
+                tables[account] += 1
+                cells[account] += rows
     return [Exact(account, tables[account], cells[account]) for account in sorted(tables) if accounts is None or account in accounts]
 
 
