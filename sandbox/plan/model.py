@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
-from typing import Literal
+from functools import cache, cached_property
+from typing import Any, Literal
 
 from policies.catalogue import KeyValue, Use, Window
 from policies.catalogue.blocks import period_in
@@ -270,7 +271,7 @@ class Part:
         return next(total for total in self.totals if total.name == name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # its digest is kept beside its fields
 class Plan:
     """A job, compiled.
 
@@ -357,9 +358,9 @@ class Plan:
 
     def as_data(self) -> dict[str, object]:
         """The whole plan as JSON-ready data; floats as hex so that nothing is rounded."""
-        return plain(dataclasses.asdict(self))  # type: ignore[return-value]  # a dict in, a dict out
+        return plain(self)  # type: ignore[return-value]  # a dataclass in, a dict out
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the canonical form: equal digests mean equal answers in distribution. `query`, `bounds`, `accuracy` and the order of
         `uses` are left out: they follow the operator's own spelling, and one question in two spellings has one digest. What is empty is left
@@ -380,7 +381,18 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in dataclasses.fields(kind))
+
+
 def plain(value: object) -> object:
+    """JSON-ready data: dataclasses as objects, tuples as lists, floats in hex."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if dataclasses.is_dataclass(value):
+        kind: type[Any] = type(value)
+        return {name: plain(getattr(value, name)) for name in _names(kind)}  # type: ignore[arg-type]  # a class is hashable
     if isinstance(value, dict):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -391,6 +403,6 @@ def plain(value: object) -> object:
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, date):
         return {"date": value.isoformat()}
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
+    if isinstance(value, int) and abs(value) > 2**53:
         return {"integer": str(value)}
     return value

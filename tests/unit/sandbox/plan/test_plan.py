@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
@@ -20,7 +21,7 @@ from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.explain import explain
 from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Owner, Relation, Scan, Select, Union, Unowned, block_owner, owner
-from sandbox.plan.model import Plan
+from sandbox.plan.model import Plan, plain
 from sandbox.plan.price import scale_for, threshold_for
 from sandbox.plan.spread import discrete_half_width
 from sandbox.sql.expr import Call, Column, Expr, Literal
@@ -377,5 +378,13 @@ SPELLINGS = (
 @pytest.mark.parametrize("sql", SPELLINGS[1:])
 def test_one_question_in_two_spellings_has_one_digest(sql: str) -> None:
     assert plan_for(sql).digest == plan_for(SPELLINGS[0]).digest
+
+
+@pytest.mark.parametrize("sql", SPELLINGS[:2])
+def test_a_digest_is_of_every_field_and_computed_once(sql: str) -> None:
+    plan = plan_for(sql)
+    assert plan.as_data() == plain(dataclasses.asdict(plan))
+    assert plan.digest is plan.digest
+    assert dataclasses.replace(plan, finish_sql=plan.finish_sql + " ").digest != plan.digest
     assert plan_for(sql.replace("3", "4")).digest != plan_for(SPELLINGS[0]).digest
     assert plan_for(sql, groups_per_unit=1).digest != plan_for(SPELLINGS[0]).digest
