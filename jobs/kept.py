@@ -80,6 +80,7 @@ class Kept:
             self._used[row.licence, row.month].update({name: getattr(row, name) for name in ("releases", "deliveries", *USED)})
         self._unsee_fees(set(names))
         self._unsee_releases()
+        self._forget_nothing()
 
     def usage(self, licence: str, period: Period) -> Usage:
         total: Counter[str] = Counter()
@@ -108,11 +109,12 @@ class Kept:
         for share in self._connection.execute(select(fee_shares).where(fee_shares.c.fee.in_(rows))):
             fee = rows[share.fee]
             self.bodies[fee.licence, fee.period][share.body] -= share.fen
-        for key in {(row.licence, row.period) for row in rows.values()}:
-            self.counts[key] = {of: sums for of, sums in self.counts[key].items() if sums[0]}
-            if not self.counts[key]:  # nothing of it is seen yet
-                self.items.pop(key, None)
-                self.bodies.pop(key, None)
+
+    def _forget_nothing(self) -> None:
+        """What came to nothing is not told: sums do not tell it from what is not there yet."""
+        self.items = defaultdict(dict, {key: {of: each for of, each in sums.items() if any(each)} for key, sums in self.items.items()})
+        self.bodies = defaultdict(dict, {key: {body: fen for body, fen in sums.items() if fen} for key, sums in self.bodies.items()})
+        self.counts = defaultdict(dict, {key: {of: each for of, each in sums.items() if each[0]} for key, sums in self.counts.items()})
 
     def _unsee_releases(self) -> None:
         columns = (metering.c.licence, releases.c.published_at, *(metering.c[name] for name in USED))

@@ -109,6 +109,9 @@ class Money:
             posted.shares.subtract({share["body"]: int(share["fen"]) for share in entry["shares"]})
             for line in entry["lines"]:
                 posted.add(line["item"], line["measure"], entry["free"], -int(line["quantity"]), -int(line["fen"]))
+        for posted in found.values():  # what came to nothing then: sums do not tell it from what there was not yet
+            posted.shares = +posted.shares
+            posted.items = {of: amounts for of, amounts in posted.items.items() if any(amounts)}
         return {key: posted for key, posted in found.items() if posted.fees}
 
     def accounts(self, within: Period, operator: str | None = None) -> Iterator[Account]:
