@@ -7,28 +7,39 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 import pyarrow as pa
 
+from infra.crypto import Envelope
 from infra.masters import KEY_BYTES
-from infra.vault.keyfiles import Random
+from infra.vault.keyfiles import KeyFiles, Random
 from infra.vault.parts import FORMAT, Part, VaultError, Version, aad, part_name
+from infra.vault.place import Place
 from infra.vault.release import plain, wipe
 from infra.vault.text import text_of
 from infra.vault.writing import PartWriter
 
-if TYPE_CHECKING:
-    from infra.vault.vault import Vault
-
 KEEPING = 2  # format of a manifest that keeps parts: whoever knows only the other kind refuses it, rather than read half
+
+
+class Home(Protocol):
+    """What a draft needs of the vault that it becomes a version of."""
+
+    place: Place
+    keys: KeyFiles
+    envelope: Envelope
+
+    def seal(self, dataset: str, version: int, key: bytes, content: dict[str, object]) -> bytes: ...
+
+    def open(self, dataset: str, version: int) -> Version: ...
 
 
 class Draft:
     """Leaving the context without `commit` removes every trace of it. File keys are in memory until then: what is wrapped under a dataset's
     key is wrapped at once, so that the key may change while rows are written."""
 
-    def __init__(self, vault: Vault, dataset: str, version: int, draft: Path, random: Random, after: Version | None) -> None:
+    def __init__(self, vault: Home, dataset: str, version: int, draft: Path, random: Random, after: Version | None) -> None:
         self._vault, self.dataset, self.version = vault, dataset, version
         self._draft, self._random, self._after = draft, random, after
         self._parts: dict[int, dict[str, object]] = {}
