@@ -11,15 +11,14 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import date
 from decimal import ROUND_CEILING, Decimal
-from fractions import Fraction
-from functools import cache, cached_property
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 from policies.catalogue import KeyValue, Use, Window
 from policies.catalogue.blocks import period_in
 from policies.loss import PICO, Loss
+from sandbox.plan.plain import plain
 from sandbox.plan.tree import Tree, shape
 from sandbox.plan.view import Lattice, View
 
@@ -379,30 +378,3 @@ class Plan:
         data |= parts[0] if len(parts) == 1 else {"parts": parts}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(each.name for each in dataclasses.fields(kind))
-
-
-def plain(value: object) -> object:
-    """JSON-ready data: dataclasses as objects, tuples as lists, floats in hex."""
-    if value is None or isinstance(value, str | bool):
-        return value
-    if dataclasses.is_dataclass(value):
-        kind: type[Any] = type(value)
-        return {name: plain(getattr(value, name)) for name in _names(kind)}  # type: ignore[arg-type]  # a class is hashable
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value.hex()
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
-    if isinstance(value, date):
-        return {"date": value.isoformat()}
-    if isinstance(value, int) and abs(value) > 2**53:
-        return {"integer": str(value)}
-    return value

@@ -24,7 +24,8 @@ from policies.catalogue import KeyValue, Model
 from policies.catalogue.base import ColumnType, Name
 from policies.loss import Loss
 from sandbox.plan.ask import Privacy
-from sandbox.plan.model import Bound, ColumnUse, Scan, plain
+from sandbox.plan.model import Bound, ColumnUse, Scan
+from sandbox.plan.plain import plain
 
 MOST_COLUMNS = 40
 MOST_LEVELS = 2_000  # of one column

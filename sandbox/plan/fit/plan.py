@@ -21,7 +21,8 @@ from typing import Literal
 
 from policies.loss import Loss
 from sandbox.plan.fit.ask import Errors, ModelName
-from sandbox.plan.model import Bound, ColumnUse, Scan, plain
+from sandbox.plan.model import Bound, ColumnUse, Scan
+from sandbox.plan.plain import plain
 
 DrawName = Literal["moments", "gradient", "hessian", "meat", "clusters", "sizes"]
 FEATURE_BITS, PARAMETER_BITS, RESIDUAL_BITS = 16, 20, 20

@@ -21,7 +21,8 @@ from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.explain import explain
 from sandbox.plan.ir import Block, Derived, Filter, Group, Join, Owner, Relation, Scan, Select, Union, Unowned, block_owner, owner
-from sandbox.plan.model import Plan, plain
+from sandbox.plan.model import Plan
+from sandbox.plan.plain import plain
 from sandbox.plan.price import scale_for, threshold_for
 from sandbox.plan.spread import discrete_half_width
 from sandbox.sql.expr import Call, Column, Expr, Literal
