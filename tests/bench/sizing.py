@@ -15,8 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from infra.deploy.sizing.model import Assumptions, Calibration, Cluster, Store, simulate
-from infra.deploy.sizing.table import save
+from infra.deploy.sizing.model import Calibration, Store
+from infra.deploy.sizing.table import Point, save
 from infra.vault import Vault
 from infra.workers import InlineWorkers, Workers
 from sandbox.finish.finish import finish
@@ -29,7 +29,7 @@ from sandbox.raw.totals import combine
 from tests.bench import visits
 from tests.bench.engine import CASES, MEMORY_BYTES, SEED, prepare
 
-SIZES = (1_000_000, 4_000_000)
+SMALL, FITTED, UNSEEN = 20_000, 4_000_000, (1_000_000, 10_000_000)  # rows: what a shard costs by itself, a row; what the model has to foretell
 
 
 def least(runs: int, act: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
@@ -53,13 +53,22 @@ def newest(folder: Path, rows: int) -> Path:
     return max(folder.glob(f"vault-{rows}-*"), key=lambda path: path.stat().st_mtime) / "visits"
 
 
-def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: float) -> Calibration:
+def hot_cpu_s(plan: Plan, vault: Vault) -> float:
+    """Of all shards, their columns in memory."""
+    tasks = shard_tasks(plan.only, vault, SEED, MEMORY_BYTES)
+    for task in tasks:
+        assert run_shard(task) is not None
+    return least(9, lambda: [run_shard(task) for task in tasks])
+
+
+def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: float, small: tuple[Plan, Vault]) -> Calibration:
     cold = shard_tasks(plan.only, vault, SEED, 0)
     cold_s = least(5, lambda: [run_shard(task) for task in cold])  # first: what is kept from then on would be found
     hot = shard_tasks(plan.only, vault, SEED, MEMORY_BYTES)
     held = [partial for partial in map(run_shard, hot) if partial is not None]
     assert len(held) == len(hot)
-    hot_s = least(5, lambda: [run_shard(task) for task in hot])
+    shard_s = hot_cpu_s(*small)  # a shard of next to no rows
+    hot_s = hot_cpu_s(plan, vault)
     totals = exact_totals(plan.only, vault, InlineWorkers(MEMORY_BYTES), SEED)
     groups = max(partial.num_rows for partial in held)
     scan = plan.scans[0]
@@ -69,12 +78,13 @@ def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: fl
     columns_share = sum(table.nbytes for table in columns) / sum(table.nbytes for table in whole)  # of a file; its columns lie apart
     stored = sum(path.stat().st_size for path in folder.rglob("part-*"))
     merge_s = least(5, lambda: combine(plan.only, iter(held)))
-    shard_s = hot_s / len(hot) / 10  # what a shard costs whatever its rows: found by two sizes below, bounded here
+    row_s = (hot_s / len(hot) - shard_s) / (rows / len(hot) - SMALL)
+    shard_s = max(0.0, shard_s - SMALL * row_s)
     return Calibration(
-        machine=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        machine=f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         question=CASES[1].name,
-        hot_cpu_s_per_row=hot_s / rows,
-        cold_cpu_s_per_row=cold_s / rows,
+        hot_cpu_s_per_row=row_s,
+        cold_cpu_s_per_row=(cold_s - shard_s * len(cold)) / rows,
         stored_bytes_per_row=stored * columns_share / rows,
         memory_bytes_per_row=sum(table.nbytes for table in columns) / rows,
         shard_cpu_s=shard_s,
@@ -86,34 +96,32 @@ def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: fl
     )
 
 
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def bench(folder: Path, into: Path | None = None) -> dict[str, Any]:
     """`into`: where to store the calibration."""
     workers = Workers.start(workers=2, memory_bytes=MEMORY_BYTES)
-    points: list[dict[str, Any]] = []
+    points: list[Point] = []
     try:
         warm(workers)
-        dispatch_s = least(20, lambda: workers.map(abs, list(range(100))), time.perf_counter) / 100
-        plans = {rows: planned(folder, rows) for rows in SIZES}
-        measured = calibrated(*plans[SIZES[-1]], newest(folder, SIZES[-1]), SIZES[-1], dispatch_s)
+        dispatch_s = least(20, lambda: workers.map(abs, list(range(100)))) / 100  # of this process, which hands out one after the other
+        plans = {rows: planned(folder, rows) for rows in (FITTED, *UNSEEN)}
+        measured = calibrated(*plans[FITTED], newest(folder, FITTED), FITTED, dispatch_s, planned(folder, SMALL))
         for rows, (plan, vault) in plans.items():
             shards = len(vault.open("visits", 1).parts)
             exact_totals(plan.only, vault, workers, SEED)
-            for store, pool in (("memory", workers), ("disk", _Cold(workers))):
-                said = store_of(store)
+            pools: tuple[tuple[Store, Any], ...] = (("memory", workers), ("disk", _Cold(workers)))
+            for store, pool in pools:
                 whole_s = least(5, lambda plan=plan, vault=vault, pool=pool: walked(plan, vault, pool), time.perf_counter)  # type: ignore[misc]
-                found = simulate(rows, rows / shards, Cluster(1, 2), said, measured, Assumptions(disk_bytes_per_s=5e9, spread=0))
-                points.append(
-                    {"rows": rows, "shards": shards, "store": store, "measured_s": round(whole_s, 3), "model_s": round(found.seconds, 3)}
-                )
+                points.append(Point(rows, shards, store, workers.size, round(whole_s, 3), beside=f"{os.getloadavg()[0]:.0f}"))
     finally:
         workers.close()
     if into is not None:
         save(measured, points, into)
-    return {"calibration": asdict(measured), "points": points}
-
-
-def store_of(name: str) -> Store:
-    return "memory" if name == "memory" else "disk"
+    return {"calibration": asdict(measured), "points": [asdict(point) | {"model_s": point.foretold_s(measured)} for point in points]}
 
 
 class _Cold:

@@ -10,7 +10,7 @@ import pytest
 from infra.deploy.bundle import ROOT
 from infra.deploy.sizing.__main__ import main
 from infra.deploy.sizing.model import Assumptions, Calibration, Cluster, fits, shards_of, simulate
-from infra.deploy.sizing.table import calibration, lines
+from infra.deploy.sizing.table import assumed_lines, calibration, lines, measured_lines, page, point_lines, points
 
 FREE = Calibration("m", "q", 1e-7, 2e-7, 4.0, 20.0, 0.0, 0.0, 0.0, 0.0, 1, 0.0)
 EVEN = Assumptions(spread=0.0, round_trip_s=0.0, node_failures_per_hour=0.0)
@@ -68,9 +68,30 @@ def test_memory_is_what_it_is() -> None:
 
 
 def test_the_page_shows_what_the_model_says(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (ROOT / "docs" / "sizing.md").read_text()
+    text = (ROOT / "docs" / "sizing.md").read_text()
     made = list(lines(calibration(), Assumptions(), rows=(1e9,)))
-    assert [line for line in made if line not in page] == []
+    assert [line for line in made if line not in text] == []
     assert len(made) == 2 + 9
+    for table in (measured_lines(calibration()), assumed_lines(Assumptions()), point_lines(calibration(), points())):
+        assert "\n".join(table) + "\n" in text
     assert main(["--rows", "1e8", "--nodes", "2", "--cores", "4"]) == 0
     assert "shards" in capsys.readouterr().out
+
+
+def test_tables_of_the_page_are_made_anew_and_the_rest_stays() -> None:
+    text = (ROOT / "docs" / "sizing.md").read_text()
+    slower = replace(calibration(), hot_cpu_s_per_row=1e-6, machine="another")
+    made = page(text, slower, points(), Assumptions(disk_bytes_per_s=2e9), rows=(1e9,))
+    assert "| 机器 machine | another |" in made
+    assert "| 本地盘 own disk | 2000 MB/s |" in made
+    assert [line for line in made.splitlines() if line[:1] != "|"] == [line for line in text.splitlines() if line[:1] != "|"]
+    with pytest.raises(ValueError, match="no table"):
+        page(text.replace("| 行数 rows | 节点", "| rows | 节点"), slower, [], Assumptions(), rows=())
+
+
+def test_a_question_it_was_not_fitted_to_is_foretold() -> None:
+    """Ten million rows with nothing else running; the model knows processor times over four million."""
+    alone = [point for point in points() if point.beside == "0"]
+    assert alone
+    for point in alone:
+        assert 0.5 < point.foretold_s(calibration()) / point.measured_s < 2
