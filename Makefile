@@ -5,7 +5,7 @@ PY := .venv/bin/python
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 KINDS := $(filter-out bench deploy mutants soak __pycache__,$(KINDS))
 
-.PHONY: help setup outside demo cluster test check fix bench mutants attack soak soak-day bundle deploy-test screens lock docs clean $(KINDS:%=test-%)
+.PHONY: help setup outside demo cluster test left check fix bench mutants attack soak soak-day bundle deploy-test screens lock docs clean $(KINDS:%=test-%)
 
 help:  ## this list · 本列表
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ SEED ?= 1
 test: setup outside  ## all tests, by TESTERS=2 processes, in the order that SEED=1 gives; SEED=last, or any number · 全部测试
 	@$(PY) -m pytest -q -m alone --randomly-seed=$(SEED) --hypothesis-seed=$(SEED)
 	@$(PY) -m pytest -q -m "not alone" -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED) --hypothesis-seed=$(SEED)
+
+left: setup outside  ## all tests, and whether each file leaves the process as it found it · 各测试文件互不影响
+	@$(PY) -m pytest -q -p tests.guard -m alone
+	@$(PY) -m pytest -q -p tests.guard -m "not alone"
 
 test-outside test-attack test-unit test-browser test-cluster: outside
 

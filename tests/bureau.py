@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +75,7 @@ class Home:
     """A home as `set_up` left it, to be copied."""
 
     folder: Path
-    keys: dict[str, str]
+    keys: Mapping[str, str]
 
     def copy_to(self, folder: Path) -> dict[str, str]:
         shutil.copytree(self.folder, folder)

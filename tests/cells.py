@@ -20,6 +20,7 @@ from infra.cells.cgroups import cgroups
 from infra.cells.docker import Docker, load
 from infra.cells.dockerd import SOCKET, private_dockerd
 from infra.cells.rootfs import Rootfs, rootfs
+from tests.processes import deleted_meanwhile
 
 CAMPAIGN = "CAMPAIGN" in os.environ
 TRIALS = int(os.environ.get("CAMPAIGN", "20"))
@@ -58,7 +59,7 @@ class Daemon:
 
     def end(self) -> None:
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        deleted_meanwhile(self.folder)
 
 
 @cache

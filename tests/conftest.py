@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra.vault import Vault
 from infra.workers import InlineWorkers, Workers
 from tests.bureau import Home, set_up
+from tests.guard import Watch, files, logs_put_back
 from tests.postgres import Postgres, a_postgres
 from tests.softhsm import tokens_in
 
 MASTER_KEY = bytes(range(32))
 ROOT = Path(__file__).parents[1]
+WATCH = Watch()
 ALONE = (
     "tests/cluster/",
     "tests/crash/test_keeper.py",
@@ -29,11 +33,31 @@ ALONE = (
 `make test` runs these one after the other, before the rest."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis takes its time on a busy machine, and what it found on this one before is not looked at: a run is what SEED makes it."""
+    settings.register_profile("here", deadline=None, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("here")
+    if config.pluginmanager.hasplugin("tests.guard"):
+        config.pluginmanager.register(WATCH)  # as a plugin of its own it hears of fixtures of the session too
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(ROOT).as_posix().startswith(ALONE):
             item.add_marker("alone")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a file does to logs is put back. Whatever else it changes for all, it has to put back itself; `-p tests.guard` looks."""
+    looks = request.config.pluginmanager.hasplugin("tests.guard")
+    if looks:
+        WATCH.begin()
+    with logs_put_back():
+        yield
+    if looks and (changed := WATCH.changed()):
+        pytest.fail(f"{request.path.relative_to(ROOT)} leaves behind, for whatever file comes next:\n" + "\n".join(changed), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +94,9 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def bureau_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with data, a licence and keys, made once; tests work on copies."""
     folder = tmp_path_factory.mktemp("bureau") / "home"
-    return Home(folder, set_up(folder))
+    home = Home(folder, MappingProxyType(set_up(folder)))
+    WATCH.share("bureau_home", lambda: {"keys": dict(home.keys), **files(folder)})
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,6 +16,8 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+
+from tests.processes import deleted_meanwhile
 
 DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
@@ -80,8 +81,8 @@ class Postgres:
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            self.stop()
-        shutil.rmtree(self.folder)
+            self.stop(at_once=True)
+        deleted_meanwhile(self.folder)
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True)

@@ -79,12 +79,13 @@ def test_errors_without_noise_would_be_noticed() -> None:
 
 
 def test_rows_of_one_person_taken_for_many_would_be_noticed() -> None:
-    """The same rows three times: errors that took them for independent would be too small by a root of three."""
+    """The same rows three times: errors that took them for independent would be too small by a root of three, 0.61 ± 0.03 of what they are for
+    one row each; they are 1.06 ± 0.053 of it (40 runs), six deviations above the bound and eight below the other."""
     robust, single = plan_of("linear", 3, privacy={"rho": "1"}), plan_of("linear", 1, privacy={"rho": "1"})
     table = people(6000)
     wide = run(robust, table.take(np.repeat(np.arange(6000), 3))).table["standard_error"][1].as_py()
     narrow = run(single, table).table["standard_error"][1].as_py()
-    assert wide == pytest.approx(narrow, rel=0.25)
+    assert 0.75 * narrow < wide < 1.5 * narrow
 
 
 def test_at_a_small_price_a_model_is_nearly_what_it_would_be_without_noise() -> None:
