@@ -27,7 +27,9 @@ from infra.mail import Relay, letter, send
 from infra.settings import Settings
 from jobs import acts
 from jobs.reports import Asked
+from jobs.reports.clock import Issuer
 from jobs.reports.issue import issue
+from jobs.reports.orders import order_report
 from jobs.webhooks import Dispatcher, hooks, mailboxes
 from jobs.webhooks.dispatch import RETRY_S
 from jobs.webhooks.letters import code_of
@@ -136,6 +138,26 @@ def test_an_address_is_told_nothing_before_its_code_is_handed_in(house: Bureau, 
     assert LICENCE not in told
     assert taken.mails[-1]["Auto-Submitted"] == "auto-generated"
     assert hooks.hooks_of(register, "supervisor") == []  # it is no webhook
+
+
+def test_reports_that_the_clock_issues_are_told_like_any_other(house: Bureau, taken: Taken, clock: Ahead) -> None:
+    """By mail to whoever chose so, and by webhook to the operator whose report it is; what is missed while away is told in order."""
+    register = house.services.register
+    confirmed(house)
+    hook = hooks.open_hook(register, "https://operator.example/hook", ["report.issued"], None, by="operator-1")
+    order_report(register, "usage", "month", by="supervisor")
+    order_report(register, "usage", "month", subject="operator-1", by="supervisor")
+    issuer = Issuer(register, interval_s=60)
+    assert (issuer.once(), Dispatcher(register).once()) == ([], 0)
+    clock.ahead += timedelta(days=62)  # two months are over, at least
+    made = issuer.once()
+    assert {each.issued_by for each in made} == {"system"}
+    Dispatcher(register, resolve=lambda host, port: ["10.0.0.1"]).once()  # nobody is there: the hook's messages wait
+    mails = [text(mail) for mail in taken.mails[1:]]  # the first was the code
+    assert len(mails) == len(made)
+    assert all(each.id in mail for each, mail in zip(made, mails, strict=True))
+    mine = [each for each in made if each.subject == "operator-1"]
+    assert sorted(str(message.entry) for message in hooks.messages_of(register, hook.id)) == sorted(str(each.entry) for each in mine) != []
 
 
 def test_an_operator_is_told_of_its_own_reports_alone(house: Bureau, taken: Taken) -> None:
