@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any
 
 from sandbox.raw.bound_rows import Declared, Rows
 from sandbox.raw.bound_values import AGGREGATES, NOTHING, REALS, Doubt, Fact, Node, compared, fact_of, name_of, shape, type_of
@@ -136,10 +137,11 @@ def _choices(term: Node) -> tuple[int, int] | None:
     return term["children"][0]["index"], len({shape(child) for child in term["children"][1:]})
 
 
-def _reads(node: Node) -> bool:
-    if node["expression_class"] == "BOUND_REF":
-        return True
-    return any(_reads(child) for child in node.get("children", ()))
+def _reads(node: Any) -> bool:
+    """Whether a column is looked at, wherever it stands: CASE keeps what it is made of elsewhere than other expressions do."""
+    if isinstance(node, dict):
+        return node.get("expression_class") == "BOUND_REF" or any(_reads(part) for part in node.values())
+    return isinstance(node, list) and any(_reads(part) for part in node)
 
 
 def _project(node: Node, inputs: Sequence[Rows]) -> Rows:

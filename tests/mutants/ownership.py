@@ -12,6 +12,13 @@ BLOCKS = "tests/properties/test_blocks.py"
 RUNNING, PERIODS = (f"tests/unit/policies/test_{name}.py" for name in ("running", "blocks"))
 
 OWNED = (
+    Mutant(
+        "second check: a column inside CASE is looked at too",
+        "sandbox/raw/bound_plan.py",
+        "any(_reads(part) for part in node.values())",
+        'any(_reads(part) for part in node.get("children", ()))',
+        "tests/unit/sandbox/raw/test_verify.py::test_sql_that_is_not_the_plans_is_refused",
+    ),
     # ---- budgets by period ----
     Mutant(
         "by period: rows outside of the window are not read",

@@ -73,6 +73,7 @@ MUTATIONS: dict[str, tuple[str, Change]] = {
     "a count without a cap": (CITY, put("least(count(*), 4)", "count(*)")),
     "keys outside the domain": (CITY, cut(r" AND k0 IN \(.*?\)\)", ")")),
     "a key more": (CITY, put("'o''Brien')", "'o''Brien', 'x')")),
+    "a key that says itself that it is in the domain": (CITY, put("'o''Brien')", "CASE WHEN u > 7 THEN k0 ELSE 'x' END)")),
     "NULL let in of another column": (LARGE, put("OR k0 IS NULL", "OR u IS NULL")),
     "anything let in beside a domain": (LARGE, put("OR k0 IS NULL", "OR k0 IS NOT NULL")),
     "a sum in DOUBLE": (CITY, put("sum(v1)", "sum(v1::DOUBLE)")),
@@ -116,6 +117,20 @@ def test_every_function_of_the_allow_list_passes(kind: str) -> None:
     for expressions in GROUPS[kind].values():
         for expression in expressions:
             check_plan(plan_for(f"SELECT COUNT({expression}) AS n FROM visits WHERE ({expression}) IS NOT NULL"))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "seen < seen + INTERVAL 1 DAY",
+        "seen >= date_trunc('month', seen)",
+        "day >= date_trunc('month', day)",
+        "fee <= CASE WHEN urgent THEN fee ELSE days END",
+        "city IN ('太原', CASE WHEN urgent THEN note END)",
+    ],
+)
+def test_a_column_compared_with_what_is_made_of_columns_passes(condition: str) -> None:
+    check_plan(plan_for(f"SELECT city, COUNT(*) AS n FROM visits WHERE {condition} GROUP BY city"))
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
