@@ -111,6 +111,10 @@ def test_workers_started_anew_are_sealed_for(vault: Vault) -> None:
     assert list(streamed(Travelling(3, dies=4), read_ids, [Task((part,)) for part in parts])) == [[number] for number in range(20)]
 
 
+def _altered(sealed: bytes) -> bytes:
+    return sealed[:-1] + bytes([sealed[-1] ^ 1])
+
+
 def test_what_was_sealed_for_one_worker_opens_for_no_other() -> None:
     mine, other, keys = Lock(), Lock(), JobKeys()
     sealed = keys.seal({"a" * 64: bytearray(os.urandom(32))}, [mine.public])
@@ -119,7 +123,7 @@ def test_what_was_sealed_for_one_worker_opens_for_no_other() -> None:
     forged = type(sealed)({other.public: sealed.job[mine.public]}, sealed.files)
     with pytest.raises(ValueError, match="another worker"), other.holding(forged):
         pass
-    swapped = type(sealed)(sealed.job, {"a" * 64: sealed.files["a" * 64][:-1] + b"x"})
+    swapped = type(sealed)(sealed.job, {"a" * 64: _altered(sealed.files["a" * 64])})
     with pytest.raises(ValueError, match="another worker"), mine.holding(swapped):
         pass
 
