@@ -94,12 +94,12 @@ def test_a_request_that_is_sent_back_says_why_by_codes_and_nothing_else(live: Li
     job = submitted(operator, {**BODY, "sql": "SELECT city, AVG(days) AS days, COUNT(*) AS n FROM visits WHERE NOT urgent GROUP BY city"})
     assert operator.wait(job.id).state == "held"
     made = operator.reviews.request([job.id], title="附表二", purpose="公开")
-    first.reviews.vote(made["id"], "return", codes=["context_missing"], words="大同 231 人，太少")
-    second.reviews.vote(made["id"], "return", codes=["not_rounded"], words="见 231")
+    first.reviews.vote(made["id"], "return", codes=["context_missing"], words="大同 73102319 人，太少")
+    second.reviews.vote(made["id"], "return", codes=["not_rounded"], words="见 73102319")
     found = operator.reviews.show(made["id"])
     assert found["state"] == "return"
     assert [reason["code"] for reason in found["reasons"]] == ["context_missing", "not_rounded"]
-    assert "231" not in json.dumps(found, ensure_ascii=False)
+    assert "73102319" not in json.dumps(found, ensure_ascii=False)
     assert operator.job(job.id).state == "returned"
     again = operator.reviews.request([job.id], title="附表二", purpose="随统计公报公开", note="口径：非急诊")
     operator.reviews.withdraw(again["id"])

@@ -175,10 +175,10 @@ def test_reasons_and_counts_stay_in_the_register(house: Bureau, taken: Taken) ->
 
     confirmed(house, "supervisor", ("product.recalled",))
     on_the_shelf(house)
-    acts.recall_product(house.services.register, ID, reason="秘密的理由 4711", by="supervisor")
+    acts.recall_product(house.services.register, ID, reason="秘密的理由 47114711", by="supervisor")
     assert Dispatcher(house.services.register).once() == 1
     assert ID in text(taken.mails[-1])
-    assert "4711" not in text(taken.mails[-1])
+    assert "47114711" not in text(taken.mails[-1])
 
 
 def test_a_relay_that_is_busy_is_tried_again_and_in_the_end_given_up(house: Bureau, taken: Taken, clock: Ahead) -> None:
