@@ -23,10 +23,10 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import opendp.prelude as dp
 
 from policies.loss import ATTO, PICO, Loss
 from policies.problem import declare
+from sandbox.noise import dp
 from sandbox.noise import keys as wire
 from sandbox.noise.choose import candidate, counted, selection
 from sandbox.noise.keys import Index

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import opendp.prelude as dp
 
+from sandbox.noise import dp
 from sandbox.noise.keys import Index
 from sandbox.noise.rounding import product_above
 from sandbox.noise.space import Bounded, Place, bounded_space, quiet, units

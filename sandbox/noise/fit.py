@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import opendp.prelude as dp
 
 from policies.loss import Loss
+from sandbox.noise import dp
 from sandbox.noise.chain import agree, disagreement, in_full
 from sandbox.noise.keys import Index
 from sandbox.noise.rounding import root_above

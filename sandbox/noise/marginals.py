@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import opendp.prelude as dp
 import pyarrow as pa
 
 from policies.loss import PICO
+from sandbox.noise import dp
 from sandbox.noise.chain import PRICE_DISAGREES, TOLERANCE
 from sandbox.noise.rounding import float_above
 from sandbox.noise.space import Database, Totals, database_space, quiet, units

@@ -17,10 +17,10 @@ from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import opendp.prelude as dp
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sandbox.noise import dp
 from sandbox.noise import keys as wire
 from sandbox.noise.keys import Index
 from sandbox.plan.model import Part, Scan
