@@ -152,8 +152,7 @@ def test_links_lead_to_one_delivery_without_a_key(shop: Live, link: dict[str, An
         assert nobody.head(link["url"]).headers["content-length"] == link["bytes"]
         assert nobody.get(link["url"], headers={"Range": "bytes=0-3"}).content == answer.content[:4]
         ticket = link["url"].split("/")[-2]
-        start, end = ("B" if ticket[0] != "B" else "A"), ("AAAA" if not ticket.endswith("AAAA") else "BBBB")
-        for other in (ticket[:-4] + end, start + ticket[1:], ticket[:-1], "", "x"):
+        for other in (ticket[:-4] + ("AAAA" if not ticket.endswith("AAAA") else "BBBB"), ticket.swapcase(), ticket[:-1], "", "x"):
             refused = nobody.get(link["url"].replace(ticket, other or "-"))
             assert (refused.status_code, refused.json()["code"]) == (403, "request_ticket")
         assert nobody.get(link["url"].replace("visits-by-city", "other")).status_code == 404
