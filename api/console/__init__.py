@@ -6,7 +6,7 @@ can show. No script anywhere; the one style sheet and every picture come from he
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api.console import frame, sign_in, static
 from api.console.pages import (
@@ -62,8 +62,12 @@ PAGES = (
 )
 
 
-def install(app: FastAPI) -> None:
-    """Add the pages to the application, and how they fail."""
+def install(tree: APIRouter) -> None:
+    """Add the pages to the routes of an application."""
     for router in (static.router, sign_in.router, *(page.router for page in PAGES)):
-        app.include_router(router, include_in_schema=False)
+        tree.include_router(router, include_in_schema=False)
+
+
+def handle(app: FastAPI) -> None:
+    """How pages fail."""
     frame.handle(app)
