@@ -10,7 +10,7 @@ from typing import Literal, Protocol, get_args
 
 import rfc8785
 
-from jobs.reports import html, pdf, sheets
+from jobs.reports import html, sheets
 from jobs.reports.model import Report
 from policies.problem import LANGUAGES, Language
 
@@ -30,7 +30,15 @@ TYPES: Mapping[Form, FormOf] = {
     "csv": FormOf("csv.zip", "application/zip"),
     "json": FormOf("json", "application/json"),
 }
-_WRITTEN: Mapping[Form, Callable[[Report, Language], bytes]] = {"html": html.page, "pdf": pdf.page, "csv": sheets.sheets}
+
+
+def _pdf(report: Report, language: Language) -> bytes:
+    from jobs.reports import pdf  # when one is made: a server need not wait for its libraries before it is ready
+
+    return pdf.page(report, language)
+
+
+_WRITTEN: Mapping[Form, Callable[[Report, Language], bytes]] = {"html": html.page, "pdf": _pdf, "csv": sheets.sheets}
 
 
 @dataclass(frozen=True, slots=True)
