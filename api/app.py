@@ -22,7 +22,6 @@ from api.auth import challenge
 from api.metrics import Metrics
 from api.problems import (
     INTERNAL,
-    MEDIA_TYPE,
     REQUEST_MALFORMED,
     REQUEST_METHOD,
     REQUEST_TOO_LARGE,
@@ -58,6 +57,7 @@ from api.routes import (
     tracing,
     webhooks,
 )
+from api.schemas import ProblemView
 from api.services import Services, services_of
 from api.signin.tally import Refused
 from api.web import Shell
@@ -260,9 +260,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
             for response in operation["responses"].values():
                 if response["description"] == "Successful Response":  # what FastAPI says of its own accord
                     response["description"] = "成功 · done"
-                if status.startswith(("4", "5")) and "application/json" in response.get("content", {}):
-                    response["content"] = {MEDIA_TYPE: response["content"].pop("application/json")}
     schemas = document["components"]["schemas"]
+    problem = ProblemView.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs", {}) | {ProblemView.__name__: problem}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
