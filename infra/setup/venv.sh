@@ -18,6 +18,6 @@ else
   echo "uv is not to be had; using pip · 无法取得 uv，改用 pip"
   install=("${pip[@]}")
 fi
-"${install[@]}" --require-hashes -r requirements.lock
+"${install[@]}" --no-deps --require-hashes -r requirements.lock  # the lock is whole, overrides included
 "${install[@]}" --no-deps --no-build-isolation -e api/client -e .
 echo "$want" >"$stamp"
