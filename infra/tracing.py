@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Status, StatusCode
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 Stretch = Literal["job", "admit", "behind_the_wall"]
 Label = Literal["job"]
@@ -29,7 +29,11 @@ class Tracing:
     def __init__(self, exporter: SpanExporter | None = None) -> None:
         self._provider: TracerProvider | None = None
         tracer: trace.Tracer = trace.NoOpTracer()
-        if exporter is not None:
+        if exporter is not None:  # what sends is imported where there is something to send to
+            from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
             self._provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "yunei"}), shutdown_on_exit=False)
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
             tracer = self._provider.get_tracer("yunei")
@@ -38,7 +42,11 @@ class Tracing:
     @classmethod
     def to(cls, endpoint: str | None) -> Self:
         """Send to an OTLP/HTTP collector's traces address; None: nowhere."""
-        return cls(None if endpoint is None else OTLPSpanExporter(endpoint=endpoint, timeout=QUIET_S))
+        if endpoint is None:
+            return cls()
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        return cls(OTLPSpanExporter(endpoint=endpoint, timeout=QUIET_S))
 
     @contextmanager
     def span(self, stretch: Stretch, labels: dict[Label, str] | None = None) -> Iterator[None]:

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from infra.database import migrate, open_engine, reading, writing
+from infra.database import migrate, newest, open_engine, reading, writing
 from infra.tables import accounts, log_head, metadata, principals
 from tests.postgres import Postgres
 
@@ -42,6 +42,15 @@ def test_migrations_lead_to_the_tables_of_the_code(engine: Engine) -> None:
     migrate(engine)
     with reading(engine) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_schema_that_is_up_to_date_is_the_one_all_scripts_lead_to(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known by the number of the newest script alone."""
+    migrate(engine)
+    with reading(engine) as connection:
+        assert MigrationContext.configure(connection).get_current_heads() == (newest(),)
+    monkeypatch.setattr("infra.database._config", lambda _connection: pytest.fail("scripts are read again"))
+    migrate(engine)
 
 
 def test_a_commit_to_postgresql_waits_for_its_log(postgres: Postgres) -> None:
