@@ -15,6 +15,7 @@ from infra.workers import InlineWorkers, Workers
 from tests.bureau import Home, set_up
 from tests.guard import Watch, files, logs_put_back
 from tests.postgres import Postgres, a_postgres
+from tests.registers import prepare
 from tests.softhsm import tokens_in
 
 MASTER_KEY = bytes(range(32))
@@ -108,8 +109,9 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+    """A database of each kind, with the tables of a register in which nothing has happened yet."""
     if request.param == "sqlite":
+        prepare(tmp_path / "register.db")
         return f"sqlite:///{tmp_path / 'register.db'}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.database()
+    return server.register()

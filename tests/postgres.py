@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 
+from infra.database import migrate, open_engine
 from tests.processes import deleted_meanwhile
 
 DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
@@ -39,6 +40,7 @@ class Postgres:
         self._programs = _programs()
         self._account: dict[str, int] = {}
         self._numbers = count(1)
+        self._first: str | None = None
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
@@ -93,6 +95,15 @@ class Postgres:
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def register(self) -> str:
+        """The URL of a new database with the tables of a register, in which nothing has happened yet: a copy of the first."""
+        if self._first is None:
+            self._first = self.database()
+            engine = open_engine(self._first)
+            migrate(engine)
+            engine.dispose()
+        return self.clone(self._first)
 
     def clone(self, url: str) -> str:
         """The URL of a new database with what another holds; nobody may be connected to that one."""

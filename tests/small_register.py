@@ -15,6 +15,7 @@ from jobs.register import Register
 from policies.catalogue import Bounds, Column, Dataset, Grade, Share, Snapshot, Title, Unit
 from policies.licence import DatasetGrant, Degree, Licence
 from policies.loss import Loss
+from tests.registers import prepare
 
 
 class Ticking:
@@ -34,6 +35,9 @@ def settings_in(home: Path, **values: object) -> Settings:
 
 @contextmanager
 def a_register(home: Path, **values: object) -> Iterator[Register]:
+    """A register in its home; a new one when there is none."""
+    if not values.get("database_url"):
+        prepare(home / "register.db")
     register = Register.open(settings_in(home, **values), clock=Ticking())
     try:
         yield register

@@ -24,6 +24,7 @@ from jobs.watch.watcher import Watcher
 from policies.catalogue import Bounds, Column, Dataset, Share, Snapshot, Title, Unit
 from policies.licence import DatasetGrant, Degree, Licence
 from policies.loss import Loss
+from tests.registers import prepare
 
 BEGIN = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)  # a Tuesday, eight in the morning in China
 CITIES = tuple(f"city-{number}" for number in range(11))
@@ -161,6 +162,8 @@ def a_town(home: Path, operators: tuple[str, ...] = ("op-1", "op-2", "op-3"), **
     caps |= {f"{kind}_cap_atto_delta": 10**15 for kind in ("population", "dataset", "operator")}
     values = {"home": home, "log_origin": "log.example/watch", **caps, **settings}
     clock = Hands()
+    if not settings.get("database_url"):
+        prepare(home / "register.db")
     register = Register.open(Settings.model_validate(values), clock=clock)
     try:
         register_dataset(register, visits())

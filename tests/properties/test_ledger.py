@@ -33,7 +33,7 @@ class LedgerMachine(RuleBasedStateMachine):
     server: Postgres | None = None
 
     def database(self) -> str:
-        return self.server.database() if self.server else ""
+        return self.server.register() if self.server else ""
 
     @initialize()
     def open(self) -> None:

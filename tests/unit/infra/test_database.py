@@ -30,10 +30,18 @@ def test_a_commit_is_on_disk_when_it_returns(tmp_path: Path) -> None:
     assert (tmp_path / "register.db").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: without a table."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'register.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """An empty database of each kind."""
-    engine = open_engine(database_url, timeout_s=1)
+def engine(empty_url: str) -> Iterator[Engine]:
+    engine = open_engine(empty_url, timeout_s=1)
     yield engine
     engine.dispose()
 
@@ -81,11 +89,11 @@ def test_migrating_again_keeps_what_is_there(engine: Engine) -> None:
         assert connection.execute(select(log_head.c.size)).scalar_one() == 0
 
 
-def test_servers_that_start_together_migrate_once(database_url: str) -> None:
+def test_servers_that_start_together_migrate_once(empty_url: str) -> None:
     barrier, errors = threading.Barrier(4), []
 
     def start() -> None:
-        engine = open_engine(database_url)
+        engine = open_engine(empty_url)
         barrier.wait()
         try:
             migrate(engine)
