@@ -10,10 +10,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, MetaData, Select, String, Table, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
 
 from infra.database import open_engine, reading, writing
 from infra.journal.checkpoint import Checkpoint
@@ -89,13 +92,21 @@ def audit(log_dir: Path, vkeys: Sequence[str], engine: Engine | None = None, *, 
 
 
 def _make_tables(scratch: Engine) -> None:
-    """The projections with their keys and constraints, but no index that only helps the questions of a server; rows lie in their key's tree."""
+    with writing(scratch) as connection:
+        for statement in _tables():
+            connection.exec_driver_sql(statement)
+
+
+@cache
+def _tables() -> tuple[str, ...]:
+    """What makes the projections with their keys and constraints, but no index that only helps the questions of a server; rows lie in their
+    key's tree."""
     lean = MetaData(naming_convention=metadata.naming_convention)
     for table in PROJECTIONS:
         copy = table.to_metadata(lean)
         copy.indexes.clear()
         copy.dialect_options["sqlite"]["with_rowid"] = False
-    lean.create_all(scratch)
+    return tuple(str(CreateTable(table).compile(dialect=sqlite.dialect())) for table in lean.sorted_tables)
 
 
 def rebuild(engine: Engine) -> None:
@@ -354,7 +365,10 @@ def _database_entries(connection: Connection, start: int, end: int) -> Iterator[
 def _same_rows(table: Table, log: Connection, database: Connection, report: AuditReport) -> None:
     """Both sides by key, one row at a time; the first difference is named and the rest of the table left."""
     keys = [column.name for column in table.primary_key]
-    sides = [iter(side.execution_options(yield_per=BATCH).execute(_by_key(table, side)).mappings()) for side in (log, database)]
+    sides = [
+        iter(side.execution_options(yield_per=BATCH).execute(_by_key(table, side.dialect.name == "postgresql")).mappings())
+        for side in (log, database)
+    ]
     while True:
         mine, theirs = (next(side, None) for side in sides)
         if mine is None and theirs is None:
@@ -373,11 +387,11 @@ def _same_rows(table: Table, log: Connection, database: Connection, report: Audi
                 return
 
 
-def _by_key(table: Table, side: Connection) -> Select[tuple[object, ...]]:
+@cache
+def _by_key(table: Table, postgresql: bool) -> Select[tuple[object, ...]]:
     """The rows in bytewise order of their key, which is not PostgreSQL's own order of text."""
-    bytewise = side.dialect.name == "postgresql"
     return select(table).order_by(
-        *(column.collate("C") if bytewise and isinstance(column.type, String) else column for column in table.primary_key)
+        *(column.collate("C") if postgresql and isinstance(column.type, String) else column for column in table.primary_key)
     )
 
 
