@@ -89,6 +89,7 @@ from infra.tables.webhooks import webhook_attempts as webhook_attempts
 from infra.tables.webhooks import webhook_cursor as webhook_cursor
 from infra.tables.webhooks import webhook_messages as webhook_messages
 from infra.tables.webhooks import webhooks as webhooks
+from infra.tables.work import job_months as job_months
 from infra.tables.work import jobs as jobs
 from infra.tables.work import leases as leases
 
@@ -105,6 +106,7 @@ PROJECTIONS: tuple[Table, ...] = (
     licence_consents,
     accounts,
     jobs,
+    job_months,
     charges,
     charge_accounts,
     account_days,

@@ -38,6 +38,15 @@ jobs = Table(
     Index("ix_jobs_operator_submitted_at", "operator", "submitted_at", "id"),
 )
 
+job_months = Table(  # how many jobs were submitted in a month of China, whatever became of them
+    "job_months",
+    metadata,
+    Column("operator", Id, primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+)
+
 leases = Table(  # who works on a job, until when; the token grows with each holder, so a late one is told from the present one
     "leases",
     metadata,

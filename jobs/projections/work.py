@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
+from functools import partial
 
-from infra.prepared import Prepared, Writer
+from sqlalchemy import bindparam, literal_column, select, true
+
+from infra.prepared import Prepared, Writer, adding
 from infra.tables import (
     charges,
+    job_months,
     jobs,
 )
 from jobs import events as ev
 from jobs.lines import STATE
-from jobs.projections.ledger import give_back, settle
+from jobs.projections.ledger import give_back, period_at, settle
 from jobs.projections.table import projects
 from jobs.rows import DoesNotFit, add, move
 from jobs.states import OPEN, TRANSITIONS, State
+
+_MONTH = ("operator", "month", "kind")
+_ONE_MORE = adding(
+    job_months,
+    select(*(bindparam(name, type_=job_months.c[name].type) for name in _MONTH), literal_column("1")).where(true()),
+    ["jobs"],
+)
 
 
 @projects(ev.JobSubmitted)
@@ -33,6 +43,8 @@ def _job_submitted(writer: Writer, recorded: ev.Recorded, event: ev.JobSubmitted
         submitted_at=recorded.at,
         changed_at=recorded.at,
     )
+    month = {"operator": event.operator, "month": period_at("month", recorded.at), "kind": event.job_kind}
+    writer.later(_ONE_MORE, month, 1, partial(DoesNotFit, "job_months", event.job))
 
 
 _LEADER = Prepared(select(jobs.c.state, jobs.c.question).where(jobs.c.id == bindparam("key_")))

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, literal_column, select
 
-from infra.tables import deliveries, jobs, metering, releases, usage_months
+from infra.tables import deliveries, job_months, jobs, metering, releases, usage_months
 from jobs.events import rfc3339
 from jobs.reports.source import CHUNK, Entry, Source
 from jobs.reports.world import World
@@ -129,12 +129,13 @@ class Activity:
         return made
 
     def _submitted(self) -> Counter[str]:
-        """By kind: rows of `jobs` by when they were submitted, less those that came after the source."""
-        start, end = rfc3339(self.period.start), rfc3339(self.period.end)
-        query = select(jobs.c.kind, func.count()).where(jobs.c.submitted_at >= start, jobs.c.submitted_at < end).group_by(jobs.c.kind)
+        """By kind: what is kept by months, of which every period is made, less what came after the source."""
+        months = [str(month) for month in self.period.months()]
+        query = select(job_months.c.kind, func.sum(job_months.c.jobs)).where(job_months.c.month.in_(months)).group_by(job_months.c.kind)
         if self.operator is not None:
-            query = query.where(jobs.c.operator == self.operator)
+            query = query.where(job_months.c.operator == self.operator)
         found = Counter({kind: int(count) for kind, count in self.source.connection.execute(query)})
+        start, end = rfc3339(self.period.start), rfc3339(self.period.end)
         for entry in self.source.since(self.source.size, "job_submitted"):
             if start <= entry.at < end and self.mine(entry["operator"]):
                 found[str(entry["job_kind"])] -= 1

@@ -7,12 +7,12 @@ they were checked when they were written, and the audit checks them again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
 from infra.journal.tree import range_at
@@ -54,7 +54,7 @@ class Source:
     def _at(self, index: int) -> str:
         if index not in self._times:
             (row,) = fetch(self.connection, _ENTRY, {"position_": index})
-            self._times[index] = str(json.loads(bytes(row.body))["at"])
+            self._times[index] = str(from_json(bytes(row.body))["at"])
         return self._times[index]
 
     def at_of(self, index: int) -> datetime:
@@ -79,7 +79,7 @@ class Source:
         while True:
             page = self.connection.execute(query.where(entries.c.position > after, entries.c.position < last).limit(PAGE)).all()
             for row in page:
-                event = json.loads(bytes(row.body))
+                event = from_json(bytes(row.body))
                 yield Entry(row.position, event["at"], row.kind, event)
             if len(page) < PAGE:
                 return
@@ -89,7 +89,7 @@ class Source:
         """Entries of these kinds from `index` on, those that came after the source, too: what sums that are kept today must be held against."""
         query = select(entries.c.position, entries.c.kind, entries.c.body).where(entries.c.kind.in_(kinds), entries.c.position >= index)
         for row in self.connection.execute(query.order_by(entries.c.position)):
-            event = json.loads(bytes(row.body))
+            event = from_json(bytes(row.body))
             yield Entry(row.position, event["at"], row.kind, event)
 
     def count(self, kind: str, start: int, end: int) -> int:

@@ -12,12 +12,12 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, delete, select
 
 from infra.database import writing
-from infra.tables import fee_bodies, fee_counts, fee_items, usage_months
+from infra.tables import fee_bodies, fee_counts, fee_items, job_months, usage_months
 from jobs.acts.periods import close_period
 from policies.period import Period
 from tests.money import clean, deliver, licensed, publish, tariff, travel
 
-KEPT = (fee_items, fee_bodies, fee_counts, usage_months)
+KEPT = (fee_items, fee_bodies, fee_counts, usage_months, job_months)
 
 
 def _rows(connection: Connection) -> dict[str, set[Any]]:
@@ -25,7 +25,7 @@ def _rows(connection: Connection) -> dict[str, set[Any]]:
 
 
 def test_an_older_register_comes_up_with_the_sums_that_replaying_it_makes(tmp_path: Path) -> None:
-    filling = importlib.import_module("infra.migrations.versions.0018_sums")
+    fillings = [importlib.import_module(f"infra.migrations.versions.{name}") for name in ("0018_sums", "0019_job_months")]
     with licensed(tmp_path, tariff()) as register:
         for number in range(3):
             publish(register, f"a{number}", rows=500)
@@ -42,7 +42,9 @@ def test_an_older_register_comes_up_with_the_sums_that_replaying_it_makes(tmp_pa
             for table in KEPT:
                 connection.execute(delete(table))
             with Operations.context(MigrationContext.configure(connection)):
-                filling._fill()
+                for filling in fillings:
+                    filling._fill()
             assert _rows(connection) == kept
         assert {row[1]: row[4] for row in kept["usage_months"] if row[2] == "city-health"} == {"2026-11": 3, "2026-12": 1}
+        assert sorted(row[1:] for row in kept["job_months"]) == [("2026-11", "sql", 5), ("2026-12", "sql", 1)]
         assert clean(register)
