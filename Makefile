@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # set in some containers: each of a thousand processes would compile the libraries it imports, for five seconds
 KINDS := $(sort $(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 KINDS := $(filter-out bench deploy mutants soak __pycache__,$(KINDS))
 
@@ -24,8 +25,7 @@ outside: setup  # Go's verifiers of transparency logs, which a test compiles; wh
 TESTERS ?= 2
 SEED ?= 1
 test: setup outside  ## all tests, by TESTERS=2 processes, in the order that SEED=1 gives; SEED=last, or any number · 全部测试
-	@$(PY) -m pytest -q -m alone --randomly-seed=$(SEED) --hypothesis-seed=$(SEED)
-	@$(PY) -m pytest -q -m "not alone" -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED) --hypothesis-seed=$(SEED)
+	@$(PY) -m tests --testers=$(TESTERS) --seed=$(SEED)
 
 left: setup outside  ## all tests, and whether each file leaves the process as it found it · 各测试文件互不影响
 	@$(PY) -m pytest -q -p tests.guard -m alone

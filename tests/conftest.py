@@ -16,6 +16,7 @@ from tests.bureau import Home, set_up
 from tests.guard import Watch, files, logs_put_back
 from tests.postgres import Postgres, a_postgres
 from tests.registers import prepare
+from tests.sharing import Order
 from tests.softhsm import tokens_in
 
 MASTER_KEY = bytes(range(32))
@@ -31,21 +32,34 @@ ALONE = (
     "tests/unit/infra/test_workers.py",
 )
 """Start Rays of their own. Ray gives its processes 15 s to come up, which two cores may not have for two Rays and a browser at once:
-`make test` runs these one after the other, before the rest."""
+`make test` runs these one after the other, and lets the rest wait for them (tests/__main__.py)."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hypothesis takes its time on a busy machine, and what it found on this one before is not looked at: a run is what SEED makes it."""
     settings.register_profile("here", deadline=None, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("here")
+    config.pluginmanager.register(Order())
     if config.pluginmanager.hasplugin("tests.guard"):
         config.pluginmanager.register(WATCH)  # as a plugin of its own it hears of fixtures of the session too
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run of these, or of all but these, need not import the other files to find out that it does not want them."""
+    wanted = {"alone": True, "not alone": False}.get(config.option.markexpr)
+    if wanted is None or not collection_path.name.startswith("test_"):
+        return None
+    return None if _alone(collection_path) is wanted else True
+
+
+def _alone(path: Path) -> bool:
+    return path.relative_to(ROOT).as_posix().startswith(ALONE)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(ALONE):
+        if _alone(item.path):
             item.add_marker("alone")
 
 

@@ -1,0 +1,47 @@
+"""`make test`: the tests that start Rays of their own, one after the other, and beside them all others.
+
+Those of the first kind spend more than half of their time waiting, three minutes in all. What they say is printed at the end, in one piece.
+The exit code is 0 if both runs are well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-q", *arguments]
+
+
+def main(testers: int, seed: str) -> int:
+    order = (f"--randomly-seed={seed}", f"--hypothesis-seed={seed}")
+    others = command("-m", "not alone", "-n", str(testers), "--dist", "loadfile", *order)
+    with tempfile.TemporaryDirectory(prefix="yunei-tests-") as folder, (Path(folder) / "alone").open("w+") as said:
+        alone = subprocess.Popen(command("-m", "alone", *order), stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        rest = subprocess.Popen(others, stdin=subprocess.DEVNULL)
+        try:
+            codes = [rest.wait(), alone.wait()]
+        except KeyboardInterrupt:  # the terminal has told them too
+            codes = [rest.wait(), alone.wait()]
+        finally:
+            for process in (rest, alone):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)  # pytest gives back what its tests hold
+                    process.wait()
+        said.seek(0)
+        print("those that start Rays of their own:", said.read(), sep="\n", flush=True)
+    return max(map(abs, codes))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--testers", type=int, default=2, help="processes for the others")
+    parser.add_argument("--seed", default="1", help="of the order of tests and of Hypothesis: a number, or “last”")
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main(chosen.testers, chosen.seed))
