@@ -19,7 +19,7 @@ from sandbox.finish.consistent import consistent
 from sandbox.noisy import NoisyTable
 from sandbox.plan.model import Part, Plan, Scan
 from sandbox.plan.view import noisy_name
-from sandbox.raw.engine import locked_database
+from sandbox.raw.engine import locked_database, select
 from sandbox.raw.failure import JOB_FAILED
 from sandbox.sql.expr import quoted
 
@@ -176,13 +176,4 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 
 def _query(sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
-    connection = _database().cursor()
-    try:
-        statements = connection.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise ValueError("one SELECT")
-        for name, table in tables.items():
-            connection.register(name, table)
-        return connection.sql(statements[0]).to_arrow_table()
-    finally:
-        connection.close()
+    return select(_database(), sql, tables)
