@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
+from api.console.frame import prepared
 from api.problems import SERVER_LISTEN, SERVER_WORKERS
 from api.services import Services
 from infra.memory import guard, hold, plaintext_swap
@@ -71,8 +72,9 @@ def serve(settings: Settings) -> int:
         took = time.monotonic() - began
         log.info("ready", address=_address(http), seconds=round(took, 1))
         _say(f"域内已就绪 · yunei is ready: {_address(http)}  ({took:.1f} s)")
+        pages = prepared()  # little by little: nobody waits for them
         while listening.is_alive() and not stop.wait(1):
-            pass
+            next(pages, None)
         return 0
     except WorkersError as error:
         raise SERVER_WORKERS(code=error.code) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, cast
@@ -144,6 +144,14 @@ def _environment() -> Environment:
     )
     environment.globals.update(chart=charts, style=static.STYLE_PATH, icon=static.ICON_PATH, groups=said.NAVIGATION)
     return environment
+
+
+def prepared() -> Iterator[str]:
+    """Compiles the templates of all pages, one at each step; its name. Some 20 ms each: whoever opens a page first need not wait for it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+        yield name
 
 
 def _html(request: Request, language: Language, template: str, context: Mapping[str, Any], status: int) -> HTMLResponse:

@@ -26,6 +26,16 @@ from policies.disclosure.predicate import population
 SHOWN = 100  # earlier releases that a reviewer is shown
 
 
+_ANY = population_account("")
+_WAITED_FOR = (
+    select(charge_accounts.c.account)
+    .join(charges, charges.c.id == charge_accounts.c.charge)
+    .join(jobs, jobs.c.id == charges.c.job)
+    .where(jobs.c.state == "held", charge_accounts.c.account.startswith(_ANY, autoescape=True))
+    .distinct()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Approved:
     """A release of the human lane: what was sealed of it when people let it out."""
@@ -78,12 +88,26 @@ def earlier_releases(office: Office, case: Case) -> Earlier:
     """All releases of the population that the case's table is about. What left since the last look is read; the rest is known."""
     space = case.plan.space
     with _LOCK, reading(office.register.engine) as connection:
-        known = _KNOWN.setdefault((str(office.register.engine.url), space), Known())
-        last = newest(connection, space)
-        if known.newest < last:
-            _catch_up(office, connection, known, space, last)
+        known, last = _known(office, connection, space)
         approved = tuple(one for one in known.approved if one.entry <= last)
         return Earlier(last, known.count, tuple(_shown(connection, space, last, approved)), approved, known.index)
+
+
+def keep_up(office: Office) -> list[str]:
+    """Read what left since the last look of every population of which a table is held, so that no reviewer waits for it; the populations."""
+    with _LOCK, reading(office.register.engine) as connection:
+        spaces = sorted(account.removeprefix(_ANY) for account in connection.scalars(_WAITED_FOR))
+        for space in spaces:
+            _known(office, connection, space)
+    return spaces
+
+
+def _known(office: Office, connection: Connection, space: str) -> tuple[Known, int]:
+    known = _KNOWN.setdefault((str(office.register.engine.url), space.casefold()), Known())
+    last = newest(connection, space)
+    if known.newest < last:
+        _catch_up(office, connection, known, space, last)
+    return known, last
 
 
 def _catch_up(office: Office, connection: Connection, known: Known, space: str, last: int) -> None:

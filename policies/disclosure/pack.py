@@ -205,6 +205,12 @@ class Suppression(Model):
     effort: int = Field(default=20, ge=0, le=1_000)
 
 
+@lru_cache(maxsize=64)
+def _digest(text: str) -> str:
+    """Of JSON; a pack is asked for it at every look at a table."""
+    return hashlib.sha256(rfc8785.dumps(json.loads(text))).hexdigest()
+
+
 class RulePack(Model):
     """A pack. `version` counts up with each change; `sources` are read by reviewers; a rule's id is its own within the pack."""
 
@@ -218,7 +224,7 @@ class RulePack(Model):
     @property
     def digest(self) -> str:
         """Names the pack: SHA-256 of its canonical JSON (RFC 8785)."""
-        return hashlib.sha256(rfc8785.dumps(json.loads(self.model_dump_json()))).hexdigest()
+        return _digest(self.model_dump_json())
 
     @property
     def contributions(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +13,6 @@ from api.console.ask import Refused
 from api.console.frame import CSP, Looking, Page, form_of, go
 from jobs.reports.model import NUMBERS, CellType
 from jobs.reports.say import text, unit
-from policies.catalogue import Title
 from policies.problem import Language
 
 router = APIRouter(prefix="/console/reports")
@@ -27,13 +27,19 @@ class Shown:
         self._language = language
 
     def cell(self, value: Any, type: CellType) -> str:
-        return text(Title.model_validate(value) if isinstance(value, dict) else value, type, self._language)
+        return str(value[self._language]) if isinstance(value, dict) else text(value, type, self._language)
 
     def unit(self, type: CellType) -> str:
         return unit(type, self._language)
 
     def number(self, type: CellType) -> bool:
         return type in NUMBERS
+
+    def rows(self, table: dict[str, Any], most: int) -> Iterator[list[tuple[str, bool]]]:
+        """The first rows of a table: each cell's text, and whether it is a number."""
+        types = [(column["type"], self.number(column["type"])) for column in table["columns"]]
+        for row in table["rows"][:most]:
+            yield [(self.cell(cell, type), number) for cell, (type, number) in zip(row, types, strict=True)]
 
 
 async def _listed(

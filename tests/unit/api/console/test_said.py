@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.console import charts
+from api.console.frame import prepared
 from api.console.said import STATES, Words
 from api.console.said_events import EVENTS
 from jobs import events as ev
@@ -37,3 +38,9 @@ def test_charts_escape_labels_and_bear_anything() -> None:
     assert charts.bars([], "t") == ""
     assert charts.burn([], 1.0, "t") == ""
     assert "NaN" not in charts.burn([("2026-11-22", 0.0)], 0.0, "t")
+
+
+def test_every_page_is_compiled_before_somebody_opens_it() -> None:
+    steps = prepared()
+    assert next(steps).endswith(".j2")  # one at a time
+    assert {"base.html.j2", "workbench.html.j2", "report.html.j2"} <= set(steps)

@@ -17,7 +17,7 @@ from jobs import events as ev
 from jobs.acts import duty
 from jobs.acts.reviews import cancel_held, cast_vote, withdraw_review
 from jobs.audit import audit
-from jobs.lane import hold, publish, sealed
+from jobs.lane import hold, index, publish, sealed
 from jobs.lane.workbench import workbench
 from jobs.queue import Stopping
 from jobs.release import resume
@@ -122,6 +122,23 @@ def test_two_who_agree_let_it_out_and_the_table_is_what_was_counted(bureau: Bure
     assert release.record["pico_rho"] == "0"
     (total,) = [one for one in reviews.exact_counts(bureau.services.register) if one.account == "population:person"]
     assert total.releases >= 1
+
+
+def test_what_left_is_read_before_a_reviewer_looks(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = bureau.services.office
+    assert index.keep_up(office) == []  # nothing waits for anybody
+    first = held(bureau)
+    review = lane.requested(bureau, first)
+    for reviewer in ("reviewer", "reviewer-2"):
+        lane.vote(bureau, review, reviewer)
+    assert bureau.services.keeper.once() == [first]
+    waiting = held(bureau, "SELECT city, COUNT(*) AS n FROM visits GROUP BY city")
+    bureau.services.keeper.once()
+    monkeypatch.setattr(index, "_catch_up", None)  # so that a look which had to read would fail
+    seen = workbench(office, waiting, by="reviewer")
+    assert seen is not None
+    assert [each["release"] for each in seen["earlier"]] == [lane.seen(bureau, first).release]
+    assert index.keep_up(office) == ["person"]
 
 
 def test_a_vote_is_a_commitment_until_both_are_in(bureau: Bureau) -> None:

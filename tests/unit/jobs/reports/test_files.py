@@ -14,12 +14,14 @@ from decimal import Decimal
 from typing import Any
 
 import pypdf
+import rfc8785
 
 from jobs import acts
 from jobs.acts.periods import close_period
 from jobs.register import Register
 from jobs.reports import Report
 from jobs.reports.files import document, files, written
+from policies.catalogue import Title
 from policies.period import Period
 from tests.reports import NASTY, made, rows
 
@@ -50,6 +52,13 @@ def test_the_bytes_are_the_same_later_elsewhere_and_in_another_process(own: Regi
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", AGAIN, str(own.settings.home), str(report.size)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(run.stdout.strip().splitlines()[-1]) == told
+
+
+def test_the_document_is_canonical_whatever_was_written_into_it(own: Register) -> None:
+    for report in (made(own, "usage", "2026-11", None), made(own, "filing", None, "L-1")):
+        hidden = "\u0000\u0007\u001f\u007f\u2028\ufeff\U0001f4a9\\/\"\b\f"  # what the standard spells in a way of its own
+        named = report.model_copy(update={"subject_title": Title(zh=hidden, en=NASTY)})
+        assert document(named) == rfc8785.dumps(named.model_dump(mode="json"))
 
 
 def pdf_of(report: Report, language: Any) -> pypdf.PdfReader:
