@@ -43,8 +43,8 @@ def bureau(bureau_home: Home, tmp_path: Path) -> Iterator[Bureau]:
     report = audit(services.settings.log_dir, [services.register.vkey], services.register.engine)
     assert report.findings == []
     book = Book()
-    for index in range(services.register.size):
-        book.apply(index, services.register.entry(index))
+    for position in range(services.register.size):
+        book.apply(position, services.register.entry(position))
     book.finish()
     services.close()
 

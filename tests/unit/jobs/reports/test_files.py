@@ -56,7 +56,7 @@ def test_the_bytes_are_the_same_later_elsewhere_and_in_another_process(own: Regi
 
 def test_the_document_is_canonical_whatever_was_written_into_it(own: Register) -> None:
     for report in (made(own, "usage", "2026-11", None), made(own, "filing", None, "L-1")):
-        hidden = "\u0000\u0007\u001f\u007f\u2028\ufeff\U0001f4a9\\/\"\b\f"  # what the standard spells in a way of its own
+        hidden = '\u0000\u0007\u001f\u007f\u2028\ufeff\U0001f4a9\\/"\b\f'  # what the standard spells in a way of its own
         named = report.model_copy(update={"subject_title": Title(zh=hidden, en=NASTY)})
         assert document(named) == rfc8785.dumps(named.model_dump(mode="json"))
 
