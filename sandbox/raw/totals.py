@@ -6,7 +6,8 @@ can change a digit. Only the combined totals are cut to 64 bits, which moves no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,7 @@ from sandbox.raw.sparse import sparse_totals
 from sandbox.redacted import Redacted
 
 INT64_MIN = -INT64_MAX - 1
+FEW_ROWS = 1_000  # are added up sooner than a database is asked
 _FOLD_ROWS = 200_000  # partials are folded together when this many rows wait: memory stays flat however many shards there are
 
 
@@ -66,7 +68,8 @@ def combine(part: Part, partials: Iterable[pa.Table]) -> ExactTotals:
         waiting.append(partial)
         if len(waiting) > 1 and sum(table.num_rows for table in waiting) > _FOLD_ROWS:
             waiting = [_add(part, waiting, "{0}::HUGEINT")]
-    whole = _add(part, waiting, f"LEAST(GREATEST({{0}}, {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT")
+    few = sum(table.num_rows for table in waiting) <= FEW_ROWS
+    whole = added_here(part, waiting) if few else added_there(part, waiting)
     return ExactTotals(_per_key(part, whole) if "bin" in part.shard_columns else whole)
 
 
@@ -85,8 +88,41 @@ def _per_key(part: Part, whole: pa.Table) -> pa.Table:
     return query(f"SELECT {', '.join(keys + made)} FROM whole{order}", {"whole": whole})
 
 
+def added_here(part: Part, tables: Sequence[pa.Table]) -> pa.Table:
+    """The sum of partials, cut to 64 bits, one row per key in order of keys, NULL last. In Python."""
+    keys = _keys(part)
+    sums: dict[tuple[Any, ...], list[int]] = {} if keys else {(): [0] * len(part.totals)}
+    for table in tables:
+        columns = [table.column(name).to_pylist() for name in part.shard_columns]
+        for row in zip(*columns, strict=True):
+            before = sums.setdefault(row[: len(keys)], [0] * len(part.totals))
+            for place, more in enumerate(row[len(keys) :]):
+                before[place] += int(more or 0)  # a sum of no rows is NULL and means 0
+    ordered = sorted(sums, key=lambda key: [(value is None, value) for value in key])
+    kinds = {name: _plain(tables[0].schema.field(name).type) for name in keys}
+    made = {name: pa.array([key[place] for key in ordered], kinds[name]) for place, name in enumerate(keys)}
+    for place, total in enumerate(part.totals):
+        made[total.name] = pa.array([min(max(sums[key][place], INT64_MIN), INT64_MAX) for key in ordered], pa.int64())
+    return pa.table(made)
+
+
+def added_there(part: Part, tables: list[pa.Table]) -> pa.Table:
+    """The same by DuckDB."""
+    return _add(part, tables, f"LEAST(GREATEST({{0}}, {INT64_MIN}::HUGEINT), {INT64_MAX}::HUGEINT)::BIGINT")
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """As DuckDB gives it back."""
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _keys(part: Part) -> list[str]:
+    totals = {total.name for total in part.totals}
+    return [name for name in part.shard_columns if name not in totals]
+
+
 def _add(part: Part, tables: list[pa.Table], form: str) -> pa.Table:
-    keys = [name for name in part.shard_columns if name not in {total.name for total in part.totals}]
+    keys = _keys(part)
     # A sum of no rows is NULL and means 0; GREATEST would take NULL for the lowest number there is.
     sums = [f"{form.format(f'COALESCE(SUM({total.name}::HUGEINT), 0)')} AS {total.name}" for total in part.totals]
     order = " GROUP BY ALL ORDER BY ALL" if keys else ""
