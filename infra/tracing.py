@@ -64,6 +64,3 @@ class Tracing:
         if self._provider is not None:
             self._provider.force_flush(QUIET_S * 1000)
             self._provider.shutdown()
-
-
-NOWHERE = Tracing()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, select, update
+from sqlalchemy import Connection, Engine, Row, Select, select, update
 
 from infra.database import UNAVAILABLE, insert_ignoring, writing
 from infra.tables import api_keys, credential_uses, principals, sessions, subjects
@@ -240,8 +240,3 @@ def note_use(engine: Engine, used: Credential, now: datetime) -> None:
             connection.execute(update(credential_uses).where(credential_uses.c.id == used.id).values(used_at=at))
     except UNAVAILABLE:
         return
-
-
-def forget_uses(connection: Connection, before: str) -> None:
-    """Drop notes about credentials that were last used long ago."""
-    connection.execute(delete(credential_uses).where(credential_uses.c.used_at < before))

@@ -29,7 +29,6 @@ FLOW_S = 600
 CODE_S = 60
 _PATH = re.compile(r"/(?![/\\])[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,500}")
 CHALLENGE = r"^[A-Za-z0-9_-]{43}$"
-VERIFIER = r"^[A-Za-z0-9._~-]{43,128}$"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,6 @@ from policies.decide import AUTHORITY
 from policies.loss import Loss
 from sandbox.finish.streams import Form
 
-BOUNDS = ("groups_per_unit", "rows_per_group")
-
 
 def columns_of(schema: pa.Schema) -> list[dict[str, str]]:
     """Names and types: what is the same in every version."""

@@ -14,7 +14,6 @@ from sandbox.sql.numbers import Misfit, constant_integer, integer, truth, want
 from sandbox.sql.text import capped, constant_text
 from sandbox.sql.types import TEXT
 
-LONGEST_PATTERN = 200
 _REFERENCE = re.compile(r"\\[0-9]")
 _OPENING = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?!\?)|\(\?P?<[^=!]", re.DOTALL)
 

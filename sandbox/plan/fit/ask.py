@@ -17,7 +17,6 @@ MOST_FEATURES = 50
 MOST_ITERATIONS = 50
 MOST_CLUSTERS = 50
 MOST_ROWS = 10_000
-INTERCEPT = "(intercept)"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Bound = Annotated[Decimal, Field(max_digits=30, decimal_places=12)]
