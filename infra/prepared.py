@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Executable, Insert, Row, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from infra.pipeline import Failed, Outcome, Pipeline
+if TYPE_CHECKING:
+    from infra.pipeline import Outcome, Pipeline
 
 Statement = Insert | Update | Delete | Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Values = Mapping[str, Any]
@@ -104,6 +105,8 @@ class Writer:
         self._pipeline: Pipeline | None = None
         self._cursor: Any = None
         if connection.dialect.driver == "psycopg":
+            from infra.pipeline import Pipeline  # its library where there is that database
+
             driver: Any = connection.connection.driver_connection
             self._pipeline = connection.connection.info.setdefault("pipeline", Pipeline(driver))
         else:
@@ -156,6 +159,8 @@ class Writer:
             self._send(waiting)
 
     def _send(self, statements: Sequence[_Later]) -> list[Outcome]:
+        from infra.pipeline import Failed
+
         assert self._pipeline is not None
         try:
             outcomes = self._pipeline.run([(each.sql, each.values) for each in statements])
