@@ -109,7 +109,7 @@ class Postgres:
         """The URL of a new database with what another holds; nobody may be connected to that one."""
         name, origin = f"test_{os.getpid()}_{next(self._numbers)}", url.rpartition("@/")[2].partition("?")[0]
         with self._connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {origin}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {origin} STRATEGY FILE_COPY".encode())  # half the time of the default
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
 

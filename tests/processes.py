@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 import struct
 import subprocess
 import time
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 PROC = Path("/proc")
 LISTEN = "0A"
+
+
+def forking() -> BaseContext:
+    """For processes of tests that are forked from one that has imported the register and started nothing, which saves each the imports."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.small_register"])
+    return context
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from jobs.projections import DoesNotFit
 from jobs.register import Register
 from policies.loss import Loss
 from policies.problem import LANGUAGES, Problem
+from tests.processes import forking
 from tests.small_register import ACCOUNTS, a_licence, a_register, a_snapshot, furnish, run, submit
 
 LOSS = Loss(1_000_000, 10)
@@ -236,7 +236,7 @@ def test_a_thousand_submissions_against_room_for_ten(register: Register) -> None
 
 def test_a_thousand_submissions_from_four_processes(register: Register) -> None:
     names = room_for_ten(register)
-    context = multiprocessing.get_context("spawn")
+    context = forking()
     with context.Pool(4) as pool:
         given = [(register.settings, names, f"p{number}") for number in range(4)]
         outcomes = [outcome for part in pool.starmap(a_quarter, given) for outcome in part]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import shutil
 import sqlite3
 import threading
@@ -29,6 +28,7 @@ from jobs.projections import DoesNotFit
 from jobs.register import Register
 from jobs.sequencer import LogForked
 from policies.problem import Problem
+from tests.processes import forking
 from tests.small_register import Ticking, a_register, settings_in, title
 
 
@@ -316,7 +316,7 @@ def _work(home: Path, database_url: str, number: int) -> None:
 
 
 def test_processes_share_one_order_and_one_log(register: Register) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = forking()
     workers = [context.Process(target=_work, args=(register.settings.home, register.settings.database_url, number)) for number in range(3)]
     for worker in workers:
         worker.start()
