@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.reports import alerts, sections, stops, words
+from jobs.reports import alerts, sections, stops, units, words
 from jobs.reports.activity import Activity
 from jobs.reports.model import Cell, Section, Table, column, fact, pair
 from jobs.reports.money import Money
@@ -137,4 +137,5 @@ def _privacy(activity: Activity, world: World) -> Section:
             "Privacy loss is the ρ of zero-concentrated differential privacy; caps are for life. Used includes what is reserved.",
         ),
     )
-    return Section(name="privacy", title=pair("隐私保护", "Privacy"), tables=(table,))
+    about = units.table(units.units(world, units.granted(activity, world)))
+    return Section(name="privacy", title=pair("隐私保护", "Privacy"), tables=(about, table))

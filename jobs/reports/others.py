@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.reports import alerts, sections, stops, words
+from jobs.reports import alerts, sections, stops, units, words
 from jobs.reports.activity import Activity
 from jobs.reports.model import Cell, Fact, Section, Table, column, fact, pair
 from jobs.reports.money import Money
@@ -95,6 +95,7 @@ def filing(licence: LicenceSeen, world: World) -> tuple[Section, ...]:
         columns=(column("article", "条", "Article"), column("matter", "事项", "Matter"), column("content", "内容", "Content")),
         rows=tuple((article.title, label, value) for article in clauses[1:] for label, value in article.rows),
     )
+    about = units.table(units.units(world, [newest.licence]))
     versions = Table(
         name="versions",
         title=pair("各版本", "Versions"),
@@ -136,6 +137,6 @@ def filing(licence: LicenceSeen, world: World) -> tuple[Section, ...]:
     )
     return (
         Section(name="parties", title=clauses[0].title, facts=facts),
-        Section(name="agreement", title=pair("协议内容", "The agreement"), tables=(terms,)),
+        Section(name="agreement", title=pair("协议内容", "The agreement"), tables=(terms, about)),
         Section(name="life", title=pair("授权过程", "How it was authorised"), tables=(versions, consents, acts)),
     )

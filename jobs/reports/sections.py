@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from jobs.reports import words
+from jobs.reports import units, words
 from jobs.reports.activity import Activity, Sums
 from jobs.reports.model import Cell, Fact, Figure, Section, Table, column, fact, pair
 from jobs.reports.money import Account, Money
@@ -39,6 +39,7 @@ def use(activity: Activity, world: World) -> Section:
         fact("发布的字节", "Bytes released", size, "bytes"),
         fact("计算时长（公开时点）", "Compute, by public slots", compute, "ms"),
         fact("隐私损失 ρ", "Privacy loss ρ", rho, "rho"),
+        units.told(units.units(world, units.granted(activity, world))),
     )
     months = activity.by_month()
     monthly = activity.period.kind == "month"

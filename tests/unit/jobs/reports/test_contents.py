@@ -20,12 +20,12 @@ from tests.reports import NASTY, facts, made, rows
 STRUCTURE = {
     "disclosure": {
         "overview": [], "licences": ["licences", "licence_acts"], "data": ["datasets"],
-        "use": ["jobs_by_kind", "releases_by_licence", "refusals"], "products": ["products"], "privacy": ["accounts"],
+        "use": ["jobs_by_kind", "releases_by_licence", "refusals"], "products": ["products"], "privacy": ["units", "accounts"],
         "fees": ["statements", "bodies"], "oversight": ["reviews", "acts"], "alerts": ["alerts"],
     },
     "usage": {"use": ["jobs_by_kind", "releases_by_licence", "refusals"], "products": ["products"], "fees": ["statements", "bodies"]},
     "revenue": {"fees": ["statements", "bodies", "shares", "items"]},
-    "filing": {"parties": [], "agreement": ["terms"], "life": ["versions", "consents", "acts"]},
+    "filing": {"parties": [], "agreement": ["terms", "units"], "life": ["versions", "consents", "acts"]},
     "incident": {"overview": [], "alerts": ["alerts"], "measures": ["measures"], "failures": ["failures", "cells"]},
 }  # fmt: skip
 EACH = (
