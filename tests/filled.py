@@ -52,6 +52,7 @@ HIGH: dict[str, Any] = {f"{kind}_cap_pico_rho": 10**18 for kind in ("population"
 # nobody looks on while the past is written: each look would read what is new, and what is measured is the pages
 HIGH |= {"webhook_interval_s": 3600.0, "audit_interval_h": 0.0}
 HIGH |= dict.fromkeys(("alert_interval_s", "renewal_interval_s", "report_interval_s"), 86_400.0)
+NOTE, NOTED = "filled.json", ("job", "release", "old", "product", "review", "held", "licence")
 EACH_REVIEW, EACH_DELIVERY = 50, 10  # one of so many releases
 
 
@@ -85,6 +86,19 @@ class Filled:
     @property
     def events(self) -> int:
         return self.bureau.services.register.size
+
+
+def kept(filled: Filled, home: Path) -> None:
+    """Note what was filled beside it, so that `again` finds its way."""
+    said = {name: getattr(filled, name) for name in NOTED} | {"keys": dict(filled.bureau.keys)}
+    (home / NOTE).write_text(json.dumps(said, indent=1))
+
+
+def again(home: Path, **changes: Any) -> Filled:
+    """A home that was filled before and noted (`kept`), with the migrations that came since, at the end of its days. The caller closes it."""
+    said = json.loads((home / NOTE).read_text())
+    services = opened(home, clock=Travelling(END), **HIGH | changes)
+    return Filled(Bureau(services, said.pop("keys")), close=services.close, **said)
 
 
 def licences_of(operator: str) -> tuple[str, ...]:

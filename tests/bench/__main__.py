@@ -50,6 +50,8 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000, help="length of the log that proofs are made from")
     parser.add_argument("--releases", type=int, default=100_000, help="releases in the register of `--only console`, by that name alone")
     parser.add_argument("--looks", type=int, default=20, help="how often `--only console` opens each page")
+    parser.add_argument("--home", type=Path, help="of `--only console`: a home that an earlier run filled, not to fill one again")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="of `--only console`")
     chosen = parser.parse_args()
     console, result = Console(highlight=False), {"machine": {"cores": os.cpu_count(), "python": platform.python_version()}}
     if chosen.only in (None, "charges"):
@@ -147,10 +149,13 @@ def main() -> None:
         for point in result["sizing"]["points"]:
             console.print("sizing      " + ", ".join(f"{key} {value}" for key, value in point.items()))
     if chosen.only == "console":
-        result["console"] = pages.bench(fresh("console"), chosen.releases, chosen.looks)
+        folder = fresh("console") if chosen.home is None else chosen.home.parent
+        result["console"] = pages.bench(folder, chosen.releases, chosen.looks, chosen.home, chosen.database)
         console.print(
             "console     {opened} pages of {releases:,} releases ({events:,} events, filled in {filled_s} s): p50 {p50_ms} ms, worst p95 "
-            "{worst_p95_ms} ms ({worst}), worst p95 of CPU {worst_cpu_ms} ms, largest {largest_bytes:,} bytes".format(**result["console"])
+            "{worst_p95_ms} ms ({worst}) on {database}, worst p95 of CPU {worst_cpu_ms} ms, largest {largest_bytes:,} bytes".format(
+                **result["console"]
+            )
         )
         for page in result["console"]["beyond"]:
             console.print("            beyond the goal: {path} ({visitor}) p95 {p95_ms} ms, CPU {cpu_ms} ms, {bytes:,} bytes".format(**page))
