@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.problems import status_of
+from api.statuses import status_of
 from policies.problem import KINDS, Language
 
 STYLE = """

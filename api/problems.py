@@ -1,4 +1,4 @@
-"""Problems over HTTP: which status a code has, and the RFC 9457 document it becomes. Nowhere else does a status meet a code.
+"""Problems over HTTP: those of the request and the server themselves, and the RFC 9457 document that any problem becomes.
 
 A document carries `code`, `title`, `detail` and `remedy` in the caller's language, the same in both languages under `zh` and `en`, the
 fields, the parts when several rules were broken at once, and `instance`, an opaque id that the server's log has too.
@@ -13,6 +13,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
+from api.statuses import status_of
 from policies.problem import Language, Problem, declare
 from policies.reasons import reasons_in, request_entry_invalid
 
@@ -160,161 +161,6 @@ INTERNAL = declare(
     en=("Internal error", "Request {id} failed.", "Tell the administrator the id; a retry with the same Idempotency-Key costs nothing more."),
 )
 
-# By room, then the codes that differ from their room's.
-ROOMS: dict[str, int] = {
-    "sql": 422,
-    "plan": 422,
-    "data": 422,
-    "job": 409,
-    "ledger": 409,
-    "licence": 403,
-    "auth": 403,
-    "log": 500,
-    "freeze": 409,
-    "policy": 422,
-    "program": 422,
-    "fee": 409,
-    "product": 409,
-    "webhook": 422,
-    "mail": 422,
-    "review": 409,
-    "report": 422,
-    "alert": 409,
-    "request": 422,
-    "server": 500,
-}
-STATUS: dict[str, int] = {
-    "server_register_unavailable": 503,
-    "plan_doubted": 500,
-    "plan_price_disagrees": 500,
-    "alert_unknown": 404,
-    "alert_state": 409,
-    "alert_rules_invalid": 422,
-    "alert_rules_unchanged": 409,
-    "alert_rules_unknown": 404,
-    "alert_rules_outdated": 409,
-    "alert_rules_version": 409,
-    "data_rule_pack_unchanged": 409,
-    "data_rule_pack_unknown": 404,
-    "data_rule_pack_outdated": 409,
-    "data_rule_pack_version": 409,
-    "data_snapshot_refused": 500,
-    "data_place_absent": 503,
-    "data_keys_unavailable": 503,
-    "data_destroyed": 410,
-    "data_destruction_unknown": 404,
-    "data_destruction_over": 409,
-    "data_not_withdrawn": 409,
-    "server_master_key": 503,
-    "server_master_key_in_use": 409,
-    "data_storage_failed": 500,
-    "data_version_conflict": 409,
-    "data_version_exists": 409,
-    "data_unit_changed": 409,
-    "data_withdrawn": 409,
-    "data_registration_order": 409,
-    "licence_data_uncoded": 409,
-    "job_failed": 500,
-    "job_quota_at_once": 429,
-    "job_quota_day": 429,
-    "ledger_pace": 429,
-    "job_withheld": 403,
-    "job_stopped": 403,
-    "job_rejected": 403,
-    "job_returned": 403,
-    "job_not_exact": 422,
-    "review_unknown": 404,
-    "review_not_on_duty": 403,
-    "review_conflict": 403,
-    "review_reason_missing": 422,
-    "review_duty_invalid": 422,
-    "review_duty_unknown": 404,
-    "review_standing_until": 422,
-    "review_standing_unknown": 404,
-    "review_standing_second": 403,
-    "licence_invalid": 422,
-    "licence_data_missing": 422,
-    "licence_exists": 409,
-    "licence_consent_missing": 409,
-    "licence_consent_needless": 409,
-    "licence_decision_missing": 422,
-    "licence_term_over": 422,
-    "licence_amendment_refused": 409,
-    "licence_state_conflict": 409,
-    "auth_missing": 401,
-    "auth_unknown": 401,
-    "auth_certificate": 401,
-    "auth_locked": 429,
-    "auth_sign_in_off": 404,
-    "auth_sign_in_failed": 400,
-    "auth_provider": 502,
-    "auth_key_unknown": 404,
-    "auth_principal_unknown": 404,
-    "auth_principal_exists": 409,
-    "auth_principal_role": 409,
-    "auth_key_scope": 422,
-    "auth_key_expiry": 422,
-    "auth_subject_taken": 409,
-    "auth_subject_unknown": 404,
-    "auth_session_unknown": 404,
-    "log_entry_unknown": 404,
-    "freeze_holds": 403,
-    "freeze_subject_unknown": 422,
-    "freeze_unknown": 404,
-    "program_exists": 409,
-    "program_unknown": 404,
-    "program_state_conflict": 409,
-    "program_own_review": 403,
-    "program_not_yours": 403,
-    "program_cells_unavailable": 503,
-    "policy_unchanged": 409,
-    "policy_unknown": 404,
-    "policy_outdated": 409,
-    "fee_period_nothing": 404,
-    "ledger_account_unknown": 404,
-    "request_malformed": 400,
-    "request_key_invalid": 400,
-    "request_not_found": 404,
-    "request_method": 405,
-    "request_format": 406,
-    "request_too_large": 413,
-    "request_range": 416,
-    "request_precondition": 412,
-    "request_ticket": 403,
-    "product_invalid": 422,
-    "webhook_subject_unknown": 404,
-    "webhook_limit": 409,
-    "mail_off": 409,
-    "mail_none": 404,
-    "mail_limit": 429,
-    "report_subject_unknown": 404,
-    "report_period_open": 409,
-    "report_not_reproduced": 409,
-    "report_ordered_already": 409,
-    "report_order_unknown": 404,
-    "product_unknown": 404,
-    "product_version_unknown": 404,
-    "product_schedule_unknown": 404,
-    "product_running_dataset": 422,
-    "product_running_periods": 422,
-    "product_running_price": 422,
-    "product_form_missing": 406,
-    "product_recalled": 410,
-    "product_not_entitled": 403,
-    "product_quota_used": 429,
-    "product_trace_file": 422,
-    "product_trace_nothing": 404,
-    "product_unmarked": 409,
-    "server_starting": 503,
-    "server_stopping": 503,
-    "server_home_in_use": 409,
-    "server_file": 422,
-    "server_sources": 422,
-    "server_database_address": 422,
-    "server_password_exposed": 422,
-}
-
-
 _THINGS = {
     "principal": "主体",
     "freeze": "应急处置",
@@ -341,15 +187,6 @@ _THINGS = {
 def not_found(what: str) -> Problem:
     """`what` is a key of `_THINGS`: not there, or not the caller's to see; the answer is the same."""
     return REQUEST_NOT_FOUND(what_zh=_THINGS[what], what_en=what)
-
-
-def status_of(code: str) -> int:
-    """The HTTP status of a problem code.
-
-    >>> status_of("auth_missing"), status_of("sql_syntax")
-    (401, 422)
-    """
-    return STATUS.get(code) or ROOMS[code.partition("_")[0]]
 
 
 def document(problem: Problem, language: Language, *, instance: str, docs: str = "/v1/docs") -> dict[str, Any]:

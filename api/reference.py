@@ -38,7 +38,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
 
 
 def errors() -> str:
-    from api.problems import status_of
+    from api.statuses import status_of
 
     import_every_room()
     text = (

@@ -1,7 +1,7 @@
 """Errors as data: a stable code, fields, and words in both languages that end in a remedy.
 
 A room declares its kinds of problem once, beside the code that raises them, with `declare`. The HTTP status of a kind is decided in
-`api/problems.py` and nowhere else. Once rows have been read, no problem may carry a field that depends on them.
+`api/statuses.py` and nowhere else. Once rows have been read, no problem may carry a field that depends on them.
 """
 
 from __future__ import annotations

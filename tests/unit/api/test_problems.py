@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import problems
-from api.problems import ROOMS, STATUS, answer, document, invalid, language_of, status_of
+from api.problems import answer, document, invalid, language_of
 from api.reference import import_every_room
 from api.schemas import ProblemView
+from api.statuses import ROOMS, STATUS, status_of
 from policies.problem import KINDS, Problem
 
 import_every_room()
