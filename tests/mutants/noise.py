@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 CHAIN, CHOOSE = "tests/unit/sandbox/noise/test_chain.py", "tests/unit/sandbox/noise/test_choose.py"
+DRAW = "tests/unit/sandbox/noise/test_draw.py"
 PLAN, PURE, TREE = (f"tests/unit/sandbox/plan/test_{name}.py" for name in ("plan", "pure", "tree"))
 NOISE = "tests/statistics/test_noise.py"
 MODEL_STEPS = "tests/properties/test_models.py"
@@ -104,14 +105,14 @@ NOISED = (
         "sandbox/noise/space.py",
         "        if len(rows) != self.rows:\n",
         "        if False:\n",
-        f"{CHAIN}::test_a_failed_draw_says_nothing",
+        f"{DRAW}::test_a_failed_draw_says_nothing",
     ),
     Mutant(
         "a key whose total is 0 looks like one without rows",
         "sandbox/noise/chain.py",
         "for text, row in bounded.row_of.items() if values[row] != 0}",
         "for text, row in bounded.row_of.items()}",
-        f"{CHAIN}::test_a_key_with_no_person_is_as_if_it_were_not_there",
+        f"{DRAW}::test_a_key_with_no_person_is_as_if_it_were_not_there",
     ),
     # ---- models ----
     Mutant(
