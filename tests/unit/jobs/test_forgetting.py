@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from infra.vault import Part, Vault, VaultError
 from infra.workers.environment import without_ray
-from infra.workers.errors import ANYWHERE, Terms
 from infra.workers.warden import Warden
 from jobs import acts
 from jobs.forgetting import Forgetting
@@ -21,34 +20,23 @@ from jobs.register import Register
 from sandbox.raw import run
 from sandbox.raw.open import open_vault
 from sandbox.raw.released import streamed
+from tests.pools import Pool
 from tests.small_register import Ticking, a_register, a_snapshot, settings_in, title
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 ROWS = pa.table({"id": list(range(1000))})
 
 
-class Process:
+class Process(Pool):
     """A server's only worker: the process that runs functions on rows, without Ray round it."""
 
-    size, memory_bytes = 1, 2**20
-
     def __init__(self) -> None:
+        super().__init__(memory_bytes=2**20)
         self.warden = Warden(without_ray())
-        self.calls = 0
 
-    def place_of(self, datasets: Iterable[str]) -> None:
-        return None
-
-    def present(self, datasets: Iterable[str]) -> bool:
-        return True
-
-    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
-        for item in items:
-            self.calls += 1
-            outcome, result = self.warden.run(fn.__module__, pickle.dumps((fn, item), 5), wall_s=60, memory_bytes=2**29)
-            assert outcome == "ok"
-            yield pickle.loads(result)
+    def once(self, worker: int, fn: Callable[[Any], Any], item: Any) -> Any:
+        outcome, result = self.warden.run(fn.__module__, pickle.dumps((fn, item), 5), wall_s=60, memory_bytes=2**29)
+        assert outcome == "ok"
+        return pickle.loads(result)
 
     @property
     def kept(self) -> int:

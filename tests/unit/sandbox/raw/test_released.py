@@ -6,21 +6,18 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from infra.vault import JobKeys, Lock, Part, Vault, VaultError
-from infra.workers.errors import ANYWHERE, Terms
 from sandbox.raw import released
 from sandbox.raw.released import Call, Locked, parts_in, run_released, streamed
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from tests.pools import Pool
 
 
 @dataclass(frozen=True)
@@ -29,36 +26,26 @@ class Task:
     other: Part | None = None
 
 
-class Travelling:
+class Travelling(Pool):
     """A pool whose items travel as bytes, as Ray's do; it keeps what it saw. Each "worker" is a key pair; `dies` after so many calls."""
 
-    memory_bytes = 1
-
     def __init__(self, size: int = 2, dies: int = 10**9) -> None:
-        self.size, self.dies = size, dies
+        super().__init__(size)
+        self.dies = dies
         self.locks = [Lock() for _ in range(size)]
         self.seen: list[bytes] = []
-        self.calls = 0
 
-    def place_of(self, datasets: Iterable[str]) -> None:
-        return None
-
-    def present(self, datasets: Iterable[str]) -> bool:
-        return True
-
-    def stream(self, fn: Callable[[Item], Result], items: Iterable[Item], terms: Terms = ANYWHERE) -> Iterator[Result]:
-        for index, item in enumerate(items):
-            self.calls += 1
-            if self.calls % self.dies == 0:
-                self.locks[index % self.size] = Lock()  # another process in the worker's place
-            sent = pickle.dumps((fn, item))
-            self.seen.append(sent)
-            function, given = pickle.loads(sent)
-            before, released._lock = released._lock, lambda lock=self.locks[index % self.size]: lock  # type: ignore[assignment]
-            try:
-                yield function(given)
-            finally:
-                released._lock = before
+    def once(self, worker: int, fn: Callable[[Any], Any], item: Any) -> Any:
+        if self.calls % self.dies == 0:
+            self.locks[worker] = Lock()  # another process in the worker's place
+        sent = pickle.dumps((fn, item))
+        self.seen.append(sent)
+        function, given = pickle.loads(sent)
+        before, released._lock = released._lock, lambda: self.locks[worker]  # type: ignore[assignment]
+        try:
+            return function(given)
+        finally:
+            released._lock = before
 
 
 def commit(vault: Vault, dataset: str, *ids: int) -> tuple[Part, ...]:
