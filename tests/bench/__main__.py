@@ -97,8 +97,8 @@ def main() -> None:
     if chosen.only in (None, "latency"):
         result["latency"] = latency.bench(fresh("latency"))
         console.print(
-            "small job   p50 {p50_ms} ms, p95 {p95_ms} ms submit → published over HTTP; ready after {start_to_ready_s} s; "
-            "{idle_memory_mb} MB idle".format(**result["latency"])
+            "small job   p50 {p50_ms} ms, p95 {p95_ms} ms submit → published over HTTP; ready after {start_to_ready_s} s, "
+            "{killed_to_ready_s} s after a kill; {idle_memory_mb} MB idle".format(**result["latency"])
         )
     if chosen.only in (None, "latency"):
         result["hops_ms"] = hops.bench(FOLDER / "latency" / "http" / "home")
