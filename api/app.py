@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -69,6 +69,7 @@ from jobs.verdicts import log_refusal
 from policies.problem import Problem
 
 TITLE = "域内 yunei"
+VERSION = "1"
 DESCRIPTION = (
     "公共数据授权运营计算沙箱：原始数据不出域、数据可用不可见。"
     " · A sandbox for the authorised operation of public data: jobs run beside the raw "
@@ -106,7 +107,7 @@ def create_app(services: Services | None) -> FastAPI:
 
     app = FastAPI(
         title=TITLE,
-        version="1",
+        version=VERSION,
         description=DESCRIPTION,
         openapi_tags=TAGS,
         openapi_url=None,
@@ -119,7 +120,7 @@ def create_app(services: Services | None) -> FastAPI:
     app.state.services = services
     console.handle(app)
     _fail_in_one_way(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way of replacing it
+    app.openapi = openapi_document  # type: ignore[method-assign]  # FastAPI's own way of replacing it
     settings = services.settings if services is not None else Settings()
     random: Callable[[int], bytes] = services.random if services is not None else lambda size: bytes(size)
     app.state.metrics = Metrics(services) if services is not None else None
@@ -250,9 +251,10 @@ async def _logged(request: Request, problem: Problem, already: bool = False) -> 
     await run_in_threadpool(log_refusal, services.office, Asker(principal.id, principal.role, principal.status), problem)
 
 
-@lru_cache(maxsize=4)
-def _document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags)
+@cache
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI document, which is the same for every server, and made once in a process: not to be changed."""
+    document = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=_routes(), tags=TAGS)
     for operations in document["paths"].values():
         for operation in operations.values():
             if "HTTPValidationError" in str(operation["responses"].get("422")):  # FastAPI's own, for parameters that any text fits
@@ -266,8 +268,3 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
-
-
-def openapi_document() -> dict[str, Any]:
-    """The OpenAPI document, without a server."""
-    return _document(create_app(None))
