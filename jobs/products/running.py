@@ -39,12 +39,12 @@ RUNNING_DATASET = declare(
     zh=(
         "此问题不能逐期累计",
         "逐期累计的问题须只读取一个按时段计预算、并声明数据截至何日完整（complete_through）的数据集。",
-        "请数据提供方在目录中为该数据集声明 blocks 及 complete_through。",
+        "请数据提供方在目录中为该数据集声明 [block] 及 complete_through。",
     ),
     en=(
         "This question has no running total",
         "A running total reads one dataset that has budgets by period and declares the day through which it is complete (complete_through).",
-        "Ask its steward to declare blocks and complete_through in the catalogue.",
+        "Ask its steward to declare [block] and complete_through in the catalogue.",
     ),
 )
 RUNNING_PERIODS = declare(

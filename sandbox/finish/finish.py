@@ -28,7 +28,7 @@ ANSWER_UNDEFINED = declare(
     zh=(
         "答案的最后一步无法执行",
         "对加噪结果的后处理查询不能执行，或给出的列与计划不符。",
-        "没有读取任何数据，也没有扣减预算。请简化 HAVING、ORDER BY 或外层表达式；若仍出现，请把作业语句交给平台管理员。",
+        "没有读取任何数据，也没有扣减预算。请简化 HAVING、ORDER BY 或外层表达式；若仍出现，请把作业语句交给系统管理员。",
     ),
     en=(
         "The last step of the answer cannot run",

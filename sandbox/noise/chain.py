@@ -39,7 +39,7 @@ PRICE_DISAGREES = declare(
     zh=(
         "价格与隐私证明不一致",
         "计划的价格是 ρ = {price_rho}、δ = {price_delta}，而对整条计算链独立推得的隐私损失是 ρ = {map_rho}、δ = {map_delta}。",
-        "没有读取任何数据，也没有扣减预算。这是系统缺陷，请把作业语句和本提示交给平台管理员。",
+        "没有读取任何数据，也没有扣减预算。这是系统缺陷，请把作业语句和本提示交给系统管理员。",
     ),
     en=(
         "The price and the privacy proof disagree",

@@ -37,7 +37,7 @@ TABLES_REFUSED = declare(
 )
 CELLS_MISSING = declare(
     "program_cells_unavailable",
-    zh=("现在不能运行程序", "隔离单元不可用：{feature}。没有读取任何数据，也没有支出。", "请联系平台管理员；隔离自检通过后再提交。"),
+    zh=("现在不能运行程序", "隔离单元不可用：{feature}。没有读取任何数据，也没有支出。", "请联系系统管理员；隔离自检通过后再提交。"),
     en=(
         "Programs cannot be run now",
         "Cells are not to be had: {feature}. No data was read and nothing was spent.",
