@@ -60,7 +60,7 @@ def test_stopped_and_started_again_a_job_is_carried_through(bureau_home: Home, t
     keys = bureau_home.copy_to(home)
     headers = {"Authorization": f"Bearer {keys['operator-1']}"}
     with serve(home) as first:
-        assert first.seconds < 60  # 20 on a machine of its own; measured in the bench
+        assert first.seconds < 180  # 20 on a machine of its own; measured in the bench
         job = httpx2.post(f"{first.url}/v1/jobs", json=body(), headers=headers, timeout=30).json()
         assert (job["state"], job["slot_ms"]) == ("running", SLOT_MS)
         assert first.stopped() == 0
