@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, expect, sync_playwright
 
 from api.app import create_app
 from jobs import acts
@@ -24,6 +24,7 @@ from tests.furnished import Furnished, furnish
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"  # kept out of git; made anew by these tests
 PATIENCE_MS = 90_000  # for one page or job, however busy the machine is
+expect.set_options(timeout=PATIENCE_MS)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -98,6 +99,14 @@ class Seat:
 Sit = Callable[..., Seat]
 
 
+def press(control: Locator) -> Page:
+    """Clicks what leads to another page, and returns that page once it is there: a click alone is over while the browser still shows the
+    page before, and whatever is asked of it then is asked of the wrong one."""
+    with control.page.expect_navigation():
+        control.click()
+    return control.page
+
+
 @pytest.fixture(scope="session")
 def signed_in(browser: Browser, site: Site) -> Callable[[str], Any]:
     """The cookies of somebody who came in through the door, once: a test that wants them at a browser need not go there again."""
@@ -110,8 +119,8 @@ def signed_in(browser: Browser, site: Site) -> Callable[[str], Any]:
             page = context.new_page()
             page.goto(f"{site.url}/console/sign-in")
             page.fill("input[name=key]", site.bureau.keys[principal])
-            page.click("button")
-            page.wait_for_url("**/console/")
+            press(page.locator("button"))
+            expect(page).to_have_url(f"{site.url}/console/")
             known[principal] = context.storage_state()
             context.close()
         return known[principal]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from jobs import acts
-from tests.browser.conftest import Sit, Site
+from tests.browser.conftest import Sit, Site, press
 from tests.consoles import furnished_pages_of, opens, unvisited
 from tests.furnished import Furnished
 
@@ -87,13 +87,13 @@ def test_data_is_destroyed_by_two_people(sit: Sit, furnished: Furnished) -> None
     desk = steward.open("/console/destructions")
     desk.fill("input[name=dataset]", "bygone")
     desk.fill("input[name=version] >> nth=0", "2")
-    desk.click("form[method=get] button")
-    assert "v2" in desk.locator("section.box dl.facts >> nth=-1").inner_text()
+    press(desk.locator("form[method=get] button"))
+    expect(desk.locator("section.box dl.facts >> nth=-1")).to_contain_text("v2")
     desk.fill("textarea[name=reason]", "授权期满 · its term is over")
-    desk.click("form:has(textarea[name=reason]) button.danger")
-    assert desk.locator("h3", has_text="v2").is_visible()
-    assert desk.locator("form:has(input[name=confirm])").count() == 0
+    press(desk.locator("form:has(textarea[name=reason]) button.danger"))
+    expect(desk.locator("h3", has_text="v2")).to_be_visible()
+    expect(desk.locator("form:has(input[name=confirm])")).to_have_count(0)
     other = supervisor.open("/console/destructions")
-    other.locator("section.box", has=other.locator("h3", has_text="v2")).locator("button.danger").click()
-    assert other.locator("h3", has_text="v2").count() == 0
-    assert "v2" in other.locator("table").inner_text()
+    press(other.locator("section.box", has=other.locator("h3", has_text="v2")).locator("button.danger"))
+    expect(other.locator("h3", has_text="v2")).to_have_count(0)
+    expect(other.locator("table")).to_contain_text("v2")

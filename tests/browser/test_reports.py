@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 from pypdf import PdfReader
 
 from policies.review import CHINA
-from tests.browser.conftest import Sit, Site
+from tests.browser.conftest import Sit, Site, press
 
 WORDS = {"zh": "授权运营情况披露报告", "en": "Disclosure of authorised operation"}
 
@@ -23,19 +25,19 @@ def test_the_years_disclosure_is_previewed_issued_and_downloaded(sit: Sit, site:
     def previewed(of: int) -> None:
         page.select_option("form[action='/console/reports/preview'] select[name=kind]", "disclosure")
         page.fill("input[name=period]", str(of))
-        page.click("form[action='/console/reports/preview'] button")
-        assert WORDS[language] in page.locator("h1").inner_text()
-        assert page.locator("h1 .chip.busy").is_visible()
+        press(page.locator("form[action='/console/reports/preview'] button"))
+        expect(page.locator("h1")).to_contain_text(WORDS[language])
+        expect(page.locator("h1 .chip.busy")).to_be_visible()
 
     page = seat.open("/console/reports")
     previewed(year)
-    assert page.locator(".note.warn").count() >= 1
-    page.click("form[method=post][action='/console/reports'] button")
-    assert "report_period_open" in page.content()  # the year is not over: it is to be looked at, not issued
+    expect(page.locator(".note.warn").first).to_be_visible()
+    press(page.locator("form[method=post][action='/console/reports'] button"))
+    expect(page.locator("main")).to_contain_text("report_period_open")  # the year is not over: it is to be looked at, not issued
     year -= 1 if language == "zh" else 2
     previewed(year)
-    page.click("form[method=post][action='/console/reports'] button")
-    page.wait_for_url("**/console/reports/rep-*")
+    press(page.locator("form[method=post][action='/console/reports'] button"))
+    expect(page).to_have_url(re.compile("/console/reports/rep-"))
     seat.screen(f"report-{language}")
     serious = [each["id"] for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
     assert serious == []
@@ -48,4 +50,4 @@ def test_the_years_disclosure_is_previewed_issued_and_downloaded(sit: Sit, site:
     assert WORDS[language] in text
     assert str(year) in text
     seat.open("/console/reports?kind=disclosure")
-    assert page.locator("tbody tr").count() >= 1
+    expect(page.locator("tbody tr").first).to_be_visible()
