@@ -32,6 +32,7 @@ LAZY = {
     "jobs.lane.index._KNOWN",
     "jobs.programs._REPORTS",
     "jobs.rulebook._KNOWN",
+    "sandbox.finish.finish._ran",
     "sandbox.raw.kept._eras",
     "sandbox.raw.verify._passed",
     "yunei.cli.app.groups",

@@ -5,6 +5,7 @@ Whatever happens here is a function of a table that has been paid for, so it cos
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -83,11 +84,30 @@ def view_tables(plan: Plan, drawn: Sequence[NoisyTable], public: Mapping[str, pa
 
 
 def check(plan: Plan) -> None:
-    """Run the same over no rows, before any charge. Raises `plan_answer_undefined` when it fails or gives other columns than planned."""
+    """Run the same over no rows, before any charge. Raises `plan_answer_undefined` when it fails or gives other columns than planned.
+
+    What ran once is not run again: the question with another constant in its WHERE mostly has the same last query."""
+    asked = _asked(plan)
+    if asked in _ran:
+        return
     with suppress(Exception):
         _finish(plan, [_empty(part) for part in plan.parts], {scan.alias: _unread(scan) for scan in plan.tables})
+        if len(_ran) >= _MOST_KEPT:
+            _ran.clear()
+        _ran.add(asked)
         return
     raise ANSWER_UNDEFINED()
+
+
+_MOST_KEPT = 10_000
+_ran: set[bytes] = set()
+
+
+def _asked(plan: Plan) -> bytes:
+    """Names all of a plan that `check` looks at."""
+    shapes = [([(key.name, key.type) for key in part.keys], [total.shares.keys() for total in part.totals]) for part in plan.parts]
+    tables = [(scan.alias, scan.columns, scan.types) for scan in plan.tables]
+    return hashlib.sha256(repr((plan.finish_sql, plan.views, plan.lattices, plan.outputs, shapes, tables)).encode()).digest()
 
 
 def _empty(part: Part) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -9,7 +11,7 @@ from policies.problem import Problem
 from sandbox.finish import finish as room
 from sandbox.finish.finish import Released, check, finish
 from sandbox.noisy import NoisyTable
-from sandbox.plan.model import Output, Part
+from sandbox.plan.model import Output, Part, Plan, Scan, View
 from tests.handmade import private_part, public_part, whole
 
 
@@ -93,6 +95,41 @@ def test_what_cannot_run_is_found_before_any_charge(sql: str) -> None:
 @pytest.mark.parametrize("make", [public_part, private_part])
 def test_a_sound_plan_passes_the_check(make: type[Part]) -> None:
     check(whole(make()))
+
+
+LOOKS = "SELECT k0, t0, t1, half, half FROM noisy, seen WHERE length(k0) > 0"
+SEEN = View("seen", "SELECT 1.5 AS half FROM public_table", 0, (("half", "DOUBLE"),))
+READ = Scan("public", 1, "0" * 64, False, "public_table", ("a",), ("BIGINT",))
+
+
+def test_a_last_query_that_ran_is_not_run_again_and_another_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the check looks at makes another query of it: after a plan that passed, one that cannot run is still found."""
+    ran: list[Plan] = []
+    real = room._finish
+    monkeypatch.setattr(room, "_finish", lambda plan, *given: ran.append(plan) or real(plan, *given))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(room, "_ran", set())
+    part = private_part()
+    plan = whole(part, finish_sql=LOOKS, views=(SEEN,), tables=(READ,))
+    check(plan)
+    check(whole(replace(part, shard_sql="SELECT 1 AS other"), query="SELECT another", finish_sql=LOOKS, views=(SEEN,), tables=(READ,)))
+    assert ran == [plan]
+    key, (first, second) = part.keys[0], part.totals
+    renamed = replace(part, totals=(first, replace(second, name="t2")), draws=(part.draws[0], replace(part.draws[1], total="t2")))
+    for broken in (
+        replace(plan, finish_sql=LOOKS.replace("t1", "t9")),
+        replace(plan, outputs=plan.outputs[:-1]),
+        replace(plan, parts=(renamed,)),
+        replace(plan, parts=(replace(part, keys=(replace(key, name="k1"),)),)),
+        replace(plan, parts=(replace(part, keys=(replace(key, type="integer", domain=None),)),)),
+        replace(plan, views=(replace(SEEN, sql="SELECT b AS half FROM public_table"),)),
+        replace(plan, views=(replace(SEEN, after=2),)),
+        replace(plan, tables=(replace(READ, alias="elsewhere"),)),
+        replace(plan, tables=(replace(READ, types=("NO TYPE",)),)),
+    ):
+        for _ in range(2):  # what failed is not taken for what ran
+            with pytest.raises(Problem) as caught:
+                check(broken)
+            assert caught.value.code == "plan_answer_undefined"
 
 
 def test_nothing_stays_behind_for_the_next_answer() -> None:
