@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +33,8 @@ from api.routes import (
     access,
     alerts,
     authority,
+    caps,
+    catalogue,
     deliveries,
     destructions,
     fees,
@@ -134,13 +136,14 @@ def create_app(services: Services | None) -> FastAPI:
 def _routes() -> list[BaseRoute]:
     """Endpoints and pages, in the order in which a request goes through them. They hold nothing of a server – what they need they find at the
     request – so a process builds them once, for all its applications: FastAPI takes some half a second to work out what each one takes."""
-    tree = APIRouter()
-    for router in (
+    routers = (
         deliveries.public,  # first, for each request goes through the routes in order: short files are asked for most
         reviews.router,
         jobs.router,
         releases.router,
         fees.router,
+        catalogue.router,
+        caps.router,
         register.router,
         outlook.router,
         licences.router,
@@ -168,10 +171,9 @@ def _routes() -> list[BaseRoute]:
         people.router,
         sign_in.router,
         sign_in.public,
-    ):
-        tree.include_router(router)
-    console.install(tree)
-    return tree.routes
+        *console.routers(),
+    )
+    return [route for router in routers for route in router.routes]
 
 
 def _wider(settings: Settings) -> dict[str, int]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Security
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.later import Later
 from api.services import services_of
 from api.signin.door import Caller
 from jobs.directory import Principal
@@ -68,7 +68,7 @@ class Visit:
         return self.principal.id if self.reach == "own" else None
 
 
-class Guarded(APIRoute):
+class Guarded(Later):
     """A route that knows its caller, and has let it in, before it reads the body."""
 
     @property

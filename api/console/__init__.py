@@ -62,10 +62,9 @@ PAGES = (
 )
 
 
-def install(tree: APIRouter) -> None:
-    """Add the pages to the routes of an application."""
-    for router in (static.router, sign_in.router, *(page.router for page in PAGES)):
-        tree.include_router(router, include_in_schema=False)
+def routers() -> list[APIRouter]:
+    """Where the pages are, for an application to serve."""
+    return [static.router, sign_in.router, *(page.router for page in PAGES)]
 
 
 def handle(app: FastAPI) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from api.console.ask import Interface, Refused
 from api.console.frame import HOME, LANGUAGE_COOKIE, Looking, form_of, go, language_of, plain
+from api.later import pages
 from api.services import services_of
 from policies.problem import declare
 
-router = APIRouter(prefix="/console")
+router = pages("/console")
 
 CONSOLE_ORIGIN = declare(
     "auth_console_origin",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 
-from fastapi import APIRouter
 from starlette.responses import Response
+
+from api.later import pages
 
 _FOLDER = files("api.console") / "assets"
 _KEEP = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -21,7 +22,7 @@ def _read(name: str) -> tuple[bytes, str]:
 STYLE, STYLE_PATH = _read("console.css")
 ICON, ICON_PATH = _read("mark.svg")
 
-router = APIRouter()
+router = pages()
 
 
 @router.get(STYLE_PATH)

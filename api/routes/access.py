@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.auth import AUTH_KEY_NEEDED, Guarded, Visit, door
+from api.later import Later
 from api.routes.common import Serving, problems, roles
 from api.schemas.people import (
     KeyList,
@@ -33,7 +34,7 @@ from jobs import acts, credentials
 from jobs.events import AccessRefused
 
 router = APIRouter(prefix="/v1", tags=["people"], route_class=Guarded)
-public = APIRouter(prefix="/v1", tags=["people"])
+public = APIRouter(prefix="/v1", tags=["people"], route_class=Later)
 
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

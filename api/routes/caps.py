@@ -14,7 +14,7 @@ from api.views import account_view
 from jobs import acts, ledger, proposals
 from jobs.ledger import LEDGER_ACCOUNT_UNKNOWN, SHOWN_AT_DELTA
 
-router = APIRouter(route_class=Guarded)
+router = APIRouter(prefix="/v1", tags=["register"], route_class=Guarded)
 
 AccountName = Annotated[str, Path(max_length=300, description="账户，例如 dataset:visits · account, like dataset:visits")]
 

@@ -26,7 +26,7 @@ from jobs.directory import Registered
 from policies.agreement import as_toml
 from policies.catalogue import datasets_of, from_json_ld, search, to_csvw, to_dcat
 
-router = APIRouter(tags=["register"], route_class=Guarded)
+router = APIRouter(prefix="/v1", tags=["register"], route_class=Guarded)
 
 Metadata = Literal["dcat", "csvw", "toml", "json"]
 _MEDIA: dict[Metadata, str] = {

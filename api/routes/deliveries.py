@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth import Guarded, Visit, door
 from api.files import FileAnswer
+from api.later import Later
 from api.product_views import delivery_view
 from api.routes.common import Serving, found, problems, roles
 from api.schemas.products import DeliveryAsked, DeliveryList, DeliveryView
@@ -22,7 +23,7 @@ from jobs.products.store import Copy
 from sandbox.finish.streams import FORM_TYPES, Form
 
 router = APIRouter(tags=["products"], route_class=Guarded)
-public = APIRouter(tags=["products"])
+public = APIRouter(tags=["products"], route_class=Later)
 
 _FILE = {
     media: {"schema": {"type": "string", "format": "binary"}} for media in sorted({kind.partition(";")[0] for kind in FORM_TYPES.values()})

@@ -10,13 +10,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from api.auth import Guarded, Visit, door
+from api.later import Later
 from api.problems import not_found
 from api.routes.common import Serving, problems, roles
 from api.schemas import EventEntry, EventList, LogKey
 from api.services import Services
 from api.views import event_view
 
-router = APIRouter(prefix="/v1/log", tags=["log"])  # what is public here is hashes and signatures
+router = APIRouter(prefix="/v1/log", tags=["log"], route_class=Later)  # what is public here is hashes and signatures
 bureau = APIRouter(prefix="/v1/log", tags=["log"], route_class=Guarded)
 
 _NUMBER = r"(?:x\d{3}/)*\d{3}(?:\.p/(?:[1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]))?"

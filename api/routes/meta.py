@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request, Response
 
 from api import docs_page
 from api.auth import Guarded, Visit, door
+from api.later import Later
 from api.metrics import MEDIA_TYPE
 from api.problems import SERVER_STARTING
 from api.routes.common import Serving, Speaking, problems, roles
 from api.schemas import Health, Me
 from policies.roles import ACTS, reach
 
-router = APIRouter(prefix="/v1", tags=["server"])
+router = APIRouter(prefix="/v1", tags=["server"], route_class=Later)
 guarded = APIRouter(prefix="/v1", tags=["server"], route_class=Guarded)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from api.auth import Guarded, Visit, door
-from api.routes import caps, catalogue
 from api.routes.common import Serving, problems, roles
 from api.schemas import AccountList
 from api.services import Services
@@ -18,10 +17,6 @@ from jobs.ledger import Balance
 from policies.catalogue import Catalogue
 
 router = APIRouter(prefix="/v1", tags=["register"], route_class=Guarded)
-
-
-router.include_router(catalogue.router)
-router.include_router(caps.router)
 
 
 @router.get(

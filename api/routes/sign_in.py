@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from api.auth import AUTH_SUSPENDED, Guarded, Visit, door
+from api.later import Later
 from api.routes.common import Serving, problems, roles
 from api.schemas.people import CodeRequest, NewSession
 from api.services import Services
@@ -37,7 +38,7 @@ NOT_LINKED = declare(
     ),
 )
 
-public = APIRouter(prefix="/v1", tags=["people"])
+public = APIRouter(prefix="/v1", tags=["people"], route_class=Later)
 router = APIRouter(prefix="/v1", tags=["people"], route_class=Guarded)
 
 _REDIRECT = {"description": "转到身份提供方或来处 · to the identity provider, or back", "headers": {"Location": {"schema": {"type": "string"}}}}

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from api import logs
+from api import console, logs
 from api.app import create_app, openapi_document
 from api.services import Services
 from api.signin.tokens import Tokens
@@ -144,13 +145,11 @@ def test_every_endpoint_has_its_row_and_every_row_its_endpoint() -> None:
     assert sorted(set(DOORS) - set(OPERATIONS)) == []
 
 
-def test_nothing_is_served_beside_the_documentation_but_what_is_named() -> None:
-    def routes(found: Any) -> Iterator[Any]:
-        for route in found:
-            inner = getattr(route, "original_router", None)
-            yield from routes(inner.routes) if inner is not None else [route]
-
-    hidden = {f"{method} {route.path}" for route in routes(create_app(None).routes) if not route.include_in_schema for method in route.methods}
+def test_nothing_is_served_beside_the_documentation_and_the_pages_but_what_is_named() -> None:
+    routes: list[Any] = [*create_app(None).routes]
+    pages = {route.path for router in console.routers() for route in router.routes if isinstance(route, Route)}
+    assert all(path.startswith("/console") for path in pages)
+    hidden = {f"{method} {each.path}" for each in routes if not each.include_in_schema and each.path not in pages for method in each.methods}
     assert hidden == set(HIDDEN)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 from jobs.watch.alerts import SEVERITIES, STATES
 
-router = APIRouter(prefix="/console")
+router = pages("/console")
 
 
 @router.get("/alerts")

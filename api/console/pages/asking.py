@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
 from api.console.pages.releases import picture_of
+from api.later import pages
 
-router = APIRouter(prefix="/console/ask")
+router = pages("/console/ask")
 ASKED = ("licence", "scenario", "sql", "by", "amount", "delta")
 BY = ("epsilon", "rho", "accuracy")
 DELTA = "0.00000001"

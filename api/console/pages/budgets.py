@@ -6,14 +6,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.charts import burn
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/budgets")
+router = pages("/console/budgets")
 DAYS = 90
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.frame import Looking
+from api.later import pages
 
-router = APIRouter(prefix="/console/datasets")
+router = pages("/console/datasets")
 
 
 @router.get("")

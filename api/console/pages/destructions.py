@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/destructions")
+router = pages("/console/destructions")
 
 
 async def _shown(page: Page, dataset: str, version: str, *, status: int = 200, problem: object = None, reason: str = "") -> Response:

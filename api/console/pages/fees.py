@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking
+from api.later import pages
 from api.services import services_of
 from policies.quota import CHINA
 
-router = APIRouter(prefix="/console/fees")
+router = pages("/console/fees")
 WHOLE, LISTED = 8, 100  # statements: so many are shown item by item, more are a list, of which so many
 
 

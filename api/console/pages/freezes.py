@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/freezes")
+router = pages("/console/freezes")
 SCOPES = ("operator", "licence", "dataset", "everything")
 
 

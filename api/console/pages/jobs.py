@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/jobs")
+router = pages("/console/jobs")
 PAGE = 50
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import CSP, Looking, Page, form_of, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/licences")
+router = pages("/console/licences")
 # what one person may do with a reason, and the states it starts from
 STEPS: dict[str, tuple[str, frozenset[str]]] = {
     "suspend": ("licence_suspend", frozenset({"active", "granted"})),

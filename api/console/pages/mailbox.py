@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 from jobs.webhooks import TOPICS
 
-router = APIRouter(prefix="/console/mailbox")
+router = pages("/console/mailbox")
 
 
 async def _shown(page: Page, *, status: int = 200, problem: Any = None, address: str = "", sent: str = "") -> Response:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
 from api.console.pages.asking import BY, DELTA
 from api.console.pages.releases import picture_of
+from api.later import pages
 
-router = APIRouter(prefix="/console/ask")
+router = pages("/console/ask")
 MODELS = ("linear", "logistic", "poisson", "kmeans")
 ERRORS = ("", "classical", "robust")
 COMBINE = ("mean", "median", "winsorised", "sum")

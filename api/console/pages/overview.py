@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.charts import columns
 from api.console.frame import Looking
+from api.later import pages
 
-router = APIRouter(prefix="/console")
+router = pages("/console")
 
 
 @router.get("/")

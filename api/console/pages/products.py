@@ -7,15 +7,15 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from api.console.ask import Refused
 from api.console.frame import CSP, Looking, Page, form_of, go
 from api.console.said import RENEWED
+from api.later import pages
 from policies.product.life import GROWING
 
-router = APIRouter(prefix="/console/products")
+router = pages("/console/products")
 # what moves a product on: the act, and the states it may start from
 STEPS: dict[str, tuple[str, frozenset[str]]] = {
     "register": ("product_register", frozenset({"draft"})),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/programs")
+router = pages("/console/programs")
 
 
 @router.get("")

@@ -7,17 +7,17 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.frame import CSP, Looking, go
 from api.console.said_events import EVENTS
+from api.later import pages
 from infra.journal.checkpoint import Checkpoint
 from infra.journal.note import VerifierKey
 from infra.journal.proof import Receipt, root_from_inclusion
 from infra.journal.tree import JournalError
 
-router = APIRouter(prefix="/console/register")
+router = pages("/console/register")
 PAGE = 50
 # fields of events that name something with a page of its own
 LINKS = {

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from markupsafe import Markup
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.charts import Bar, bars, spans
 from api.console.frame import CSP, Looking, Page
+from api.later import pages
 
-router = APIRouter(prefix="/console/releases")
+router = pages("/console/releases")
 PAGE, MOST_ROWS = 50, 200
 CARD, QUALITY = "model.json", "quality.json"
 _KEPT = ("content-type", "content-disposition", "etag", "content-length")

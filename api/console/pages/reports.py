@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import CSP, Looking, Page, form_of, go
+from api.later import pages
 from jobs.reports.model import NUMBERS, CellType
 from jobs.reports.say import text, unit
 from policies.problem import Language
 
-router = APIRouter(prefix="/console/reports")
+router = pages("/console/reports")
 FORMS = ("html", "pdf", "csv", "json")
 ROWS = 50  # of a table on the page: all are in the files
 

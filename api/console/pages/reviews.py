@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 from policies.review import REASONS
 
-router = APIRouter(prefix="/console")
+router = pages("/console")
 PAGE = 50
 FACTS = ("title", "population", "purpose", "use")
 ROUNDINGS: dict[str, list[dict[str, Any]]] = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/rules")
+router = pages("/console/rules")
 
 
 async def _shown(page: Page, draft: dict[str, str] | None = None, *, status: int = 200, problem: Any = None, checked: Any = None) -> Response:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.later import pages
 
-router = APIRouter(prefix="/console/subscriptions")
+router = pages("/console/subscriptions")
 TOPICS = ("product.version_added", "product.published", "product.deprecated", "product.recalled", "product.delivered")
 
 

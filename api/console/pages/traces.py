@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of
+from api.later import pages
 
-router = APIRouter(prefix="/console/traces")  # takes files as large as the interface does: `api.app`
+router = pages("/console/traces")  # takes files as large as the interface does: `api.app`
 SHOWN = 20
 
 

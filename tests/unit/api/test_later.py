@@ -1,0 +1,121 @@
+"""Endpoints that are worked out when they are first asked for: found at once, the same as any other, once by whatever threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import Annotated
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.auth import Guarded
+from api.later import Later, pages, worked_out
+
+FRESH = """
+from api.app import create_app
+routes = create_app(None).routes
+print(len(routes), *(route.path for route in routes if vars(route).get("app")))
+"""
+
+
+def a_router(route_class: type[APIRoute] = Later) -> APIRouter:
+    router = APIRouter(prefix="/x", tags=["x"], route_class=route_class)
+
+    @router.get("/{number}", summary="double")
+    def double(number: int, more: Annotated[int, Depends(lambda: 1)], times: int = 2) -> dict[str, int]:
+        return {"is": number * times + more}
+
+    @router.post("/{number}", status_code=201)
+    def none(number: int) -> None: ...
+
+    return router
+
+
+def test_a_server_works_out_no_endpoint_before_it_is_asked() -> None:
+    done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True, timeout=300)
+    number, *known = done.stdout.split()
+    assert int(number) > 250
+    assert known == []
+
+
+def test_every_endpoint_can_be_worked_out() -> None:
+    routes = create_app(None).routes
+    assert all(isinstance(route, Later) for route in routes)
+    list(worked_out(routes))
+    assert all(isinstance(route, Later) and route.known for route in routes)
+    assert list(worked_out(routes)) == [], "each once"
+
+
+def test_it_answers_and_is_documented_like_any_other() -> None:
+    apps = []
+    for kind in (Later, APIRoute):
+        app = FastAPI(routes=a_router(kind).routes)
+        client = TestClient(app)
+        answers = [client.get("/x/3?times=4"), client.get("/x/a"), client.post("/x/1"), client.put("/x/1"), client.get("/y")]
+        apps.append(([(each.status_code, each.json()) for each in answers], app.openapi()))
+    assert apps[0] == apps[1]
+    assert [status for status, _ in apps[0][0]] == [200, 422, 201, 405, 404]
+
+
+def test_one_request_works_out_one_endpoint() -> None:
+    app = FastAPI(routes=a_router().routes)
+    first, second = (route for route in app.routes if isinstance(route, Later))
+    TestClient(app).get("/x/1")
+    assert (first.known, second.known) == (True, False)
+    assert second.tags == ["x"], "looking at any of it works it out"
+    assert second.known
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = second.nothing  # type: ignore[attr-defined]
+
+
+def test_many_threads_work_it_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (route, _) = a_router().routes
+    assert isinstance(route, Later)
+    begun, made = threading.Barrier(8), []
+    whole = APIRoute.__init__
+
+    def counted(self: APIRoute, *arguments: object, **given: object) -> None:
+        made.append(self)
+        time.sleep(0.02)  # others come meanwhile
+        whole(self, *arguments, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(APIRoute, "__init__", counted)
+    seen: list[object] = []
+
+    def look() -> None:
+        begun.wait()
+        seen.append(route.app)
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert seen == [route.app] * 8
+
+
+def test_a_route_without_a_door_answers_nobody() -> None:
+    router = APIRouter(route_class=Guarded)
+
+    @router.get("/open")
+    def opened() -> dict[str, str]:
+        return {}
+
+    client = TestClient(FastAPI(routes=router.routes))
+    with pytest.raises(RuntimeError, match="0 doors"):
+        client.get("/open")
+    with pytest.raises(RuntimeError, match="0 doors"):
+        list(worked_out(router.routes))
+
+
+def test_pages_are_not_documented() -> None:
+    router = pages("/page")
+    router.get("/")(lambda: "page")
+    assert FastAPI(routes=router.routes).openapi()["paths"] == {}
