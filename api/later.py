@@ -9,11 +9,14 @@ little once the server is ready (`worked_out`), or all at once for the documenta
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.routing import BaseRoute, compile_path, get_name
 
 _turn = threading.RLock()
@@ -51,9 +54,14 @@ class Later(APIRoute):
             if self.known:
                 return
             whole = object.__new__(type(self))
-            APIRoute.__init__(
-                whole, self.path, self.endpoint, methods=self.methods, name=self.name, include_in_schema=self.include_in_schema, **self._given
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)  # as FastAPI does: it is of how it asks for a body
+                APIRoute.__init__(
+                    whole, self.path, self.endpoint, methods=self.methods, name=self.name, include_in_schema=self.include_in_schema,
+                    **self._given,
+                )  # fmt: skip
+                for field in _fields(whole):
+                    field.validate(None)  # builds its checks
             vars(self).update(vars(whole))
 
     def __getattr__(self, name: str) -> Any:
@@ -64,14 +72,35 @@ class Later(APIRoute):
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
 
+def _fields(route: APIRoute) -> Iterator[Any]:
+    """What a route takes and answers."""
+    yield from (each for each in (route.body_field, route.response_field, *route.response_fields.values()) if each is not None)
+    waiting = [route.dependant]
+    while waiting:
+        one = waiting.pop()
+        yield from (*one.body_params, *one.query_params, *one.path_params, *one.header_params, *one.cookie_params)
+        waiting += one.dependencies
+
+
 def pages(prefix: str = "") -> APIRouter:
     """A router of pages, of which the documentation of the interface says nothing."""
     return APIRouter(prefix=prefix, include_in_schema=False, route_class=Later)
 
 
-def worked_out(routes: Iterable[BaseRoute]) -> Iterator[str]:
-    """Works out those that nobody has asked for yet, one at each step; its path."""
+def worked_out(routes: Iterable[BaseRoute], *models: type[BaseModel]) -> Iterator[str]:
+    """Works out what nobody has asked for yet, one at each step: these routes, then all kinds of these models, whose checks are built late
+    (`defer_build`). Its path or name."""
     for route in routes:
         if isinstance(route, Later) and not route.known:
             route.work_out()
             yield route.path
+    for model in kinds(*models):
+        if model.model_rebuild():
+            yield model.__name__
+
+
+def kinds(*models: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """These and all that are made from them, as far as they are imported."""
+    for model in models:
+        yield model
+        yield from kinds(*model.__subclasses__())

@@ -30,7 +30,9 @@ def example(**fields: Any) -> dict[str, Any]:
 
 
 class Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    """Closed and frozen. Its checks are built when one is first made or read: hundreds would hold up the start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class LossView(Closed):
@@ -78,7 +80,7 @@ class ProblemView(BaseModel):
             instance="urn:yunei:request:0f8fad5bd9cb469f",
             code="request_not_found",
             fields={"what_zh": "作业", "what_en": "job"},
-            zh={"title": "没有这个资源", "detail": "这里没有您可以查看的作业。", "remedy": "核对编号；只能查看本单位的作业与发布结果。"},
+            zh={"title": "没有这个资源", "detail": "这里没有您可以查看的作业。", "remedy": "请核对编号；只能查看本单位的作业与发布结果。"},
             en={
                 "title": "Not found",
                 "detail": "There is no job here that you may see.",

@@ -89,7 +89,6 @@ def _fields(event: Event) -> dict[str, object]:
 
 
 _FIRST = json.JSONDecoder().raw_decode
-_VALIDATED = {kind: model.__pydantic_validator__.validate_python for kind, model in EVENT_KINDS.items()}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
@@ -104,7 +103,7 @@ def read_entry(index: int, body: bytes) -> Recorded:
     try:
         fields = _FIRST(body.decode())[0]  # what follows it shows in the comparison
         kind, at = fields.pop("kind"), fields.pop("at")
-        event = _VALIDATED[kind](fields)
+        event = EVENT_KINDS[kind].__pydantic_validator__.validate_python(fields)
         same = canonical(event, at) == body and _MOMENT.fullmatch(at) is not None and _is_time(at[:19])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:  # ValidationError is a ValueError
         raise UnreadableEntry(f"entry {index} is not an event of a known kind") from error
