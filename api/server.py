@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from datetime import timedelta
+from itertools import chain
 from types import FrameType
 
 import structlog
@@ -15,16 +16,20 @@ import uvicorn
 
 from api.app import create_app
 from api.console.frame import prepared
+from api.later import worked_out
 from api.problems import SERVER_LISTEN, SERVER_WORKERS
+from api.schemas import Closed
 from api.services import Services
 from infra.memory import guard, hold, plaintext_swap
 from infra.settings import Settings
 from infra.workers import WorkersError
 from jobs.acts import issue_key
 from policies.catalogue import Title
+from policies.model import Model
 
 log = structlog.get_logger("yunei.server")
 
+PACE_S = 0.1  # between two things that are made before anybody asks for them
 GRACE_S = 5  # for requests under way once the server is told to stop
 ADMIN = "admin"
 
@@ -40,9 +45,10 @@ def serve(settings: Settings) -> int:
     for area in plaintext_swap():
         log.warning("swap_in_plaintext", area=area)
     services = Services.open(settings, serving=True)
+    app = create_app(services)
     http = uvicorn.Server(
         uvicorn.Config(
-            create_app(services),
+            app,
             host=settings.host,
             port=settings.port,
             access_log=False,
@@ -67,14 +73,18 @@ def serve(settings: Settings) -> int:
             raise SERVER_LISTEN(host=settings.host, port=settings.port)
         services.start()
         _on_signals(stop)  # Ray has put its own in their place
-        gc.collect()
-        gc.freeze()  # what was imported stays: looking through it again would hold up whoever waits then for a third of a second
         took = time.monotonic() - began
         log.info("ready", address=_address(http), seconds=round(took, 1))
         _say(f"域内已就绪 · yunei is ready: {_address(http)}  ({took:.1f} s)")
-        pages = prepared()  # little by little: nobody waits for them
+        gc.freeze()  # what was imported stays: looking through it again would hold up whoever waits then for a third of a second
+        gc.enable()
+        rest = chain(worked_out(app.routes, Closed, Model), prepared())
+        while listening.is_alive() and not stop.wait(PACE_S) and next(rest, None) is not None:
+            pass  # little by little: who asks first need not wait for it, nor anybody else meanwhile
+        gc.collect()
+        gc.freeze()
         while listening.is_alive() and not stop.wait(1):
-            next(pages, None)
+            pass
         return 0
     except WorkersError as error:
         raise SERVER_WORKERS(code=error.code) from None

@@ -22,7 +22,7 @@ from yunei.cli import output
 from yunei.problem import from_response
 from yunei.words import say
 
-_REASON = "原因，写入日志", "why; goes into the log"
+_REASON = "理由，写入日志", "why; goes into the log"
 
 
 def register(app: typer.Typer) -> None:
@@ -62,12 +62,14 @@ def serve(
     port: Annotated[int | None, typer.Option("--port", help=say("监听端口；0 由系统选择", "port; 0: any that is free"))] = None,
 ) -> int:
     gc.disable()  # else the collector looks through what is imported again and again, a tenth of the time that it takes; all of it stays
-    from api import logs, server
+    try:
+        from api import logs, server
 
-    gc.freeze()
-    gc.enable()
-    logs.configure()
-    return server.serve(_settings(home, host=host, port=port))
+        gc.freeze()
+        logs.configure()
+        return server.serve(_settings(home, host=host, port=port))
+    finally:
+        gc.enable()  # as the server does itself as soon as it is ready
 
 
 def audit(

@@ -60,7 +60,7 @@ log = structlog.get_logger("yunei.server")
 
 HOME_SERVED = declare(
     "server_home_in_use",
-    zh=("该目录已有服务在运行", "{home} 正由另一个服务进程使用。", "先停止那个服务，或用 --home 指定另一目录。"),
+    zh=("该目录已有服务在运行", "{home} 正由另一个服务进程使用。", "请先停止该服务，或用 --home 指定另一目录。"),
     en=("This home is being served", "Another server uses {home}.", "Stop it first, or name another home with --home."),
 )
 
@@ -157,6 +157,7 @@ class Services:
         self._lock = lock
         self._workers: ClosablePool | None = None
         self._office: Office | None = None
+        self._rehearsal = threading.Thread(target=rehearse, name="rehearsal")
         if lock is not None:
             self.leases.void(place)
             self.staging.sweep()
@@ -171,10 +172,9 @@ class Services:
         return cls(settings, register, key_ring, clock, random, lock)
 
     def start(self, workers: ClosablePool | None = None) -> None:
-        """Start the workers (about ten seconds with Ray; `workers` given: use those), warm them, take up abandoned jobs, be ready."""
+        """Start the workers (about ten seconds with Ray; `workers` given: use those), warm them, take up abandoned jobs, be ready. What a
+        first job needs is rehearsed then."""
         settings = self.settings
-        rehearsal = threading.Thread(target=rehearse, name="rehearsal")
-        rehearsal.start()  # while the workers start
         asking = threading.Thread(target=self.register.witnesses.round, name="witnesses-first")
         probing = threading.Thread(target=self.cells.warm, name="cells-probe", daemon=True)
         probing.start()  # seconds; a run that comes earlier waits for it
@@ -182,7 +182,6 @@ class Services:
         self._workers = workers or _workers(settings)
         warm(self._workers)
         self._look_at_pages(self._workers)
-        rehearsal.join()
         asking.join()
         self.register.require_sound()
         self.forgetting.once()
@@ -199,6 +198,7 @@ class Services:
         self.watcher.start()
         self.forgetting.start()
         self.ready.set()
+        self._rehearsal.start()  # a job that comes meanwhile waits no longer than it would have for a server that rehearses first
 
     def _look_at_pages(self, workers: ClosablePool) -> None:
         """Raises server_swap_in_plaintext where the settings do not put up with it."""
@@ -270,6 +270,8 @@ class Services:
             self._workers.close()
         self.forgetting.stop()  # after the workers: while they are away it may be waiting for them
         self.crew.close()
+        if self._rehearsal.ident is not None:
+            self._rehearsal.join()
         self.tracing.close()
         self.tally.stop()
         self.register.close()
