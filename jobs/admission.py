@@ -1,8 +1,9 @@
-"""Hops 2, 5 and 6: whether an order is answered already, is being answered, or becomes a job with a charge of its own.
+"""Hops 2, 5, 6 and 7: whether an order is answered already, is being answered, or becomes a job with a charge of its own, that reads.
 
 All of it is decided in one transaction, so that of two identical questions that come at once one is charged and the other waits for its
-answer. A job that waits (`attached`) has no charge, no lease and no thread: it is taken up when the job it follows is over, by this server
-or a later one. If that job came to nothing, it goes on as a job of its own.
+answer. A job that is admitted reads at once, in the thread that admitted it: it is `reading` by the end of that transaction. A job that
+waits (`attached`) has no charge, no lease and no thread: it is taken up when the job it follows is over, by this server or a later one. If
+that job came to nothing, it goes on as a job of its own, and what the policy says is asked once more before it reads.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from jobs.register import Act
 from jobs.slots import Slots, choose, parse_time
 from jobs.states import OPEN, State
 from policies.catalogue import Catalogue
-from policies.problem import declare
+from policies.problem import Problem, declare
 from policies.quota import begin, renewal
+from sandbox.raw.places import check_places
 
 JOB_QUOTA_AT_ONCE = declare(
     "job_quota_at_once",
@@ -67,19 +69,31 @@ def slot_of(settings: Settings, order: Order, plan: Work, catalogue: Catalogue) 
 def admit(office: Office, order: Order, plan: Work, catalogue: Catalogue) -> Admitted[Any] | str:
     """In one transaction: what the policy in force says of all that the plan reads, does and spends; then answer with the release of the same
     question, free; or wait for the job that is answering it, free; or admit the job within the licence's quotas, with its price reserved
-    on every account. A job that is not ours to carry is given by its id."""
-    job, question = office.new_id("job"), question_of(plan)
+    on every account, to read at once. A job that is not ours to carry is given by its id. Raises the refusal."""
+    job, question, refusal = office.new_id("job"), question_of(plan), unreadable(office, order, plan)
     with office.register.transaction(publish=False) as act:
         decision = verdicts.decided(act.connection, office, order, plan, catalogue)
         verdicts.require(decision)
         _submit(act, job, order, plan)
         found = _same_question(act, question)
         if found is None:
+            if refusal is not None:
+                raise refusal
             require_quota(act.connection, order.licence, parse_time(act.at), office.settings)
             return _reserve(office, act, job, order, plan, question, catalogue, decision.policy_digest)
         _share(act, job, order.by.id, plan, question, found, decision.policy_digest)
     office.done(job)
     return job
+
+
+def unreadable(office: Office, order: Order, plan: Work) -> Problem | None:
+    """What keeps the plan's rows from being read, if anything does. Reads no row."""
+    try:
+        check_places(plan.scans, office.workers)
+        kind_of(order).readable(office, plan)
+    except Problem as problem:
+        return problem
+    return None
 
 
 def go_on(office: Office, act: Act, lease: Lease, order: Order, plan: Work, catalogue: Catalogue, policy: str) -> Admitted[Any] | Shared:
@@ -149,7 +163,8 @@ def _reserve(
     policy: str,
     lease: Lease | None = None,
 ) -> Admitted[Any]:
-    """The price on every account, and a lease unless there is one. A job that waited before has a slot that begins when it began."""
+    """The price on every account, and a lease unless there is one. A job that waited before has a slot that begins when it began, and does
+    not read yet."""
     charge, ladder = f"charge-{job}", office.settings.slots_ms
     submitted = str(act.writer.rows(_SUBMITTED, {"key_": job})[0][0])
     waited = parse_time(act.at) - parse_time(submitted)
@@ -166,9 +181,11 @@ def _reserve(
             slot_ms=slots.rung_ms(chosen),
         )
     )
-    ledger.reserve(act, charge=charge, job=job, accounts=accounts_named(plan, order), loss=plan.loss, by=order.by.id)
+    fresh = lease is None
+    named = accounts_named(plan, order)
+    ledger.reserve(act, charge=charge, job=job, accounts=named, loss=plan.loss, by=order.by.id, reads=SYSTEM if fresh else None)
     lease = lease or office.leases.take(act.writer, job)
-    return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.ADMITTED)
+    return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.READING if fresh else State.ADMITTED)
 
 
 def require_quota(connection: Connection, licence_id: str, now: datetime, settings: Settings) -> None:

@@ -29,7 +29,6 @@ from policies.problem import Problem
 from sandbox.finish.finish import Released
 from sandbox.finish.formats import encode_all
 from sandbox.plan.model import Scan
-from sandbox.raw.places import check_places
 
 # ── 2 to 6: before anything is read ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -71,11 +70,11 @@ def step(office: Office, job: Admitted[Any], *, publish: bool = False) -> Iterat
 
 
 def begin_reading(office: Office, job: Admitted[Any]) -> None:
-    """State `reading`. A job whose licence was stopped while it waited, or whose snapshots cannot be opened, is refused here, and its
-    reservation given back."""
+    """State `reading`, which a job is in since it was admitted unless it waited for another one. One whose licence was stopped meanwhile, or
+    whose snapshots cannot be opened, is refused here, and its reservation given back."""
     if job.state != State.ADMITTED:
         return
-    refusal = _unreadable(office, job)
+    refusal = admission.unreadable(office, job.order, job.plan)
     with step(office, job) as act:
         decision = verdicts.decided(act.connection, office, job.order, job.plan, job.catalogue)
         if not decision.allowed:
@@ -87,15 +86,6 @@ def begin_reading(office: Office, job: Admitted[Any]) -> None:
     if refusal is not None:
         end(office, job)
         raise GivenUp
-
-
-def _unreadable(office: Office, job: Admitted[Any]) -> Problem | None:
-    try:
-        check_places(job.plan.scans, office.workers)
-        kind_of(job.order).readable(office, job.plan)
-    except Problem as problem:
-        return problem
-    return None
 
 
 def totals(office: Office, job: Admitted[Any]) -> Any:

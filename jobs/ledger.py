@@ -52,15 +52,15 @@ LEDGER_EXHAUSTED = declare(
 LEDGER_PACE = declare(
     "ledger_pace",
     zh=(
-        "超出{window_zh}隐私预算进度",
+        "超出{window_zh}隐私预算支出进度",
         "账户 {account} {window_zh}还可支出 ρ={rho_left}、δ={delta_left}，本次需要 ρ={rho_needed}、δ={delta_needed}。",
-        "请于 {retry_at} 之后再提交，或减小本次的 ε（或 ρ）；进度上限见协议与数据目录。",
+        "请于 {retry_at} 之后再提交，或减小本次的 ε（或 ρ）；支出进度见协议与数据目录。",
     ),
     en=(
-        "Too fast for this {window_en}",
+        "Over the privacy budget for this {window_en}",
         "Account {account} may spend rho {rho_left}, delta {delta_left} more this {window_en}; this needs rho {rho_needed}, delta "
         "{delta_needed}.",
-        "Submit it after {retry_at}, or ask for a smaller epsilon (or rho). The licence and the catalogue state the pace.",
+        "Submit it after {retry_at}, or ask for a smaller epsilon (or rho). The licence and the catalogue state the daily and monthly limits.",
     ),
 )
 WINDOW_WORDS: dict[PaceWindow, tuple[str, str]] = {"day": ("本日", "day"), "month": ("本月", "month")}
@@ -73,27 +73,27 @@ LEDGER_PERIODS = declare(
     ),
     en=(
         "Too many periods",
-        "The job reads {periods} periods and would name {accounts} accounts, more than one charge can.",
-        "Narrow the block column (such as WHERE day >= DATE '2026-01-01'), or join fewer datasets.",
+        "The job reads {periods} periods and would charge {accounts} accounts, more than one charge can hold.",
+        "Restrict the block column (such as WHERE day >= DATE '2026-01-01'), or join fewer datasets.",
     ),
 )
 LEDGER_ACCOUNT_UNKNOWN = declare(
     "ledger_account_unknown",
     zh=("没有这个预算账户", "账户 {account} 未开立。", "数据集登记、协议授予时自动开户；请核对数据集和协议。"),
-    en=("No such account", "Account {account} was never opened.", "Accounts open with datasets and licences: check which ones the job names."),
+    en=("No such account", "Account {account} was never opened.", "Accounts are opened when a dataset is registered or a licence granted: check the dataset and the licence."),
 )
 LEDGER_CHARGE_EXISTS = declare(
     "ledger_charge_exists",
     zh=("该笔扣减已登记", "扣减 {charge} 已存在，每笔只登记一次。", "无需重复提交；请查询原作业的状态。"),
-    en=("This charge was made already", "Charge {charge} exists; each is made once.", "Do not repeat it: look at the job it belongs to."),
+    en=("This charge is already recorded", "Charge {charge} exists; each charge is recorded once.", "There is no need to repeat it: check the state of the original job."),
 )
 LEDGER_CHARGE_STATE = declare(
     "ledger_charge_state",
     zh=("该笔扣减的状态不允许此操作", "扣减 {charge} 处于 {state} 状态，需要 {needed} 状态。", "请刷新作业状态后再试；读取数据之后预算不退。"),
     en=(
-        "The charge is not in a state for this",
+        "The state of the charge does not allow this",
         "Charge {charge} is {state}; this needs {needed}.",
-        "Look at the job again; once rows have been read, budget is not given back.",
+        "Check the job's state again; once rows have been read, the budget is not given back.",
     ),
 )
 
@@ -254,10 +254,12 @@ def _too_fast(balance: Balance, windowed: Windowed, loss: Loss, now: datetime) -
     )
 
 
-def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: Loss, by: str) -> int:
+def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: Loss, by: str, reads: str | None = None) -> int:
     """Take `loss` from every account, or raise LEDGER_EXHAUSTED or, where only a window is full, LEDGER_PACE (a part per account
     without room) and touch none; returns the entry's index. `charge` is the idempotency key: a second reservation under it raises
-    LEDGER_CHARGE_EXISTS. After a refusal the transaction may go on, for instance to append the refusal."""
+    LEDGER_CHARGE_EXISTS. After a refusal the transaction may go on, for instance to append the refusal.
+
+    `reads`: who reads the first row right after this transaction; the charge is `reading` by its end, as `reading` would have it."""
     names = tuple(sorted(set(accounts)))
     room = _room(len(names)), {f"name_{at}": name for at, name in enumerate(names)}
     made, held = act.writer.several((_CHARGE, {"charge_": charge}), room)
@@ -266,7 +268,10 @@ def reserve(act: Act, *, charge: str, job: str, accounts: Iterable[str], loss: L
     _require({row[0]: _of_row(row) for row in held}, names, loss, datetime.fromisoformat(act.at))
     if loss.pico_rho > CAP_LIMIT:  # not reachable past the check above: no cap is higher
         raise ValueError("a loss beyond every cap")
-    return act.append(ChargeReserved(by=by, charge=charge, job=job, accounts=names, cost=Cost.of(loss)))
+    reserved = act.append(ChargeReserved(by=by, charge=charge, job=job, accounts=names, cost=Cost.of(loss)))
+    if reads is not None:
+        act.append(JobReading(by=reads, job=job, charge=charge))
+    return reserved
 
 
 def reading(act: Act, charge: str, *, by: str) -> int:

@@ -37,7 +37,7 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted[Any] | N
             catalogue = office.register.catalogue()
             plan = kind.compile(office, order.request, catalogue)  # 4: plan and price, from public facts alone
             kind.check(plan)  # 4: OpenDP's own map agrees with the price; the last query runs, over no rows
-            admitted = admission.admit(office, order, plan, catalogue)  # 5, 2, 6: what it reads; asked before? every account
+            admitted = admission.admit(office, order, plan, catalogue)  # 5, 2, 6, 7: asked before? every account; from here on it costs
         if isinstance(admitted, str):  # answered, or waiting for the answer that another job is getting to the same question
             told(admitted)
             return
@@ -51,7 +51,7 @@ def release(office: Office, order: Order, told: Told, resumed: Admitted[Any] | N
             return
         staged = office.staging.load(job.id)  # 10: what was staged before a crash is published, never drawn again
         if staged is None:
-            hops.begin_reading(office, job)  # 7: from here on giving up costs the budget
+            hops.begin_reading(office, job)  # 7, for a job that waited for another one: asked again
             with hops.constant_failure(office, job):
                 totals = hops.totals(office, job)  # 7, 8: shards on workers, partials added exactly
             hops.spend(office, job)  # 9: at a public instant, before the first draw

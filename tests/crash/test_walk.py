@@ -210,7 +210,7 @@ def test_every_point_is_in_the_order() -> None:
 def test_killed_on_a_hop_and_frozen_meanwhile_the_job_publishes_nothing(
     bureau_home: Home, tmp_path: Path, killed: Killed, point: str, when: str
 ) -> None:
-    """A freeze between any two hops: what had not read gives its reservation back, what had read pays; only what was out before it is out."""
+    """A freeze between any two hops: a job reads since it was admitted, and pays; only what was out before it is out."""
     home = tmp_path / "home"
     bureau_home.copy_to(home)
     killed(home, point, when)
@@ -224,11 +224,41 @@ def test_killed_on_a_hop_and_frozen_meanwhile_the_job_publishes_nothing(
         seen = over(services, job)
         assert seen.price is not None
         out = POINTS_IN_ORDER.index((point, when)) >= POINTS_IN_ORDER.index(("publish", "after"))
-        read = POINTS_IN_ORDER.index((point, when)) >= POINTS_IN_ORDER.index(("begin_reading", "after"))
-        assert seen.state == ("published" if out else "failed" if read else "refused")
+        assert seen.state == ("published" if out else "failed")
         adds_up(services, seen.price.pico_rho)
-        assert (seen.price.pico_rho > 0) == read
+        assert seen.price.pico_rho > 0
         assert (services.staging.load(job) is not None) == out
+    finally:
+        services.close()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("when", ["before second", "after second"])
+def test_killed_where_a_job_that_waited_begins_to_read(bureau_home: Home, tmp_path: Path, killed: Killed, when: str, frozen: bool) -> None:
+    """Another job was getting its answer and was cancelled. Killed before it reads, it has its reservation, which a freeze gives back."""
+    home = tmp_path / "home"
+    bureau_home.copy_to(home)
+    killed(home, "begin_reading", when)
+    between = Services.open(settings_in(home))
+    with reading(between.register.engine) as connection:
+        found = {row.state: row.id for row in connection.execute(select(jobs.c.id, jobs.c.state))}
+    second = "admitted" if when == "before second" else "reading"
+    assert set(found) == {"cancelled", second}
+    cancelled = lookup.job(between.register, found["cancelled"], between.clock())
+    if frozen:
+        acts.set_freeze(between.register, "dataset", "visits", reason="drill")
+    between.close()
+    services = opened(home, **FAST)
+    try:
+        seen = over(services, found[second])
+        read = when == "after second"
+        assert seen.state == ("published" if not frozen else "failed" if read else "refused")
+        assert seen.price is not None
+        assert (seen.price.pico_rho > 0) == (read or not frozen)
+        assert cancelled is not None
+        assert cancelled.price is not None
+        assert cancelled.price.pico_rho > 0
+        adds_up(services, cancelled.price.pico_rho + seen.price.pico_rho)
     finally:
         services.close()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from api.services import Services
 from jobs import admission, hops
 from jobs.kinds.model import ModelRequest
 from jobs.order import Order
@@ -72,9 +73,20 @@ def model() -> Order:
     return Order(order().by, MODEL_LICENCE, SCENARIO, ModelRequest(FitAsk.model_validate(asked)))
 
 
+def one_waits(services: Services) -> None:
+    """The same question twice: the second job waits for the first, which is cancelled before it is answered."""
+    hops.totals = lambda *_: services.crew.wait_until(services.clock().replace(year=2098))  # however slow the machine
+    first = services.submit(order()).result(60)
+    services.submit(order()).result(60)
+    hops.cancel(services.office, first, order().by.id)
+    services.crew.wait_until(services.clock().replace(year=2098))
+
+
 def main(home: str, point: str, when: str) -> None:
     services = opened(Path(home))
     die_at(point, when)
+    if point == "begin_reading" and "second" in when:
+        one_waits(services)
     services.submit(model() if point == STEP else order(sql=SEVERAL) if "second" in when else order()).result(60)
     services.crew.wait_until(services.clock().replace(year=2098))
 

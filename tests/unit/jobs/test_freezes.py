@@ -19,7 +19,8 @@ from policies.licence import DatasetGrant
 from policies.problem import Problem
 from sandbox import steps
 from tests.bureau import LICENCE, OTHER_SQL, SCENARIO, Bureau, licence, order
-from tests.unit.jobs.test_release import ended, submitted, wait
+from tests.unit.jobs.test_release import ended, wait
+from tests.unit.jobs.test_waited import waited
 from yunei.problem import YuneiProblem
 from yunei.replay import Book
 
@@ -183,11 +184,9 @@ def test_a_job_that_runs_is_not_published_and_its_charge_stays(
 
 
 def test_a_job_that_waits_is_refused_and_its_reservation_given_back(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = hops.begin_reading
-    monkeypatch.setattr(hops, "begin_reading", lambda *given: (freeze(bureau), original(*given))[1])
-    seen = wait(bureau, submitted(bureau, order()).result(60))
+    seen, cost = waited(bureau, monkeypatch, lambda _: freeze(bureau))
     assert (seen.state, seen.problem[0]) == ("refused", "licence_refused")
-    assert used(bureau) == {(0, 0)}
+    assert used(bureau) == {(0, cost)}
     sound(bureau)
 
 

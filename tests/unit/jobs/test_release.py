@@ -266,7 +266,7 @@ def test_a_server_that_lost_its_lease_writes_nothing(bureau: Bureau, monkeypatch
     assert lookup.job(services.register, job, services.clock()).state == "running"  # type: ignore[union-attr]  # it is there
 
 
-def paused(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, then: Callable[[], None]) -> None:
+def paused(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, then: Callable[[], object]) -> None:
     """Do `then` once, just before the hop."""
     original, once = getattr(where, name), threading.Lock()
 
@@ -317,35 +317,42 @@ def test_a_licence_that_ends_during_the_run_stops_the_release_and_the_charge_sta
     assert clean(bureau)
 
 
-def test_a_licence_suspended_before_reading_gives_the_reservation_back(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    paused(monkeypatch, hops, "begin_reading", lambda: acts.suspend_licence(bureau.services.register, LICENCE, reason="test"))
-    seen = ended(bureau, order())
-    assert seen.state == "refused"
-    assert set(used(bureau).values()) == {(0, 0)}
-    assert "job_reading" not in kinds(bureau)
+def test_a_job_that_is_admitted_reads_in_the_same_transaction(bureau: Bureau) -> None:
+    """One instant, one commit, nothing of anybody's in between."""
+    ended(bureau, order())
+    entries = bureau.services.register.events(limit=1000)
+    (admitted,) = [place for place, entry in enumerate(entries) if entry.kind == "job_admitted"]
+    assert [entry.kind for entry in entries[admitted : admitted + 3]] == ["job_admitted", "charge_reserved", "job_reading"]
+    assert len({entry.at for entry in entries[admitted - 1 : admitted + 3]}) == 1
+
+
+def damage(bureau: Bureau) -> None:
+    manifest = next(bureau.services.settings.vault_dir.rglob("manifest*"))
+    data = bytearray(manifest.read_bytes())
+    data[len(data) // 2] ^= 1
+    manifest.chmod(0o600)
+    manifest.write_bytes(data)
+
+
+def test_a_version_that_cannot_be_opened_is_refused_before_any_charge(bureau: Bureau) -> None:
+    damage(bureau)
+    with pytest.raises(Problem) as caught:
+        ended(bureau, order())
+    assert caught.value.code == "data_snapshot_refused"
+    assert kinds(bureau)[-1] == "job_refused"
+    assert "charge_reserved" not in kinds(bureau)
     assert clean(bureau)
 
 
-def test_a_version_that_cannot_be_opened_costs_nothing(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damage() -> None:
-        manifest = next(bureau.services.settings.vault_dir.rglob("manifest*"))
-        data = bytearray(manifest.read_bytes())
-        data[len(data) // 2] ^= 1
-        manifest.chmod(0o600)
-        manifest.write_bytes(data)
-
-    paused(monkeypatch, hops, "begin_reading", damage)
-    seen = ended(bureau, order())
-    assert seen.state == "refused"
-    assert "data_snapshot_refused" in str(seen)
-    assert all(pico == 0 for pico, _ in used(bureau).values())
-    assert clean(bureau)
+def test_the_answer_is_there_though_its_version_cannot_be_opened_any_more(bureau: Bureau) -> None:
+    first = ended(bureau, order())
+    damage(bureau)
+    again = ended(bureau, order())
+    assert (again.state, again.reused, again.release) == ("published", True, first.release)
 
 
-@pytest.mark.parametrize(
-    ("where", "free"), [("begin_reading", True), ("totals", False), ("spend", False), ("stage", False), ("publish", False)]
-)
-def test_cancelling_is_free_only_before_reading(bureau: Bureau, monkeypatch: pytest.MonkeyPatch, where: str, free: bool) -> None:
+@pytest.mark.parametrize("where", ["totals", "spend", "stage", "publish"])
+def test_cancelling_after_reading_began_costs_the_price(bureau: Bureau, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     office = bureau.services.office
 
     def cancel() -> None:
@@ -356,9 +363,9 @@ def test_cancelling_is_free_only_before_reading(bureau: Bureau, monkeypatch: pyt
     seen = ended(bureau, order())
     assert (seen.state, seen.problem, seen.release) == ("cancelled", ("job_cancelled",), None)
     assert seen.price is not None
+    assert seen.price.pico_rho > 0
     time.sleep(0.4)  # whatever still runs must find out that it is over
-    assert used(bureau) == dict.fromkeys(ACCOUNTS, (0, 0) if free else (0, seen.price.pico_rho))
-    assert (seen.price.pico_rho == 0) == free
+    assert used(bureau) == dict.fromkeys(ACCOUNTS, (0, seen.price.pico_rho))
     assert "release_published" not in kinds(bureau)
     assert clean(bureau)
 
