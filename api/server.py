@@ -16,11 +16,12 @@ import uvicorn
 
 from api.app import create_app
 from api.console.frame import prepared
+from api.home import Held
 from api.later import worked_out
 from api.problems import SERVER_LISTEN, SERVER_WORKERS
 from api.schemas import Closed
 from api.services import Services
-from infra.memory import guard, hold, plaintext_swap
+from infra.memory import hold, plaintext_swap
 from infra.settings import Settings
 from infra.workers import WorkersError
 from jobs.acts import issue_key
@@ -34,17 +35,16 @@ GRACE_S = 5  # for requests under way once the server is told to stop
 ADMIN = "admin"
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, held: Held) -> int:
     """Run until told to stop; the exit code. An empty home gets an administrator, whose key is shown this once.
 
     HTTP has a thread of its own, so that the main thread can start the workers, as Ray wants it, while the server answers already.
     """
     began = time.monotonic()
     hold()
-    guard()
     for area in plaintext_swap():
         log.warning("swap_in_plaintext", area=area)
-    services = Services.open(settings, serving=True)
+    services = Services.open(settings, serving=True, held=held)
     app = create_app(services)
     http = uvicorn.Server(
         uvicorn.Config(

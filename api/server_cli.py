@@ -63,11 +63,15 @@ def serve(
 ) -> int:
     gc.disable()  # else the collector looks through what is imported again and again, a tenth of the time that it takes; all of it stays
     try:
-        from api import logs, server
+        from api.home import held
 
-        gc.freeze()
-        logs.configure()
-        return server.serve(_settings(home, host=host, port=port))
+        settings = _settings(home, host=host, port=port)
+        with held(settings) as ours:
+            from api import logs, server
+
+            gc.freeze()
+            logs.configure()
+            return server.serve(settings, ours)
     finally:
         gc.enable()  # as the server does itself as soon as it is ready
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
 import socket
@@ -12,12 +11,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import IO, Protocol, cast
 
 import structlog
 from starlette.requests import HTTPConnection
 
+from api.home import Held, home_lock
 from api.problems import SERVER_SWAP
 from api.signin.door import Door
 from api.signin.flow import Flows
@@ -52,17 +51,10 @@ from jobs.sweep import Sweep
 from jobs.watch.watcher import Watcher
 from jobs.watermark.marks import Marks
 from jobs.webhooks import Dispatcher
-from policies.problem import declare
 from sandbox.raw.open import open_vault
 from sandbox.raw.run import Pool, warm
 
 log = structlog.get_logger("yunei.server")
-
-HOME_SERVED = declare(
-    "server_home_in_use",
-    zh=("该目录已有服务在运行", "{home} 正由另一个服务进程使用。", "请先停止该服务，或用 --home 指定另一目录。"),
-    en=("This home is being served", "Another server uses {home}.", "Stop it first, or name another home with --home."),
-)
 
 
 class ClosablePool(Pool, Protocol):
@@ -121,7 +113,16 @@ class Watch:
 class Services:
     """Open with `open`, `start` the workers, `close` at the end. Reading works as soon as it is open; jobs run once it is ready."""
 
-    def __init__(self, settings: Settings, register: Register, key_ring: KeyRing, clock: Clock, random: Random, lock: IO[bytes] | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        register: Register,
+        key_ring: KeyRing,
+        clock: Clock,
+        random: Random,
+        lock: IO[bytes] | None,
+        ray: keeper.Begun | None = None,
+    ) -> None:
         self.settings = settings
         self.register = register
         self.clock = clock
@@ -154,7 +155,7 @@ class Services:
         self.provider = Provider(settings, clock)
         self.flows = Flows(register.engine, key_ring, clock, random)
         self._key_ring = key_ring
-        self._lock = lock
+        self._lock, self._ray = lock, ray
         self._workers: ClosablePool | None = None
         self._office: Office | None = None
         self._rehearsal = threading.Thread(target=rehearse, name="rehearsal")
@@ -163,13 +164,15 @@ class Services:
             self.staging.sweep()
 
     @classmethod
-    def open(cls, settings: Settings, *, serving: bool = False, clock: Clock = system_clock, random: Random = os.urandom) -> Services:
+    def open(
+        cls, settings: Settings, *, serving: bool = False, held: Held | None = None, clock: Clock = system_clock, random: Random = os.urandom
+    ) -> Services:
         """Register, keys and vault of a home, made when they are not there. `serving` takes the home's lock: one server at a time, so that
-        what an earlier one left is known to be left. HOME_SERVED when another has it."""
-        lock = _lock(settings.home) if serving else None
+        what an earlier one left is known to be left. HOME_SERVED when another has it. `held`: what was taken hold of already."""
+        lock = held.lock if held is not None else home_lock(settings.home) if serving else None
         register = Register.open(settings, clock, random)
         key_ring = KeyRing.open_or_create(settings.keys_dir, random, master=settings.master_keys == "folder")
-        return cls(settings, register, key_ring, clock, random, lock)
+        return cls(settings, register, key_ring, clock, random, lock, held.ray if held is not None else None)
 
     def start(self, workers: ClosablePool | None = None) -> None:
         """Start the workers (about ten seconds with Ray; `workers` given: use those), warm them, take up abandoned jobs, be ready. What a
@@ -179,7 +182,7 @@ class Services:
         probing = threading.Thread(target=self.cells.warm, name="cells-probe", daemon=True)
         probing.start()  # seconds; a run that comes earlier waits for it
         asking.start()  # a register restored from an older copy is found before it takes work
-        self._workers = workers or _workers(settings)
+        self._workers = workers or _workers(settings, self._ray)
         warm(self._workers)
         self._look_at_pages(self._workers)
         asking.join()
@@ -279,7 +282,7 @@ class Services:
             self._lock.close()
 
 
-def _workers(settings: Settings) -> Workers:
+def _workers(settings: Settings, ray: keeper.Begun | None) -> Workers:
     """Those of a cluster, or of the home's own Ray."""
     if settings.ray_address is not None:
         return Workers.cluster(
@@ -302,18 +305,8 @@ def _workers(settings: Settings) -> Workers:
         shard_bytes=settings.shard_memory_bytes,
         wall_s=settings.shard_wall_s,
         patience_s=settings.straggler_s,
+        begun=ray,
     )
-
-
-def _lock(home: Path) -> IO[bytes]:
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = open(home / "serve.lock", "ab")  # noqa: SIM115  # held open as long as the server runs
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise HOME_SERVED(home=home) from None
-    return file
 
 
 def services_of(connection: HTTPConnection) -> Services:

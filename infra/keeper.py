@@ -56,44 +56,82 @@ class Kept:
         return _began(self.pid) == self.began
 
 
-def workers(
-    folder: Path, *, workers: int, memory_bytes: int, object_store_bytes: int, linger_s: float,
-    shard_bytes: int = SHARD_BYTES, wall_s: float = WALL_S, patience_s: float = PATIENCE_S,
-) -> Workers:  # fmt: skip
-    """The workers of the home's keeper, started if there is none that fits. One server at a time may use it: see the home's lock. Should
-    Ray end under it, another is started and what was under way is run again. Raises WorkersError."""
+class Begun:
+    """The keeper of a home, there or on its way, and in use from now on: for `workers`, or to `leave`."""
+
+    def __init__(self, folder: Path, using: IO[bytes], kept: Kept | None, process: subprocess.Popen[bytes] | None) -> None:
+        self.kept = kept
+        self._folder, self._using, self._process = folder, using, process
+
+    def there(self) -> Kept:
+        """Waits until it is. Raises WorkersError."""
+        if self.kept is None:
+            assert self._process is not None
+            self.kept = _come_up(self._folder, self._process)
+            self._process = None
+        return self.kept
+
+    def leave(self) -> None:
+        """End the keeper and all of Ray. Twice is once."""
+        if not self._using.closed:
+            if self._process is not None:
+                _stop(self._process)
+            _leave(self._folder, self._using)
+
+
+def begin(folder: Path, *, workers: int, object_store_bytes: int, linger_s: float) -> Begun:
+    """The keeper of a home, or the start of one if there is none that fits, which is not waited for. One server at a time may use it: see the
+    home's lock."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     using = _use(folder)
+    try:
+        kept = _fitting(folder, workers, object_store_bytes)
+        if kept is not None:
+            return Begun(folder, using, kept, None)
+        _end(folder)
+        return Begun(folder, using, None, _launch(folder, workers, object_store_bytes, linger_s))
+    except BaseException:
+        _leave(folder, using)
+        raise
+
+
+def workers(
+    folder: Path, *, workers: int, memory_bytes: int, object_store_bytes: int, linger_s: float,
+    shard_bytes: int = SHARD_BYTES, wall_s: float = WALL_S, patience_s: float = PATIENCE_S, begun: Begun | None = None,
+) -> Workers:  # fmt: skip
+    """The workers of the home's keeper (`begun`: as `begin` found or started it with the same sizes). Should Ray end under it, another is
+    started and what was under way is run again. Raises WorkersError."""
+    begun = begun or begin(folder, workers=workers, object_store_bytes=object_store_bytes, linger_s=linger_s)
     now: list[Kept] = []
 
     def join(kept: Kept) -> Workers:
         now[:] = [kept]
         return Workers.join(
-            kept.address, Path(kept.token), workers=workers, memory_bytes=memory_bytes, ended=lambda: _leave(folder, using),
+            kept.address, Path(kept.token), workers=workers, memory_bytes=memory_bytes, ended=begun.leave,
             shard_bytes=shard_bytes, wall_s=wall_s, patience_s=patience_s,
         )  # fmt: skip
 
     def anew() -> Kept:
         _end(folder)
-        return _start(folder, workers, object_store_bytes, linger_s)
+        return _come_up(folder, _launch(folder, workers, object_store_bytes, linger_s))
 
     def again() -> tuple[Any, list[Any]]:
         now[:] = [anew()]
         return joined(now[0].address, Path(now[0].token), workers)
 
     try:
-        kept = _fitting(folder, workers, object_store_bytes)
+        found = begun.kept
         try:
-            pool = join(kept or anew())
+            pool = join(begun.there())
         except WorkersError:
-            if kept is None:
+            if found is None:
                 raise
             pool = join(anew())
         pool.watch(lambda: now[0].lives and listens(now[0].address), again)
         return pool
     except BaseException:
-        _leave(folder, using)
+        begun.leave()
         raise
 
 
@@ -125,11 +163,10 @@ def _read(folder: Path) -> Kept | None:
         return None
 
 
-def _start(folder: Path, workers: int, object_store_bytes: int, linger_s: float) -> Kept:
-    failed = folder / "failed"
-    failed.unlink(missing_ok=True)
+def _launch(folder: Path, workers: int, object_store_bytes: int, linger_s: float) -> subprocess.Popen[bytes]:
+    (folder / "failed").unlink(missing_ok=True)
     command = [sys.executable, "-m", "infra.keeper", str(folder), str(workers), str(object_store_bytes), str(linger_s)]
-    process = subprocess.Popen(  # noqa: S603  # ourselves
+    return subprocess.Popen(  # noqa: S603  # ourselves
         command,
         env=inherited(),
         stdin=subprocess.DEVNULL,
@@ -137,6 +174,11 @@ def _start(folder: Path, workers: int, object_store_bytes: int, linger_s: float)
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def _come_up(folder: Path, process: subprocess.Popen[bytes]) -> Kept:
+    """What a keeper that was launched keeps, once it does."""
+    failed = folder / "failed"
     until = time.monotonic() + START_S
     while (kept := _read(folder)) is None or kept.pid != process.pid:
         if process.poll() is not None:
@@ -147,6 +189,17 @@ def _start(folder: Path, workers: int, object_store_bytes: int, linger_s: float)
         time.sleep(0.02)
     threading.Thread(target=process.wait, name="keeper", daemon=True).start()  # no zombie, should it end before us
     return kept
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a keeper that was not waited for."""
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # a session of its own: all of Ray
+        process.wait()
 
 
 def _end(folder: Path) -> None:

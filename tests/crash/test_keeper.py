@@ -148,3 +148,53 @@ def test_one_that_is_stale_is_replaced(folder: Path, how: str) -> None:
     assert ended([held.pid, *(pid for pid in family if pid not in agents)], 15)
     for pid in agents:
         os.kill(pid, signal.SIGKILL)
+
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from api.home import held
+from infra.settings import Settings
+with held(Settings(home=Path(sys.argv[1]), workers=1, object_store_bytes=80 * 2**20)) as ours:
+    assert ours.ray is not None and ours.ray.kept is None
+    loaded = {"api.app", "fastapi", "ray", "sqlalchemy", "opendp"} & set(sys.modules)
+    print(" ".join(loaded) or "nothing", flush=True)
+    time.sleep(60)
+"""
+
+
+def keepers(folder: Path) -> list[int]:
+    """Processes that keep a Ray for this folder."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [pid for pid in pids if "infra.keeper" in command(pid) and str(folder) in command(pid)]
+
+
+def test_ray_is_on_its_way_before_a_server_has_read_its_program_and_ends_with_it(folder: Path) -> None:
+    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", HOLDING, str(folder)], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as said:
+        assert said.readline() == "nothing\n"
+        (pid,) = keepers(folder)
+        assert keeper._read(folder / "ray") is None, "nobody has waited for it"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert ended([pid], 10)
+    assert keepers(folder) == []
+
+
+def test_a_keeper_that_was_begun_is_the_one_that_is_used(folder: Path) -> None:
+    size = {"workers": 1, "object_store_bytes": 80 * 2**20, "linger_s": 0.0}
+    begun = keeper.begin(folder / "ray", **size)  # type: ignore[arg-type]  # the numbers are what they are
+    try:
+        (pid,) = keepers(folder)
+        found = begun.there()
+        assert (found.pid, begun.there()) == (pid, found)
+        time.sleep(1)
+        assert found.lives, "it is in use"
+        again = keeper._fitting(folder / "ray", 1, 80 * 2**20)
+        assert again == found
+    finally:
+        begun.leave()
+        begun.leave()
+    gone(found, [])
