@@ -22,6 +22,7 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -69,7 +70,7 @@ class RootfsBroken(RuntimeError):
 @dataclass(frozen=True)
 class Rootfs:
     """A finished tree at `path`, read-only by convention. `digest`: SHA-256 in hex of `tar()`, which is `size` bytes long. Holds a shared
-    lock until it is closed, so that a later build does not clear it away."""
+    lock until it is closed, or nobody has it any more, so that a later build does not clear it away."""
 
     path: Path
     digest: str
@@ -111,7 +112,9 @@ def rootfs(cache: Path, ours: Mapping[PurePosixPath, Path] = OURS) -> Rootfs:
         held = (folder / "held").open("rb")
         fcntl.flock(held, fcntl.LOCK_SH)
         _clear(cache, key)
-    return Rootfs(folder / "root", manifest["digest"], manifest["size"], manifest["python"], wanted, held)
+    made = Rootfs(folder / "root", manifest["digest"], manifest["size"], manifest["python"], wanted, held)
+    weakref.finalize(made, held.close)  # of one that is kept as long as the process lives, at its end
+    return made
 
 
 def _key(wanted: tuple[Library, ...], ours: Mapping[PurePosixPath, Path]) -> str:

@@ -212,3 +212,10 @@ def test_byte_code_is_the_same_wherever_it_is_made(tmp_path: Path) -> None:
         assert len(list(library.rglob("*.pyc"))) == 10
     assert made[0] == made[1]
     assert b"tree0" not in b"".join(path.read_bytes() for path in (tmp_path / "tree0").rglob("*.pyc"))
+
+
+@pytest.mark.parametrize("had", ["made = a_root()", "a_root.__wrapped__()", "a_root().close()"], ids=["kept", "dropped", "closed"])
+def test_its_lock_is_closed_at_the_end_of_a_process_whoever_had_it(had: str) -> None:
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", f"from tests.cells import a_root\n{had}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert (done.returncode, done.stderr) == (0, "")
