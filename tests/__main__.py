@@ -13,7 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+
+LAST_S = 5.0  # for what a process that has ended left to be read
 
 
 def command(*arguments: str) -> list[str]:
@@ -48,7 +51,11 @@ def main(testers: int, seed: str) -> int:
             for process in (rest, alone):
                 if process.poll() is None:
                     process.send_signal(signal.SIGINT)  # pytest gives back what its tests hold
-                    process.wait()
+            reading = threading.Thread(target=passed_on, args=(rest,), daemon=True)
+            reading.start()  # whoever says much at the end waits for a reader
+            for process in (rest, alone):
+                process.wait()
+            reading.join(LAST_S)
         said.seek(0)
         print("those that start Rays of their own:", said.read(), "all others:", last.decode(errors="replace"), sep="\n", flush=True)
     return max(map(abs, codes))

@@ -173,12 +173,15 @@ def test_ray_is_on_its_way_before_a_server_has_read_its_program_and_ends_with_it
     environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
     process = subprocess.Popen([sys.executable, "-c", HOLDING, str(folder)], env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    with process.stdout as said:
-        assert said.readline() == "nothing\n"
+    try:
+        with process.stdout as said:
+            assert said.readline() == "nothing\n"
         (pid,) = keepers(folder)
         assert keeper._read(folder / "ray") is None, "nobody has waited for it"
+    finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 128 + signal.SIGTERM
+        status = process.wait(60)
+    assert status == 128 + signal.SIGTERM
     assert ended([pid], 10)
     assert keepers(folder) == []
 
