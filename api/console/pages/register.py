@@ -75,7 +75,7 @@ def verified(found: dict[str, Any], vkey: str) -> list[Step]:
         root = root_from_inclusion(receipt.index, checkpoint.size, leaf, receipt.path)
         steps.append(
             Step(
-                f"经 {len(receipt.path)} 个哈希算得的树根",
+                f"经 {len(receipt.path)} 个哈希算得的根哈希",
                 f"root computed over {len(receipt.path)} hashes",
                 root.hex(),
                 root == checkpoint.root,

@@ -130,7 +130,7 @@ def test_a_rule_pack_is_changed_by_two_people(town: Furnished) -> None:
     browser = town.visit("supervisor")
     text = browser.get("/v1/rule-packs").json()["in_force"]["text"]
     checked = browser.post("/console/rules", data=form(browser, text=text, act="check"))
-    assert "It holds" in checked.text
+    assert "Check passed" in checked.text
     assert browser.post("/console/rules", data=form(browser, text="name = ", act="propose")).status_code == 422
     proposed = browser.post("/console/rules", data=form(browser, text=text.replace("version = 1", "version = 2"), reason=NASTY, act="propose"))
     assert proposed.status_code == 200, proposed.text[-1000:]
@@ -179,7 +179,7 @@ def test_a_subscription_shows_its_secret_once(town: Furnished) -> None:
 def test_data_is_destroyed_by_two_who_see_what_goes_with_it(town: Furnished) -> None:
     path, steward, supervisor = "/console/destructions", town.visit("steward"), town.visit("supervisor")
     looked = steward.get(f"{path}?dataset=visits&version=1")
-    assert "It was not withdrawn" in looked.text
+    assert "The data has not been withdrawn" in looked.text
     assert steward.get(f"{path}?dataset=nothing").status_code == 404
     looked = steward.get(f"{path}?dataset={GONE}")
     assert "v1, v2" in looked.text
@@ -209,4 +209,4 @@ def test_a_report_is_ordered_by_the_clock_and_no_more(town: Furnished) -> None:
     assert browser.post(path, data=form(browser, end=order["id"], reason=NASTY), follow_redirects=False).status_code == 303
     assert html.escape("<script>alert(1)</script>") in browser.get("/console/reports").text
     assert "Have it issued" not in town.visit("auditor").get("/console/reports").text
-    assert "Issued by the clock" not in town.visit("operator-1").get("/console/reports").text
+    assert "Standing orders" not in town.visit("operator-1").get("/console/reports").text
