@@ -22,23 +22,27 @@ from policies.roles import ROLE_TITLES, Act, Reach, reach
 
 AUTH_SUSPENDED = declare(
     "auth_suspended",
-    zh=("主体已停用", "主体 {principal} 已停用。", "请联系主管部门。"),
-    en=("Suspended", "Principal {principal} is suspended.", "Ask the bureau."),
+    zh=("主体已停用", "主体 {principal} 已停用。", "请联系数据主管部门。"),
+    en=("Suspended", "Principal {principal} is suspended.", "Contact the bureau."),
 )
 AUTH_FORBIDDEN = declare(
     "auth_forbidden",
     zh=("角色不允许此操作", "{role_zh}不能进行此操作（{act}）。", "请使用相应角色的密钥。"),
-    en=("Not for this role", "A {role_en} may not do this ({act}).", "Use a key of the right role."),
+    en=("Not permitted for this role", "A {role_en} may not do this ({act}).", "Use the key of a person with a role that may do this."),
 )
 AUTH_SCOPE = declare(
     "auth_scope",
     zh=("密钥权限不含此操作", "此密钥或令牌的权限范围不含 {act}。", "请使用权限范围更大的密钥。"),
-    en=("Outside the key's scope", "This key or token is not good for {act}.", "Use a key with that scope."),
+    en=("Outside the key's scope", "The scope of this key or token does not include {act}.", "Use a key whose scope includes it."),
 )
 AUTH_KEY_NEEDED = declare(
     "auth_key_needed",
     zh=("须使用密钥本身", "{act} 须出示密钥或会话本身，不接受由其换得的令牌。", "请在 Authorization 中直接使用密钥。"),
-    en=("The key itself is needed", "{act} takes the key or session itself, not a token issued for it.", "Send the key as the bearer."),
+    en=(
+        "The key itself is needed",
+        "{act} takes the key or session itself, not a token issued for it.",
+        "Send the key itself in the Authorization header.",
+    ),
 )
 
 # a suspended operator's jobs are refused by the policy, in its own words and in the log

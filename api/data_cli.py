@@ -61,7 +61,7 @@ def dataset_add(
             "--password-file",
             exists=True,
             dir_okay=False,
-            help=say("口令文件，仅属主可读；缺省时询问", "a file only its owner reads; else you are asked"),
+            help=say("口令文件，仅属主可读；不给出时询问", "a file only its owner reads; else you are asked"),
         ),
     ] = None,
     ca: Annotated[
@@ -70,7 +70,7 @@ def dataset_add(
             "--tls-ca",
             exists=True,
             dir_okay=False,
-            help=say("核验服务器证书的 CA；缺省为系统的", "CA to check the server by; else the system's"),
+            help=say("核验服务器证书的 CA；默认用系统的", "CA to check the server by; else the system's"),
         ),
     ] = None,
     certificate: Annotated[

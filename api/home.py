@@ -20,7 +20,11 @@ from policies.problem import declare
 HOME_SERVED = declare(
     "server_home_in_use",
     zh=("该目录已有服务在运行", "{home} 正由另一个服务进程使用。", "请先停止该服务，或用 --home 指定另一目录。"),
-    en=("This home is being served", "Another server uses {home}.", "Stop it first, or name another home with --home."),
+    en=(
+        "A server is already running on this home",
+        "{home} is in use by another server process.",
+        "Stop that server first, or choose another home with --home.",
+    ),
 )
 
 

@@ -89,7 +89,7 @@ def key_issue(
 
 def key_revoke(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=say("密钥前缀（yk_ 之后的一段）", "the key's prefix, the part after yk_"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import revoke_key
@@ -150,7 +150,7 @@ def principal_register(
 
 def principal_suspend(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import suspend_principal
@@ -162,7 +162,7 @@ def principal_suspend(
 
 def principal_resume(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import resume_principal
@@ -174,7 +174,7 @@ def principal_resume(
 
 def principal_close(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import close_principal

@@ -73,7 +73,7 @@ RESTORE_OCCUPIED = declare(
 RESTORE_DAMAGED = declare(
     "log_restore_damaged",
     zh=("备份文件损坏", "{path}：{what}。", "请换用另一份备份；目标目录未被改动。"),
-    en=("The backup is damaged", "{path}: {what}.", "Use another copy. Nothing was changed."),
+    en=("The backup is damaged", "{path}: {what}.", "Use another backup. The target folder was not changed."),
 )
 RESTORE_KEYS = declare(
     "log_restore_keys",
@@ -87,7 +87,11 @@ RESTORE_KEYS = declare(
 RESTORE_FAILED = declare(
     "log_restore_failed",
     zh=("备份未通过审计", "恢复的内容有 {count} 处不符，逐条列于 parts。", "请换用另一份备份；目标目录未被改动。"),
-    en=("The backup does not pass the audit", "{count} differences, listed in parts.", "Use another copy. Nothing was changed."),
+    en=(
+        "The backup does not pass the audit",
+        "{count} differences, listed in parts.",
+        "Use another backup. The target folder was not changed.",
+    ),
 )
 RESTORE_OLDER = declare(
     "log_restore_older",
@@ -106,9 +110,10 @@ RESTORE_UNWITNESSED = declare(
         "用 --since 给出另行保管的最新检查点；确实没有时用 --unwitnessed，并承担额度被重复使用的责任。",
     ),
     en=(
-        "Nothing tells whether this backup is the newest",
+        "It cannot be determined whether this backup is the newest",
         "No witness answered, and no checkpoint kept elsewhere was given.",
-        "Give the newest one with --since; if there is none, --unwitnessed makes you answerable for budgets spent twice.",
+        "Give the newest checkpoint kept elsewhere with --since. Only if there is none, use --unwitnessed: you then answer for budgets "
+        "that may be spent twice.",
     ),
 )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from policies.problem import declare
 
 _KEEP_ZH = "请保留现场，不要重启或修复；用另行保存的检查点和备份比对，查明何时、由谁改动。"
-_KEEP_EN = "Leave everything as it is; compare with checkpoints and backups kept elsewhere to learn when it changed, and by whom."
+_KEEP_EN = (
+    "Leave everything as it is: do not restart or repair. Compare with checkpoints and backups kept elsewhere to find out when it changed, "
+    "and who changed it."
+)
 
 CHECKPOINT = declare(
     "log_checkpoint_invalid",
@@ -13,18 +16,18 @@ CHECKPOINT = declare(
     en=(
         "The checkpoint is not valid",
         "{which} does not verify under the trusted keys ({reason}).",
-        "Check where the key came from. " + _KEEP_EN,
+        "Check where the public key came from; if it is right: " + _KEEP_EN,
     ),
 )
 TRUNCATED = declare(
     "log_truncated",
     zh=("日志被截短", "曾见过 {remembered} 条的检查点，现在只有 {size} 条。", _KEEP_ZH),
-    en=("The log was cut short", "A checkpoint of {remembered} entries was seen before; now there are {size}.", _KEEP_EN),
+    en=("The log was truncated", "A checkpoint of {remembered} entries was seen earlier; now there are only {size}.", _KEEP_EN),
 )
 FORKED = declare(
     "log_forked",
     zh=("日志出现两个版本", "前 {size} 条与曾见过的检查点不符。", _KEEP_ZH),
-    en=("There are two versions of this log", "The first {size} entries are not those of the checkpoint seen before.", _KEEP_EN),
+    en=("There are two versions of this log", "The first {size} entries do not match a checkpoint seen earlier.", _KEEP_EN),
 )
 ENTRY = declare(
     "log_entry_changed",
@@ -36,15 +39,15 @@ TILE = declare(
     zh=("哈希文件被改动", "哈希文件 {path} 与条目不符；条目本身与签名一致。", "该文件可由条目重新生成；请先查明改动原因。"),
     en=(
         "A hash tile was changed",
-        "{path} does not follow from the entries, which are as signed.",
-        "It can be written again; learn first why it changed.",
+        "Hash tile {path} does not match the entries; the entries themselves match the signature.",
+        "The file can be regenerated from the entries; first find out why it was changed.",
     ),
 )
 ROOT = declare(
     "log_root_differs",
     zh=("日志与签名不符", "全部 {size} 条算出的根哈希与已签名检查点不同；改动在第 {first} 至 {last} 条之间。", _KEEP_ZH),
     en=(
-        "The log is not the one that was signed",
+        "The log does not match its signature",
         "The root of all {size} entries is not that of the signed checkpoint; the change lies in entries {first} to {last}.",
         _KEEP_EN,
     ),
@@ -61,31 +64,35 @@ IMPOSSIBLE = declare(
 TIME = declare(
     "log_time_backwards",
     zh=("日志时间倒退", "第 {index} 条早于前一条。", _KEEP_ZH),
-    en=("Time runs backwards", "Entry {index} is earlier than the one before.", _KEEP_EN),
+    en=("The log's time runs backwards", "Entry {index} is earlier than the one before.", _KEEP_EN),
 )
 DOCUMENT = declare(
     "log_document_changed",
-    zh=("日志附件缺失或被改动", "第 {index} 条引用的附件 {digest} 缺失，或内容与摘要不符。", "请从备份恢复该附件；" + _KEEP_ZH),
+    zh=("日志附件缺失或被改动", "第 {index} 条引用的附件 {digest} 缺失，或内容与摘要不符。", _KEEP_ZH + "查明之后，再从备份恢复该附件。"),
     en=(
         "A document is missing or changed",
         "Document {digest}, named by entry {index}, is missing or has another digest.",
-        "Restore it. " + _KEEP_EN,
+        _KEEP_EN + " Then restore the document from a backup.",
     ),
 )
 SUM = declare(
     "log_account_sum",
     zh=("账户与明细不符", "账户 {account} 的 {column} 不等于其各笔扣减之和。", _KEEP_ZH),
-    en=("An account is not the sum of its charges", "{column} of account {account} differs from the sum of its charges.", _KEEP_EN),
+    en=("An account is not the sum of its charges", "{column} of account {account} is not the sum of its charges.", _KEEP_EN),
 )
 FEE = declare(
     "log_fee_wrong",
     zh=("费用与价目不符", "第 {index} 条（{what}）的费用、分配或结算不是协议价目所定。", _KEEP_ZH),
-    en=("A fee is not what the tariff says", "Entry {index} ({what}): fee, shares or settlement differ from the licence's tariff.", _KEEP_EN),
+    en=(
+        "A fee does not follow the tariff",
+        "Entry {index} ({what}): the fee, its shares or the settlement do not follow the licence's tariff.",
+        _KEEP_EN,
+    ),
 )
 FEE_MISSING = declare(
     "log_fee_missing",
     zh=("没有计费", "第 {index} 条（{what}）应当计费而没有。", _KEEP_ZH),
-    en=("Something was not charged for", "Entry {index} ({what}) is under a tariff, and no fee follows it.", _KEEP_EN),
+    en=("A fee is missing", "Entry {index} ({what}) should have been charged for, and was not.", _KEEP_EN),
 )
 DATABASE_SHORT = declare(
     "log_database_short",
@@ -93,15 +100,15 @@ DATABASE_SHORT = declare(
     en=(
         "The database is behind the log",
         "{published} entries were published; the database has {size}.",
-        "It may come from an old backup: restore a newer one and write nothing until then.",
+        "The database may come from an old backup: restore a newer one, and write nothing until then.",
     ),
 )
 TABLE = declare(
     "log_table_differs",
-    zh=("数据库与日志不符", "表 {table} 第 {row} 行的 {column} 与日志推算的不同。", "以日志为准：查明改动后可由日志重建该表。" + _KEEP_ZH),
+    zh=("数据库与日志不符", "表 {table} 第 {row} 行的 {column} 与日志推算的不同。", _KEEP_ZH + "以日志为准，查明之后可由日志重建该表。"),
     en=(
         "The database disagrees with the log",
         "Table {table}, row {row}, {column}: not what follows from the log.",
-        "The log is right: once you know who changed it, rebuild the table from the log. " + _KEEP_EN,
+        _KEEP_EN + " The log is right: once the cause is known, rebuild the table from the log.",
     ),
 )

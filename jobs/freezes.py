@@ -22,11 +22,15 @@ from policies.problem import declare
 
 FREEZE_HOLDS = declare(
     "freeze_holds",
-    zh=("应急处置期间不予提供", "主管部门已应急暂停：{what}；期间不提供此结果。", "结果与记录仍在，解除后可再取；请联系数据主管部门。"),
+    zh=(
+        "应急处置期间不予提供",
+        "数据主管部门已应急暂停：{what}；期间不提供此结果。",
+        "结果与记录均已保留，请在解除后再取，或联系数据主管部门。",
+    ),
     en=(
-        "Held back by a freeze",
-        "The bureau has frozen {what}; meanwhile this table is not served.",
-        "Table and record are kept: fetch it once the freeze is lifted, or ask the bureau.",
+        "Withheld by an emergency freeze",
+        "The bureau has frozen {what}; until the freeze is lifted this result is not available.",
+        "The result and its record are kept: fetch it once the freeze is lifted, or contact the bureau.",
     ),
 )
 

@@ -45,16 +45,16 @@ LEDGER_EXHAUSTED = declare(
         "Not enough privacy budget",
         "Account {account} has rho {rho_left}, delta {delta_left} left (epsilon about {epsilon_left} at delta {shown_at}); this needs rho "
         "{rho_needed}, delta {delta_needed}.",
-        "Ask for a smaller epsilon (or rho), or combine questions. The budget is for life and does not refill; raising it takes two "
-        "people of the bureau.",
+        "Ask for a smaller epsilon (or rho), or combine questions. The budget is a lifetime total and is not renewed; raising it "
+        "takes two people of the bureau.",
     ),
 )
 LEDGER_PACE = declare(
     "ledger_pace",
     zh=(
-        "超出{window_zh}隐私预算支出进度",
+        "超出{window_zh}隐私预算支出上限",
         "账户 {account} {window_zh}还可支出 ρ={rho_left}、δ={delta_left}，本次需要 ρ={rho_needed}、δ={delta_needed}。",
-        "请于 {retry_at} 之后再提交，或减小本次的 ε（或 ρ）；支出进度见协议与数据目录。",
+        "请于 {retry_at} 之后再提交，或减小本次的 ε（或 ρ）；每日、每月的支出上限见协议与数据目录。",
     ),
     en=(
         "Over the privacy budget for this {window_en}",
@@ -80,12 +80,20 @@ LEDGER_PERIODS = declare(
 LEDGER_ACCOUNT_UNKNOWN = declare(
     "ledger_account_unknown",
     zh=("没有这个预算账户", "账户 {account} 未开立。", "数据集登记、协议授予时自动开户；请核对数据集和协议。"),
-    en=("No such account", "Account {account} was never opened.", "Accounts are opened when a dataset is registered or a licence granted: check the dataset and the licence."),
+    en=(
+        "No such account",
+        "Account {account} was never opened.",
+        "Accounts are opened when a dataset is registered or a licence granted: check the dataset and the licence.",
+    ),
 )
 LEDGER_CHARGE_EXISTS = declare(
     "ledger_charge_exists",
     zh=("该笔扣减已登记", "扣减 {charge} 已存在，每笔只登记一次。", "无需重复提交；请查询原作业的状态。"),
-    en=("This charge is already recorded", "Charge {charge} exists; each charge is recorded once.", "There is no need to repeat it: check the state of the original job."),
+    en=(
+        "This charge is already recorded",
+        "Charge {charge} exists; each charge is recorded once.",
+        "There is no need to repeat it: check the state of the original job.",
+    ),
 )
 LEDGER_CHARGE_STATE = declare(
     "ledger_charge_state",

@@ -22,34 +22,38 @@ SYSTEM = "system"
 
 JOB_CANCELLED = declare(
     "job_cancelled",
-    zh=("作业已取消", "作业按要求取消，没有发布结果。", "读取原始数据之后取消的，预算不退；如仍需结果，请重新提交。"),
+    zh=("作业已取消", "作业按要求取消，没有发布结果。", "如仍需结果，请重新提交；读取原始数据之后取消的，预算不退。"),
     en=(
         "The job was cancelled",
-        "It was cancelled on request; nothing was published.",
-        "If rows had been read, the charge stays. Submit it again if you still want it.",
+        "The job was cancelled on request; nothing was published.",
+        "Submit it again if you still need the result. If rows had already been read, the budget is not given back.",
     ),
 )
 JOB_WITHHELD = declare(
     "job_withheld",
     zh=("结果未予发布", "作业运行期间，授权或数据的状态发生变化，结果不再发布。", "已支出的预算不退；请联系数据主管部门。"),
     en=(
-        "The answer was withheld",
-        "Licence or data changed state while the job ran; nothing was published.",
-        "The charge stays. Ask the bureau.",
+        "The result was withheld",
+        "The state of the licence or data changed while the job ran; nothing was published.",
+        "The budget spent is not given back. Contact the bureau.",
     ),
 )
 JOB_OUTDATED = declare(
     "job_outdated",
     zh=("作业已不能按受理时的计划执行", "系统更新后，该作业的计划与受理时不同。", "没有支出；请重新提交。"),
-    en=("The job no longer has the plan it was admitted with", "The system changed while it waited.", "Nothing was spent; submit it again."),
+    en=(
+        "The job can no longer run by the plan it was admitted with",
+        "The system was updated, and the job's plan is no longer the same.",
+        "Nothing was spent. Submit the job again.",
+    ),
 )
 JOB_STOPPED = declare(
     "job_stopped",
     zh=("作业未予执行", "作业等待期间，授权或数据的状态发生变化；没有读取原始数据。", "没有支出；请核对协议状态后重新提交。"),
     en=(
-        "The job was stopped before it read anything",
-        "Licence or data changed state while it waited.",
-        "Nothing was spent. Look at the licence.",
+        "The job was not run",
+        "The state of the licence or data changed while the job waited; no row was read.",
+        "Nothing was spent. Check the state of the licence, then submit the job again.",
     ),
 )
 
@@ -59,21 +63,21 @@ JOB_RETURNED = declare(
     zh=(
         "审核退回",
         "审核员认为精确结果暂不宜发布；理由见审核记录（yunei review show）。",
-        "按所列理由修改后重新提交作业，或补充说明后再次提请。",
+        "请按所列理由修改后重新提交作业，或补充说明后再次提请审核。",
     ),
     en=(
-        "Review sent it back",
-        "The reviewers would not let the exact table out as it is; why is with the review (yunei review show).",
-        "Mend what they name and submit again, or say more and ask for another review.",
+        "The review returned the result",
+        "The reviewers did not approve the exact table as it is; their reasons are in the review (yunei review show).",
+        "Correct what the reasons name and submit the job again, or add an explanation and request another review.",
     ),
 )
 JOB_REJECTED = declare(
     "job_rejected",
     zh=("审核不予发布", "审核员决定不予发布该精确结果；理由见审核记录（yunei review show）。", "请改用噪声发布，或联系数据主管部门。"),
     en=(
-        "Review decided against it",
-        "The reviewers decided that this exact table does not leave; why is with the review (yunei review show).",
-        "Release with noise instead, or ask the bureau.",
+        "The review rejected the result",
+        "The reviewers decided not to release this exact table; their reasons are in the review (yunei review show).",
+        "Release with noise instead, or contact the bureau.",
     ),
 )
 

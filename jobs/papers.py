@@ -30,8 +30,8 @@ RESULTS_WITHDRAWN = declare(
     ),
     en=(
         "The result was withdrawn",
-        "The licence it was made under has come to its end, and by its terms results are handed out no more.",
-        "Delete what you hold, as agreed. To go on, obtain a new licence and submit the job again.",
+        "The licence under which the result was made has expired or was revoked; by its terms the result is no longer available.",
+        "Delete the results you hold, as the licence requires. To continue using them, obtain a new licence and submit the job again.",
     ),
 )
 

@@ -16,16 +16,24 @@ from sandbox.program.report import Report, inspect
 
 PROGRAM_UNKNOWN = declare(
     "program_unknown",
-    zh=("没有这个算法", "没有摘要为 {program} 的算法。", "用 yunei program list 查看；摘要须写全。"),
-    en=("No such program", "There is no program {program}.", "yunei program list shows them; write the whole digest."),
+    zh=("没有这个算法", "没有摘要为 {program} 的算法。", "请用 yunei program list 查看；摘要须写全。"),
+    en=(
+        "No such program",
+        "There is no program with digest {program}.",
+        "Run yunei program list to see the programs; write the digest in full.",
+    ),
 )
 PROGRAM_STATE = declare(
     "program_state_conflict",
-    zh=("算法状态不允许此操作", "算法 {program} 的状态为 {state}，此操作需要 {needed}。", "请核对状态；不予通过或失效的算法须改后重新提交。"),
+    zh=(
+        "算法状态不允许此操作",
+        "算法 {program} 的状态为 {state}，此操作需要 {needed}。",
+        "请核对状态；未予通过或已失效的算法，请修改后重新提交。",
+    ),
     en=(
-        "The program is not in a state for this",
+        "The state of the program does not allow this",
         "Program {program} is {state}; this needs {needed}.",
-        "Look at its state; what was rejected or made invalid is changed and submitted again.",
+        "Check its state; a program that was rejected or invalidated must be changed and submitted again.",
     ),
 )
 

@@ -59,13 +59,13 @@ REGISTER_UNAVAILABLE = declare(
     zh=(
         "登记库暂不可用",
         "登记库此刻无法写入（连接中断、磁盘已满、只读，或被占用过久）；本次操作没有发生，已受理的作业不受影响。",
-        "稍后重试；持续出现时请告知运维人员检查数据库和磁盘。恢复后无需重启。",
+        "请稍后重试；持续出现时请告知运维人员检查数据库和磁盘。恢复后无需重启。",
     ),
     en=(
-        "The register is not available",
-        "The register cannot be written now (its database is gone, full, read-only or held for too long). The act did not happen; jobs already "
-        "admitted are kept.",
-        "Try again shortly. If it lasts, have the database and its disk looked at; no restart is needed afterwards.",
+        "The register is temporarily unavailable",
+        "The register cannot be written now (its database is gone, full, read-only or held for too long). This action was "
+        "not carried out; jobs already admitted are not affected.",
+        "Try again shortly. If this goes on, ask the operations staff to check the database and its disk; no restart is needed afterwards.",
     ),
 )
 

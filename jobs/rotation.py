@@ -12,12 +12,16 @@ from policies.problem import declare
 KEY_PENDING = declare(
     "log_key_pending",
     zh=("日志公钥正在更换", "新公钥已公布，旧公钥尚未停用。", "请先用 yunei log rotate --finish 完成本次更换。"),
-    en=("The log's key is being changed", "A new key is announced and the old one still signs.", "Finish first: yunei log rotate --finish."),
+    en=(
+        "The log's key is being changed",
+        "A new key is announced and the old one still signs.",
+        "First finish this change with yunei log rotate --finish.",
+    ),
 )
 KEY_NOT_PENDING = declare(
     "log_key_not_pending",
     zh=("没有正在进行的公钥更换", "日志只有一个公钥在用。", "请先用 yunei log rotate 公布新公钥。"),
-    en=("No change of key is under way", "One key alone signs this log.", "Announce a new one first: yunei log rotate."),
+    en=("No change of key is in progress", "One key alone signs this log.", "First announce a new key with yunei log rotate."),
 )
 
 

@@ -16,7 +16,7 @@ REGISTER_NEWER = declare(
     ),
     en=(
         "The register belongs to a later version",
-        "Its tables are of {found}; this version knows up to {known}. Nothing was changed.",
+        "The database schema is {found}; this version knows up to {known}. Nothing was changed.",
         "Start the later version; to go back, restore the backup made before the upgrade into an empty database (docs/deploy/upgrade.md).",
     ),
 )

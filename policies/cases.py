@@ -25,9 +25,9 @@ POLICY_INVALID = declare(
     "policy_invalid",
     zh=("策略未通过检查", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改规则或案例；现行策略未变。"),
     en=(
-        "The policy does not hold",
+        "The policy did not pass its checks",
         "Faults: {count}; the first at {path}: {reason_en}.",
-        "Mend rules or cases at the places listed; the policy in force has not changed.",
+        "Correct the rules or cases at the places listed. The policy in force has not changed.",
     ),
 )
 Value = bool | int | str | AwareDatetime | tuple[str, ...]

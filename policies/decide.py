@@ -23,7 +23,7 @@ INT64_MAX = 2**63 - 1
 licence_refused = declare(
     "licence_refused",
     zh=("不予受理", "违反 {count} 条规则，逐条列出。", "请按各条的说明处理后重新提交。"),
-    en=("Refused", "Rules broken: {count}; each is listed.", "Do what each of them says, then submit again."),
+    en=("Refused", "{count} rules are not met; each is listed.", "Follow the remedy of each, then submit again."),
 )
 licence_undecided = declare(
     "licence_undecided",
@@ -31,7 +31,7 @@ licence_undecided = declare(
     en=(
         "Cannot be verified, hence refused",
         "The policies cannot be evaluated on the facts of this request.",
-        "Ask the bureau to check policies and catalogue.",
+        "Contact the bureau to have the policies and the catalogue checked.",
     ),
 )
 _UNDECIDED = Rule(licence_undecided, "参照《山西省数据工作管理办法（征求意见稿）》（2024年）第四十二条（积极防御、综合防范）")

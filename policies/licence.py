@@ -29,9 +29,9 @@ licence_invalid = declare(
     "licence_invalid",
     zh=("协议文件有误", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改协议文件，再次提交；本次未作任何授权。"),
     en=(
-        "The licence is not right",
+        "The licence file has errors",
         "Faults: {count}; the first at {path}: {reason_en}.",
-        "Mend the places listed and hand it in again; nothing has been granted.",
+        "Correct the places listed and submit it again. Nothing was granted.",
     ),
 )
 

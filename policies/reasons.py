@@ -20,7 +20,7 @@ from policies.problem import Kind, Problem, declare
 request_entry_invalid = declare(
     "request_entry_invalid",
     zh=("内容有误", "{path}：{reason_zh}。", "请改正此处后重新提交。"),
-    en=("Not as it should be", "{path}: {reason_en}.", "Mend this place and hand it in again."),
+    en=("Not valid", "{path}: {reason_en}.", "Correct this entry and submit again."),
 )
 
 # pydantic's error type → Chinese over the error's context; a type that is not here is said in English inside Chinese words

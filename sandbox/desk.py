@@ -57,9 +57,9 @@ NOT_A_KEY = declare(
     "plan_key_undeclared",
     zh=("该列不得作分组键", "目录未允许将 {dataset}.{column} 用作分组键。", "请改用目录允许作分组键的列；标识类列从不作分组键。"),
     en=(
-        "This column is never a key",
+        "This column cannot be a grouping key",
         "The catalogue does not let {dataset}.{column} be grouped by.",
-        "Group by a column whose uses name key; identifiers never are one.",
+        "Group by a column that the catalogue allows as key; identifying columns never are.",
     ),
 )
 

@@ -50,7 +50,7 @@ _SEES_LINEAGE = ("steward", "supervisor", "auditor")
 def datasets(
     services: Serving,
     visit: Annotated[Visit, door("dataset_list")],
-    q: Annotated[str, Query(max_length=200, description="检索词；缺省为全部 · what to look for; else all")] = "",
+    q: Annotated[str, Query(max_length=200, description="检索词；默认为全部 · what to look for; else all")] = "",
 ) -> DatasetList:
     return DatasetList(datasets=[dataset_view(snapshot) for snapshot in search(services.register.catalogue().values(), q)])
 

@@ -95,7 +95,7 @@ def table(
     services: Serving,
     visit: Annotated[Visit, door("product_fetch")],
     format: Annotated[Form, Query(description="格式；excel 为带 BOM 的 CSV · excel is CSV with a BOM")] = "parquet",
-    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本；缺省为最新 · the newest by default")] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本；默认为最新 · the newest by default")] = None,
 ) -> Response:
     builder = visit.principal.id
     if request.method == "HEAD":  # a look at it is no delivery

@@ -37,7 +37,7 @@ def effect(
     services: Serving,
     visit: Annotated[Visit, door("destruction_list")],
     dataset: Annotated[str, Query(min_length=1, max_length=63, description="数据集 · the dataset")],
-    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本；缺省为整个数据集 · the version; else the dataset")] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本；默认为整个数据集 · the version; else the dataset")] = None,
 ) -> DestructionEffect:
     seen = found(destructions.effect_of(services.register, services.vault, dataset, version), "dataset")
     return DestructionEffect(dataset=seen.dataset, version=seen.version, withdrawn=seen.withdrawn, **_lists(seen.reach))

@@ -80,7 +80,7 @@ def dummy(body: AnyJob, services: Serving, visit: Annotated[Visit, door("job_dum
     "",
     status_code=202,
     summary="提交作业 · Submit a job",
-    description="先在全部相关账户上预留费用，再回答 202。以前发布过的同一问题直接以原结果回答，免费。 · "
+    description="先在全部相关账户上预留隐私预算，再回答 202。以前发布过的同一问题直接以原结果回答，免费。 · "
     "The price is reserved on every account before 202 is answered. The same question released before is answered with the stored "
     "release, free. With an Idempotency-Key a repeated request is the same job.",
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),

@@ -132,7 +132,7 @@ def document(
     visit: Annotated[Visit, door("licence_list")],
     format: Annotated[PaperFormat, Query(description="文本格式 · which form")] = "html",
     version: Annotated[
-        int | None, Query(ge=0, le=2**31 - 1, description="版本，0 为申请稿；缺省为现行版本 · 0: the application; else the present one")
+        int | None, Query(ge=0, le=2**31 - 1, description="版本，0 为申请稿；默认为现行版本 · 0: the application; else the present one")
     ] = None,
 ) -> Response:
     _own(services, id, visit)

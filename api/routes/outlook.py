@@ -68,7 +68,7 @@ def _day(day: date | None) -> str | None:
 
 @router.get(
     "/overview",
-    summary="总览：协议、作业、发布、冻结、日志 · The house at a glance",
+    summary="总览：协议、作业、发布、应急暂停、日志 · Overview: licences, jobs, releases, freezes, log",
     responses=problems(401, 403),
     openapi_extra=roles("events_read"),
 )

@@ -37,7 +37,7 @@ from policies.product import SHOWN, Description
 
 router = APIRouter(prefix="/v1/products", tags=["products"], route_class=Guarded)
 
-Number = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本；缺省为最新 · which version; the newest by default")]
+Number = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本；默认为最新 · which version; the newest by default")]
 
 
 def _seen(services: Services, id: str, visit: Visit) -> Product:
@@ -78,8 +78,8 @@ def _entitled(connection: Any, product: Product, visit: Visit, at: str) -> bool 
 def products(
     services: Serving,
     visit: Annotated[Visit, door("product_list")],
-    q: Annotated[str, Query(max_length=200, description="检索词；缺省为全部 · what to look for; else all")] = "",
-    limit: Annotated[int | None, Query(ge=1, le=200, description="最多几条；缺省为全部 · at most this many; else all")] = None,
+    q: Annotated[str, Query(max_length=200, description="检索词；默认为全部 · what to look for; else all")] = "",
+    limit: Annotated[int | None, Query(ge=1, le=200, description="最多几条；默认为全部 · at most this many; else all")] = None,
     after: Annotated[Identifier | None, Query(description="上一页的 `next` · `next` of the page before")] = None,
 ) -> ProductList:
     states = SHOWN if visit.principal.role == "builder" else None

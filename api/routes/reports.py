@@ -42,7 +42,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
         | {"application/json": {"schema": {"$ref": "#/components/schemas/ReportDocument"}}},
     }
 }
-Spoken = Annotated[Language | None, Query(description="文件的语言；缺省随请求 · the file's language; the request's if not given")]
+Spoken = Annotated[Language | None, Query(description="文件的语言；默认随请求 · the file's language; the request's if not given")]
 Within = Annotated[str | None, Query(pattern=PATTERN, description=_PERIOD)]
 About = Annotated[Identifier | None, Query(description="运营单位；备案为协议编号 · the operator; of a filing, the licence")]
 Id = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]

@@ -133,7 +133,7 @@ def show(id: str, services: Serving, visit: Annotated[Visit, door("review_list")
 @router.post(
     "/reviews/{id}/votes",
     summary="投票：两名值班审核员各一次，互不可见 · Vote: two on duty, once each, blind to each other",
-    description="票以承诺写入日志，全部投出后一并公开；两票不同则由第三人投票。理由代码告知作者，文字只供主管部门查阅。 · "
+    description="票以承诺写入日志，全部投出后一并公开；两票不同则由第三人投票。理由代码告知作者，文字只供数据主管部门查阅。 · "
     "A vote is a commitment in the log until all are in; two that differ call for a third. The author is told codes; words stay with the "
     "bureau.",
     responses=problems(400, 401, 403, 404, 409, 413, 422),

@@ -32,9 +32,10 @@ NOT_LINKED = declare(
         "请把身份代号告知管理员，由其登记或关联（POST /v1/principals/…/subjects）。",
     ),
     en=(
-        "Nobody here by that name",
-        "You signed in at the identity provider, but that subject is linked to no principal. Its digest is {subject_digest}.",
-        "Tell the administrator the digest, to be registered or linked (POST /v1/principals/…/subjects).",
+        "This identity is not registered",
+        "You signed in at the identity provider, but your identity is not linked to a principal of this system. Its digest is "
+        "{subject_digest}.",
+        "Give the digest to the administrator, who can register you or link the identity (POST /v1/principals/…/subjects).",
     ),
 )
 

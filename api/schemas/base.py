@@ -76,7 +76,7 @@ class ProblemView(BaseModel):
             title="Not found",
             status=404,
             detail="There is no job here that you may see.",
-            remedy="Check the id; you see your own jobs and releases only.",
+            remedy="Check the id; you can see only your own jobs and releases.",
             instance="urn:yunei:request:0f8fad5bd9cb469f",
             code="request_not_found",
             fields={"what_zh": "作业", "what_en": "job"},
@@ -84,7 +84,7 @@ class ProblemView(BaseModel):
             en={
                 "title": "Not found",
                 "detail": "There is no job here that you may see.",
-                "remedy": "Check the id; you see your own jobs and releases only.",
+                "remedy": "Check the id; you can see only your own jobs and releases.",
             },
         ),
     )

@@ -85,9 +85,9 @@ class DatasetVersions(Closed):
 class WithdrawRequest(Closed):
     model_config = ConfigDict(json_schema_extra=example(reason="来源部门更正", version=None))
 
-    reason: Annotated[str, Field(min_length=1, max_length=2_000, description="原因，写入日志 · why; goes into the log")]
+    reason: Annotated[str, Field(min_length=1, max_length=2_000, description="理由，写入日志 · why; goes into the log")]
     version: int | None = Field(
-        default=None, ge=1, le=2**31 - 1, description="只撤回这一版；缺省为整个数据集，不可恢复 · else the dataset, for good"
+        default=None, ge=1, le=2**31 - 1, description="只撤回这一版；默认为整个数据集，不可恢复 · else the dataset, for good"
     )
 
 

@@ -25,8 +25,8 @@ class DestructionRequest(Closed):
     model_config = ConfigDict(json_schema_extra=example(dataset="visits", version=None, reason=_VIEW["reason"]))
 
     dataset: str = Field(min_length=1, max_length=63)
-    version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="只销毁这一版；缺省为整个数据集 · else the dataset")
-    reason: Annotated[str, Field(min_length=1, max_length=2_000, description="原因，写入日志 · why; goes into the log")]
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="只销毁这一版；默认为整个数据集 · else the dataset")
+    reason: Annotated[str, Field(min_length=1, max_length=2_000, description="理由，写入日志 · why; goes into the log")]
 
 
 class DestructionEffect(Closed):

@@ -11,7 +11,7 @@ from api.schemas.register import EventView
 from policies.catalogue import Name
 from policies.licence import Decision, Licence, LicenceState
 
-Reason = Annotated[str, Field(min_length=1, max_length=2_000, description="原因，写入日志 · why; goes into the log")]
+Reason = Annotated[str, Field(min_length=1, max_length=2_000, description="理由，写入日志 · why; goes into the log")]
 Proposal = Annotated[
     int | None,
     Field(default=None, ge=0, le=2**53, description="另一人提出同一事项的日志序号 · entry in which another person proposed the same"),

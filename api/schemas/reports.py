@@ -107,7 +107,7 @@ class ReportOrderAsked(Closed):
 class ReportOrderEnd(Closed):
     model_config = ConfigDict(json_schema_extra=example(reason="改由人工签发"))
 
-    reason: str = Field(min_length=1, max_length=2_000, description="原因，写入日志 · why; goes into the log")
+    reason: str = Field(min_length=1, max_length=2_000, description="理由，写入日志 · why; goes into the log")
 
 
 class ReportOrderView(Closed):

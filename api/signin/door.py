@@ -33,7 +33,7 @@ from policies.problem import Kind, Problem, declare
 
 AUTH_MISSING = declare(
     "auth_missing",
-    zh=("缺少密钥", "请求没有带访问密钥，也没有登录。", "在请求头加上 Authorization: Bearer 密钥；密钥由主管部门签发。"),
+    zh=("缺少密钥", "请求没有带访问密钥，也没有登录。", "请在请求头加上 Authorization: Bearer 密钥；密钥由数据主管部门签发。"),
     en=(
         "No key",
         "The request carries no API key, access token or session.",
@@ -42,38 +42,42 @@ AUTH_MISSING = declare(
 )
 AUTH_UNKNOWN = declare(
     "auth_unknown",
-    zh=("密钥无效", "密钥、令牌或会话不存在、已撤销、已过期或格式有误。", "核对密钥；令牌过期请用密钥换新；如已撤销，请向主管部门申请新密钥。"),
+    zh=(
+        "密钥无效",
+        "密钥、令牌或会话不存在、已撤销、已过期或格式有误。",
+        "请核对密钥；令牌过期的，请用密钥换取新令牌；如已撤销，请向数据主管部门申请新密钥。",
+    ),
     en=(
-        "The key opens nothing",
-        "Key, token or session is unknown, revoked, expired or malformed.",
-        "Check the key; get a new token for it; if it was revoked, ask the bureau for another.",
+        "The key is not valid",
+        "The key, token or session is unknown, revoked, expired or malformed.",
+        "Check the key. If a token has expired, get a new one with the key; if the key was revoked, ask the bureau for another.",
     ),
 )
 AUTH_LOCKED = declare(
     "auth_locked",
-    zh=("尝试次数过多", "此地址或此密钥失败次数过多，{seconds} 秒内不再受理。", "请稍后再试，并核对密钥；原因不明时请联系主管部门。"),
+    zh=("尝试次数过多", "此地址或此密钥失败次数过多，{seconds} 秒内不再受理。", "请稍后再试，并核对密钥；原因不明时请联系数据主管部门。"),
     en=(
         "Too many attempts",
-        "This address or key failed too often; nothing is taken for {seconds} s.",
-        "Wait, and check the key. Ask the bureau if you do not know why.",
+        "This address or key failed too often; no attempt is accepted for {seconds} seconds.",
+        "Try again later, and check the key. Contact the bureau if you do not know the cause.",
     ),
 )
 AUTH_CERTIFICATE = declare(
     "auth_certificate",
     zh=("客户端证书不符", "此密钥或令牌绑定了客户端证书，请求所带证书缺失或不符。", "请使用绑定的客户端证书连接。"),
     en=(
-        "Not the right client certificate",
-        "The key or token is bound to a client certificate that this request does not come with.",
-        "Connect with the certificate it is bound to.",
+        "Wrong client certificate",
+        "The key or token is bound to a client certificate, which this request does not carry.",
+        "Connect with the client certificate that the key is bound to.",
     ),
 )
 AUTH_CSRF = declare(
     "auth_csrf",
     zh=("请求来源无法确认", "用会话 Cookie 改动任何内容，须带本会话的防伪令牌，且来自本站页面。", "请从本站页面重新提交；程序请用访问密钥。"),
     en=(
-        "Where the request comes from is not certain",
+        "The origin of the request cannot be confirmed",
         "To change anything with a session cookie, send the session's CSRF token from a page of this site.",
-        "Submit again from a page of this site; programs use a key.",
+        "Submit again from a page of this site. Programs should use an access key.",
     ),
 )
 

@@ -27,20 +27,28 @@ from policies.problem import declare
 SIGN_IN_OFF = declare(
     "auth_sign_in_off",
     zh=("未启用统一登录", "本服务没有配置身份提供方。", "请使用访问密钥；启用方法见 docs/how-to/sign-in.md。"),
-    en=("Signing in is off", "This server has no identity provider.", "Use a key; docs/how-to/sign-in.md says how to turn it on."),
+    en=(
+        "Single sign-on is not enabled",
+        "No identity provider is configured on this server.",
+        "Use an access key. To enable sign-on, see docs/how-to/sign-in.md.",
+    ),
 )
 SIGN_IN_FAILED = declare(
     "auth_sign_in_failed",
     zh=("登录未完成", "登录未能完成：{why}。", "请从本站重新登录；一直失败时请联系管理员。"),
-    en=("Signing in did not work", "It could not be completed: {why}.", "Sign in again from this site; ask the administrator if it goes on."),
+    en=(
+        "Sign-in did not complete",
+        "Sign-in could not be completed: {why}.",
+        "Sign in again from this site. If it keeps failing, contact the administrator.",
+    ),
 )
 PROVIDER = declare(
     "auth_provider",
     zh=("身份提供方不可用", "身份提供方没有按约定应答（{why}）。", "请稍后再试，或使用访问密钥；持续出现时请联系管理员。"),
     en=(
         "The identity provider is not available",
-        "It did not answer as agreed ({why}).",
-        "Try again later, or use a key. Ask the administrator if it lasts.",
+        "The identity provider did not answer as expected ({why}).",
+        "Try again later, or use an access key. If this goes on, contact the administrator.",
     ),
 )
 

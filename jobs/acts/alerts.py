@@ -18,41 +18,49 @@ from policies.problem import declare
 
 ALERT_UNKNOWN = declare(
     "alert_unknown",
-    zh=("没有这一告警", "没有编号为 {alert} 的告警。", "用 yunei alert list 查看编号。"),
-    en=("No such alert", "There is no alert {alert}.", "yunei alert list shows the ids."),
+    zh=("没有这一告警", "没有编号为 {alert} 的告警。", "请用 yunei alert list 查看编号。"),
+    en=("No such alert", "There is no alert {alert}.", "Run yunei alert list to see the ids."),
 )
 ALERT_STATE = declare(
     "alert_state",
-    zh=("告警的状态不允许", "告警 {alert} 现为 {state}。", "未确认的先确认，已确认的方可办结；已办结的不再变更。"),
+    zh=("告警的状态不允许", "告警 {alert} 现为 {state}。", "未确认的请先确认，确认之后方可办结；已办结的不再变更。"),
     en=(
         "Not in that state",
         "Alert {alert} is {state}.",
-        "What is open is acknowledged first, what is acknowledged can be closed; what is closed stays so.",
+        "Acknowledge an open alert first, then close it. A closed alert cannot change.",
     ),
 )
 RULES_UNCHANGED = declare(
     "alert_rules_unchanged",
     zh=("监测规则没有变化", "所提规则就是现行规则。", "无需变更。"),
-    en=("Nothing changes", "These rules are in force.", "There is nothing to change."),
+    en=("Nothing changes", "The proposed rules are those already in force.", "No change is needed."),
 )
 RULES_UNKNOWN = declare(
     "alert_rules_unknown",
-    zh=("没有这项监测规则提议", "第 {proposal} 条不是监测规则提议。", "用 yunei alert-rules history 查看提议的序号。"),
-    en=("No such proposal", "Entry {proposal} does not propose alert rules.", "yunei alert-rules history shows the entries of proposals."),
+    zh=("没有这项监测规则提议", "第 {proposal} 条不是监测规则提议。", "请用 yunei alert-rules history 查看提议的序号。"),
+    en=(
+        "No such proposal",
+        "Entry {proposal} does not propose alert rules.",
+        "Run yunei alert-rules history to see the entry numbers of proposals.",
+    ),
 )
 RULES_OUTDATED = declare(
     "alert_rules_outdated",
     zh=("监测规则提议已过时", "第 {proposal} 条提出之后规则已变更，或该提议已经生效。", "请在现行规则上重新提出。"),
     en=(
         "The proposal is out of date",
-        "Since entry {proposal} the rules have changed, or the proposal came into force already.",
-        "Propose again, on top of the rules now in force.",
+        "The rules have changed since entry {proposal}, or the proposal is already in force.",
+        "Propose it again, based on the rules now in force.",
     ),
 )
 RULES_VERSION = declare(
     "alert_rules_version",
     zh=("监测规则版本已有", "{name} 第 {version} 版已是内容不同的另一份规则。", "内容有变，请改用新的版本号。"),
-    en=("This version exists", "Version {version} of {name} is another set already.", "Count the version up: what it says has changed."),
+    en=(
+        "This version exists",
+        "Version {version} of {name} already exists with different rules.",
+        "The content has changed: use a new version number.",
+    ),
 )
 
 

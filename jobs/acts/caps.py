@@ -18,9 +18,9 @@ CAP_NOT_RAISED = declare(
     "ledger_cap_not_raised",
     zh=("上限只能提高", "账户 {account} 的新上限必须不低于现上限，且至少一项更高、不超过系统上限。", "请核对数值；总量不得降低。"),
     en=(
-        "A cap is only ever raised",
-        "The new cap of {account} must be no lower in either part, higher in one, and within the system's limit.",
-        "Check the numbers; a lifetime total is never lowered.",
+        "A cap can only be raised",
+        "The new cap of {account} must be no lower in either rho or delta, higher in at least one, and within the system's limit.",
+        "Check the numbers; a lifetime total cannot be lowered.",
     ),
 )
 

@@ -29,11 +29,15 @@ from policies.quota import Pace
 
 VERSION_CONFLICT = declare(
     "data_version_conflict",
-    zh=("数据版本冲突", "数据集 {dataset} 现行版本为 {current}，不能登记版本 {version}。", "新版本号必须大于现行版本号；请重新导入。"),
+    zh=(
+        "数据版本冲突",
+        "数据集 {dataset} 现行版本为 {current}，不能登记版本 {version}。",
+        "新版本号必须大于现行版本号；请以更大的版本号重新入库。",
+    ),
     en=(
         "Version conflict",
         "Dataset {dataset} is at version {current}; version {version} cannot follow.",
-        "A new version has a higher number: ingest again.",
+        "Ingest again under a higher version number than the present one.",
     ),
 )
 
@@ -47,7 +51,7 @@ UNIT_CHANGED = declare(
     en=(
         "The privacy unit cannot change",
         "Dataset {dataset} was registered with unit space {before}; this version has {after}.",
-        "Register it under another name: budgets belong to the unit.",
+        "Register the data under another dataset name: budget accounts belong to the unit.",
     ),
 )
 
@@ -56,13 +60,13 @@ BLOCK_POLICY = declare(
     "data_block_policy",
     zh=(
         "策略不准许预算按期计算",
-        "数据集 {dataset} 声明预算按{period}计算，隐私单元为“{unit_zh}”；主管部门的策略不准许，所涉规则：{rules}。",
+        "数据集 {dataset} 声明预算按{period}计算，隐私单元为“{unit_zh}”；数据主管部门的策略不准许，所涉规则：{rules}。",
         "请去掉目录条目中的 [block]，或由两名监管员变更策略后再登记；本次未登记任何内容。",
     ),
     en=(
         "The policy does not allow budgets by period",
         "Dataset {dataset} declares budgets by {period}, with {unit_en} as its unit; the bureau's policy refuses it by: {rules}.",
-        "Leave [block] out of the entry, or have two supervisors change the policy first; nothing was registered.",
+        "Remove [block] from the catalogue entry, or have two supervisors change the policy first. Nothing was registered.",
     ),
 )
 BLOCK_CHANGED = declare(
@@ -74,24 +78,29 @@ BLOCK_CHANGED = declare(
     ),
     en=(
         "The block column cannot change",
-        "Dataset {dataset} is parted into periods by {before}; this version by {after}.",
-        "Take it back, or register under another name: a row that moves to another period is not what that period's account is about.",
+        "Dataset {dataset} is divided into periods by column {before}; the new version by {after}.",
+        "Restore the block column, or register the data under another name: once a row moves to another period, the accounts of the "
+        "periods no longer describe it.",
     ),
 )
 
 DATA_WITHDRAWN = declare(
     "data_withdrawn",
-    zh=("数据集已撤回", "数据集 {dataset} 已撤回，或没有可撤回的版本。", "撤回的数据集不再使用；请以新的数据集名称登记。"),
-    en=("The dataset was withdrawn", "Dataset {dataset} was withdrawn, or has no such version to withdraw.", "Register it under another name."),
+    zh=("数据集已撤回", "数据集 {dataset} 已撤回，或没有可撤回的版本。", "撤回的数据集不再使用；请核对版本，或以新的数据集名称登记。"),
+    en=(
+        "The dataset was withdrawn",
+        "Dataset {dataset} was withdrawn, or has no such version to withdraw.",
+        "Check the version, or register the data under another dataset name: a withdrawn dataset is not used again.",
+    ),
 )
 
 REGISTRATION_ORDER = declare(
     "data_registration_order",
-    zh=("登记状态须逐级变更", "数据集 {dataset} 的登记状态为 {now}，不能变更为 {to}。", "登记依次为申请、受理、形式审核、公示、赋码。"),
+    zh=("登记状态须逐级变更", "数据集 {dataset} 的登记状态为 {now}，不能变更为 {to}。", "请逐级变更，依次为申请、受理、形式审核、公示、赋码。"),
     en=(
-        "Registration goes step by step",
+        "Registration advances step by step",
         "The registration of dataset {dataset} is {now}; it cannot become {to}.",
-        "The states follow each other: applied, accepted, checked, published, coded.",
+        "Advance one state at a time: applied, accepted, checked, published, coded.",
     ),
 )
 

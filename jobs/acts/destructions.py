@@ -27,20 +27,24 @@ NOT_WITHDRAWN = declare(
     "data_not_withdrawn",
     zh=("数据尚未撤回", "数据集 {dataset} 的 {version} 尚未撤回，不能销毁。", "请先撤回（yunei dataset withdraw），再提议销毁。"),
     en=(
-        "The data was not withdrawn",
-        "{version} of dataset {dataset} was not withdrawn; only what was is destroyed.",
+        "The data has not been withdrawn",
+        "{version} of dataset {dataset} has not been withdrawn; only withdrawn data can be destroyed.",
         "Withdraw it first (yunei dataset withdraw), then propose its destruction.",
     ),
 )
 DESTRUCTION_UNKNOWN = declare(
     "data_destruction_unknown",
-    zh=("没有这项销毁提议", "第 {proposal} 条不是销毁数据的提议。", "用 yunei dataset destructions 查看提议的序号。"),
-    en=("No such proposal", "Entry {proposal} does not propose a destruction.", "yunei dataset destructions shows the entries of proposals."),
+    zh=("没有这项销毁提议", "第 {proposal} 条不是销毁数据的提议。", "请用 yunei dataset destructions 查看提议的序号。"),
+    en=(
+        "No such proposal",
+        "Entry {proposal} does not propose a destruction.",
+        "Run yunei dataset destructions to see the entry numbers of proposals.",
+    ),
 )
 DESTRUCTION_OVER = declare(
     "data_destruction_over",
     zh=("数据已经销毁", "数据集 {dataset} 的 {version} 此前已经销毁。", "无需再次办理。"),
-    en=("It was destroyed before", "{version} of dataset {dataset} was destroyed before.", "Nothing is left to do."),
+    en=("The data was already destroyed", "{version} of dataset {dataset} was destroyed earlier.", "No further action is needed."),
 )
 
 

@@ -14,21 +14,25 @@ from policies.problem import declare
 
 DUTY_INVALID = declare(
     "review_duty_invalid",
-    zh=("值班日期有误", "值班自 {since} 起、至 {until} 止。", "止日不得早于起日，一次至多 {most} 天。"),
-    en=("The days of duty are not right", "Duty from {since} until {until}.", "It may not end before it begins, nor last over {most} days."),
+    zh=("值班日期有误", "值班自 {since} 起、至 {until} 止。", "请改正日期：止日不得早于起日，一次至多 {most} 天。"),
+    en=(
+        "The duty dates are not valid",
+        "The duty is from {since} until {until}.",
+        "Correct the dates: a duty may not end before it begins, nor last more than {most} days.",
+    ),
 )
 DUTY_UNKNOWN = declare(
     "review_duty_unknown",
-    zh=("没有这项值班", "没有编号为 {duty} 的值班，或已提前结束。", "用 yunei duty list 查看编号。"),
-    en=("No such duty", "There is no duty {duty}, or it was ended.", "yunei duty list shows the ids."),
+    zh=("没有这项值班", "没有编号为 {duty} 的值班，或已提前结束。", "请用 yunei duty list 查看编号。"),
+    en=("No such duty", "There is no duty {duty}, or it was ended early.", "Run yunei duty list to see the ids."),
 )
 CONFLICT_STANDS = declare(
     "review_conflict_state",
-    zh=("回避申报状态不符", "{reviewer} 对 {operator} 的回避{state_zh}。", "用 yunei duty list 查看现有的回避申报。"),
+    zh=("回避申报状态不符", "{reviewer} 对 {operator} 的回避{state_zh}。", "请用 yunei duty list 查看现有的回避申报。"),
     en=(
-        "The conflict is not in a state for this",
+        "The state of the conflict does not allow this",
         "The conflict of {reviewer} with {operator} is {state_en}.",
-        "yunei duty list shows those declared.",
+        "Run yunei duty list to see the declared conflicts.",
     ),
 )
 MOST_DAYS = 366

@@ -15,22 +15,26 @@ from policies.problem import declare
 
 FREEZE_SUBJECT = declare(
     "freeze_subject_unknown",
-    zh=("没有可暂停的对象", "没有登记这一对象：{scope} {subject}。", "核对名称：运营单位、协议写编号，数据集写名称；暂停全部时不写对象。"),
+    zh=("没有可暂停的对象", "没有登记这一对象：{scope} {subject}。", "请核对名称：运营单位、协议写编号，数据集写名称；暂停全部时不写对象。"),
     en=(
-        "There is nothing of that name to freeze",
+        "Nothing of that name can be frozen",
         "Nothing is registered as {scope} {subject}.",
-        "Check the name: the id of an operator or licence, the name of a dataset; with everything, none.",
+        "Check the name: an operator or licence by its id, a dataset by its name; give none when freezing everything.",
     ),
 )
 FREEZE_UNKNOWN = declare(
     "freeze_unknown",
-    zh=("没有这一应急处置", "没有编号为 {freeze} 的应急处置。", "用 yunei freeze list 查看编号。"),
-    en=("No such freeze", "There is no freeze {freeze}.", "yunei freeze list shows the ids."),
+    zh=("没有这一应急处置", "没有编号为 {freeze} 的应急处置。", "请用 yunei freeze list 查看编号。"),
+    en=("No such freeze", "There is no freeze {freeze}.", "Run yunei freeze list to see the ids."),
 )
 FREEZE_THAWED = declare(
     "freeze_thawed_already",
     zh=("应急处置已解除", "应急处置 {freeze} 已解除。", "无需再次办理；如有需要可重新暂停。"),
-    en=("The freeze is lifted already", "Freeze {freeze} was lifted before.", "Nothing is left to do; freeze again if there is need."),
+    en=(
+        "The freeze has already been lifted",
+        "Freeze {freeze} has already been lifted.",
+        "No further action is needed; freeze again if necessary.",
+    ),
 )
 
 

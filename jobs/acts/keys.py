@@ -26,12 +26,12 @@ KEY_UNKNOWN = declare(
 KEY_SCOPE = declare(
     "auth_key_scope",
     zh=("密钥权限超出角色", "{role} 角色没有 {act} 权限。", "请只列该角色可做的事项，见 docs/reference/roles.md。"),
-    en=("A key's scope exceeds the role", "{role} may not do {act}.", "Name only what the role may do; see docs/reference/roles.md."),
+    en=("A key's scope exceeds the role", "The role {role} may not do {act}.", "List only what the role may do; see docs/reference/roles.md."),
 )
 KEY_EXPIRY = declare(
     "auth_key_expiry",
     zh=("密钥有效期有误", "有效期应晚于现在，且至多 {days} 天。", "请改正有效期。"),
-    en=("The key's expiry does not fit", "It must lie in the future, at most {days} days away.", "Mend the expiry."),
+    en=("The key's expiry is not valid", "It must lie in the future, at most {days} days away.", "Correct the expiry."),
 )
 
 KEY_DAYS_LIMIT = 3660

@@ -41,7 +41,7 @@ LICENCE_EXISTS = declare(
     en=(
         "The id is taken",
         "There is an application or a licence with id {licence}.",
-        "Choose another id; what was granted is amended, not granted again.",
+        "Choose another id; a licence already granted is amended, not granted again.",
     ),
 )
 LICENCE_STATE_CONFLICT = declare(
@@ -52,25 +52,33 @@ LICENCE_STATE_CONFLICT = declare(
         "请核对编号和状态；已撤销或期满的协议不能恢复。",
     ),
     en=(
-        "The licence is not in a state for this",
+        "The state of the licence does not allow this",
         "Licence {licence} is {state}; this needs {needed}.",
-        "Check id and state; a licence revoked or expired stays so.",
+        "Check the id and the state; a revoked or expired licence cannot be resumed.",
     ),
 )
 LICENCE_DATA = declare(
     "licence_data_missing",
-    zh=("协议所列数据集未登记", "数据集 {dataset} 未登记。", "请先登记并导入该数据集。"),
-    en=("The licence names an unknown dataset", "Dataset {dataset} is not registered.", "Register and ingest it first."),
+    zh=("协议所列数据集未登记", "数据集 {dataset} 未登记。", "请先登记该数据集并将数据入库。"),
+    en=("The licence names an unknown dataset", "Dataset {dataset} is not registered.", "Register and ingest the dataset first."),
 )
 LICENCE_FORBIDDEN_DATA = declare(
     "licence_data_forbidden",
     zh=("该数据不得授权运营", "数据集 {dataset} 为核心数据或属于不予共享。", "请从协议中移除该数据集。"),
-    en=("This data cannot be licensed", "Dataset {dataset} is graded core, or its share attribute is none.", "Take it out of the licence."),
+    en=(
+        "This data cannot be licensed",
+        "Dataset {dataset} is graded core, or its share attribute is none.",
+        "Remove the dataset from the licence.",
+    ),
 )
 LICENCE_UNCODED = declare(
     "licence_data_uncoded",
     zh=("数据集尚未完成登记", "数据集 {dataset} 的公共数据资源登记尚未赋码。", "请待登记完成（赋码）后授权。"),
-    en=("Its registration is not complete", "Dataset {dataset} has no code yet.", "License it once its registration is coded."),
+    en=(
+        "Its registration is not complete",
+        "The public data registration of dataset {dataset} has no code yet.",
+        "Grant the licence once the registration is complete (coded).",
+    ),
 )
 LICENCE_CONSENT_MISSING = declare(
     "licence_consent_missing",
@@ -82,20 +90,20 @@ LICENCE_CONSENT_MISSING = declare(
     en=(
         "A source body has not consented",
         "{datasets}: shared on condition, and its source body has not consented to licence {licence}.",
-        "Have the steward of the source body consent, or put the number of its consent into the licence.",
+        "Ask the steward of the source body to consent, or state the number of its consent document in the licence.",
     ),
 )
 LICENCE_CONSENT_NEEDLESS = declare(
     "licence_consent_needless",
     zh=(
         "不需要或不能由您同意",
-        "协议 {licence} 的数据集 {dataset} 不待同意，或应由 {steward} 同意。",
+        "协议 {licence} 的数据集 {dataset} 无需同意，或应由 {steward} 同意。",
         "请核对协议与数据集，或转由该管理员办理。",
     ),
     en=(
         "Not for you to consent to",
-        "Dataset {dataset} of licence {licence} waits for no consent, or {steward} is to give it.",
-        "Check licence and dataset, or have that steward do it.",
+        "Dataset {dataset} of licence {licence} needs no consent, or {steward} has to give it.",
+        "Check the licence and the dataset, or ask that steward to do it.",
     ),
 )
 LICENCE_DECISION_MISSING = declare(
@@ -103,19 +111,19 @@ LICENCE_DECISION_MISSING = declare(
     zh=("缺少集体决策文件", "协议 {licence} 未载明“三重一大”集体决策文件。", "请填写 decision_document：文号、日期及文件的 SHA-256。"),
     en=(
         "The decision document is missing",
-        "Licence {licence} names no decision of the deciding body.",
-        "Give decision_document: number, date, and SHA-256 of the file.",
+        "Licence {licence} names no document of the collective decision.",
+        "Fill in decision_document: number, date, and the SHA-256 of the file.",
     ),
 )
 LICENCE_TERM_OVER = declare(
     "licence_term_over",
     zh=("协议期限已过", "协议 {licence} 的期限止于 {until}，早于现在。", "请填写今后的期限。"),
-    en=("The term is over already", "The term of licence {licence} ends at {until}, before now.", "State a term that ends in the future."),
+    en=("The term has already ended", "The term of licence {licence} ended at {until}.", "Enter a term that ends in the future."),
 )
 LICENCE_AMENDMENT = declare(
     "licence_amendment_refused",
     zh=("变更内容不被接受", "协议 {licence}：{reason_zh}。", "请修改变更后的协议，或另行申请新协议。"),
-    en=("This cannot be amended so", "Licence {licence}: {reason_en}.", "Change the amended document, or apply for a new licence."),
+    en=("The amendment is not accepted", "Licence {licence}: {reason_en}.", "Change the amended document, or apply for a new licence."),
 )
 
 

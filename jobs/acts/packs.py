@@ -20,26 +20,34 @@ from sandbox.plan.exact_model import MOST_CONTRIBUTIONS
 PACK_UNCHANGED = declare(
     "data_rule_pack_unchanged",
     zh=("规则包没有变化", "所提规则包就是现行的规则包。", "无需变更。"),
-    en=("Nothing changes", "This pack is the one in force.", "There is nothing to change."),
+    en=("Nothing changes", "The proposed pack is the one already in force.", "No change is needed."),
 )
 PACK_UNKNOWN = declare(
     "data_rule_pack_unknown",
-    zh=("没有这项规则包提议", "第 {proposal} 条不是规则包提议。", "用 yunei rule-pack history 查看提议的序号。"),
-    en=("No such proposal", "Entry {proposal} does not propose a rule pack.", "yunei rule-pack history shows the entries of proposals."),
+    zh=("没有这项规则包提议", "第 {proposal} 条不是规则包提议。", "请用 yunei rule-pack history 查看提议的序号。"),
+    en=(
+        "No such proposal",
+        "Entry {proposal} does not propose a rule pack.",
+        "Run yunei rule-pack history to see the entry numbers of proposals.",
+    ),
 )
 PACK_OUTDATED = declare(
     "data_rule_pack_outdated",
     zh=("规则包提议已过时", "第 {proposal} 条提出之后规则包已变更，或该提议已经生效。", "请在现行规则包上重新提出。"),
     en=(
         "The proposal is out of date",
-        "Since entry {proposal} the rule pack has changed, or the proposal came into force already.",
-        "Propose again, on top of the pack now in force.",
+        "The rule pack has changed since entry {proposal}, or the proposal is already in force.",
+        "Propose it again, based on the pack now in force.",
     ),
 )
 PACK_VERSION = declare(
     "data_rule_pack_version",
     zh=("规则包版本已有", "{name} 第 {version} 版已是内容不同的另一份规则包。", "内容有变，请改用新的版本号。"),
-    en=("This version exists", "Version {version} of {name} is another pack already.", "Count the version up: what it says has changed."),
+    en=(
+        "This version exists",
+        "Version {version} of {name} already exists with different content.",
+        "The content has changed: use a new version number.",
+    ),
 )
 
 

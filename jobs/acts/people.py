@@ -17,7 +17,11 @@ SYSTEM = "system"  # whoever runs the server's own command line: the owner of th
 PRINCIPAL_EXISTS = declare(
     "auth_principal_exists",
     zh=("主体已登记", "主体 {principal} 已登记。", "请换一个标识，或直接为其签发密钥。"),
-    en=("Principal exists", "Principal {principal} is registered already.", "Choose another id, or issue a key to the one there is."),
+    en=(
+        "The principal already exists",
+        "Principal {principal} is already registered.",
+        "Choose another id, or issue a key to the existing principal.",
+    ),
 )
 
 PRINCIPAL_UNKNOWN = declare(
@@ -25,21 +29,29 @@ PRINCIPAL_UNKNOWN = declare(
     zh=("没有这个主体", "主体 {principal} 未登记，或不处于所需状态。", "请先登记该主体，或核对标识和状态。"),
     en=(
         "No such principal",
-        "Principal {principal} is not registered, or not in the state this needs.",
-        "Register it first, or check id and state.",
+        "Principal {principal} is not registered, or not in the required state.",
+        "Register it first, or check its id and state.",
     ),
 )
 
 PRINCIPAL_ROLE = declare(
     "auth_principal_role",
     zh=("主体角色不符", "主体 {principal} 的角色是 {role}，此事需要 {needed}。", "请选择相应角色的主体；一个主体只有一个角色。"),
-    en=("Wrong role", "Principal {principal} is {role}; this needs {needed}.", "Name a principal in that role; each has one."),
+    en=(
+        "Wrong role",
+        "Principal {principal} has the role {role}; this needs {needed}.",
+        "Choose a principal in the required role; a principal has one role only.",
+    ),
 )
 
 OWN_ACT = declare(
     "auth_own_act",
     zh=("不得办理涉及本人的事项", "{act} 不得由 {principal} 本人办理。", "请由另一位有此权限的人员办理。"),
-    en=("Not in one's own affairs", "{principal} may not do {act} for or to itself.", "Have another person with that right do it."),
+    en=(
+        "You may not act in your own case",
+        "{principal} may not do {act} in a matter that concerns itself.",
+        "Ask another person who holds this right to do it.",
+    ),
 )
 
 APPOINTED_BY_TWO = declare(
@@ -51,7 +63,7 @@ APPOINTED_BY_TWO = declare(
     ),
     en=(
         "An appointment takes two people",
-        "{principal} is {role}: {act} is proposed by an administrator and confirmed by a supervisor.",
+        "{principal} has the role {role}: {act} is proposed by an administrator and confirmed by a supervisor.",
         "Propose it (POST /v1/appointments, or yunei appointment propose) and have a supervisor confirm it.",
     ),
 )

@@ -24,15 +24,15 @@ from policies.problem import declare
 PERIOD_OPEN = declare(
     "fee_period_open",
     zh=("结算周期尚未结束", "结算周期 {period} 至 {end} 才结束。", "请在周期结束之后关账。"),
-    en=("The period is not over", "Period {period} ends at {end}.", "Close it after its end."),
+    en=("The period is not over", "Period {period} ends at {end}.", "Close it after it has ended."),
 )
 PERIOD_CLOSED = declare(
     "fee_period_closed",
-    zh=("结算周期已关账", "协议 {licence} 的结算周期 {period} 已关账。", "关账不能更改；请查看对账单。"),
+    zh=("结算周期已关账", "协议 {licence} 的结算周期 {period} 已关账。", "已关账的周期不能更改；请查看对账单。"),
     en=(
         "The period is closed",
-        "Period {period} of licence {licence} was closed before.",
-        "A closed period does not change: look at its statement.",
+        "Period {period} of licence {licence} is already closed.",
+        "A closed period cannot be changed; see its statement.",
     ),
 )
 PERIOD_ORDER = declare(
@@ -41,7 +41,7 @@ PERIOD_ORDER = declare(
     en=(
         "Periods are closed in order",
         "Period {earlier} of licence {licence} is not closed yet.",
-        "Close {earlier} first: what is beyond its allowed revenue is carried into the next.",
+        "Close {earlier} first: revenue beyond what is allowed is carried into the next period.",
     ),
 )
 PERIOD_NOTHING = declare(
@@ -53,8 +53,8 @@ PERIOD_NOTHING = declare(
     ),
     en=(
         "There is nothing to close",
-        "No licence charges by period {period} and has it unclosed.",
-        "Check how it is written: 2026-11, 2026-Q4 or 2026, as the licence's tariff has it.",
+        "No licence with fees for period {period} is still open.",
+        "Check how the period is written: 2026-11, 2026-Q4 or 2026, as in the licence's tariff.",
     ),
 )
 

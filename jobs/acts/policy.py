@@ -18,20 +18,20 @@ from policies.problem import declare
 POLICY_UNCHANGED = declare(
     "policy_unchanged",
     zh=("策略没有变化", "所提规则和案例与现行策略相同。", "无需变更。"),
-    en=("Nothing changes", "These rules and cases are those in force.", "There is nothing to change."),
+    en=("Nothing changes", "The proposed rules and cases are those already in force.", "No change is needed."),
 )
 POLICY_UNKNOWN = declare(
     "policy_unknown",
-    zh=("没有这项策略提议", "第 {proposal} 条不是策略提议。", "用 yunei policy versions 查看提议的序号。"),
-    en=("No such proposal", "Entry {proposal} does not propose a policy.", "yunei policy versions shows the entries of proposals."),
+    zh=("没有这项策略提议", "第 {proposal} 条不是策略提议。", "请用 yunei policy versions 查看提议的序号。"),
+    en=("No such proposal", "Entry {proposal} does not propose a policy.", "Run yunei policy versions to see the entry numbers of proposals."),
 )
 POLICY_OUTDATED = declare(
     "policy_outdated",
     zh=("策略提议已过时", "第 {proposal} 条提出之后策略已变更，或该提议已经生效。", "请在现行策略上重新提出。"),
     en=(
         "The proposal is out of date",
-        "Since entry {proposal} the policy has changed, or the proposal came into force already.",
-        "Propose again, on top of the policy now in force.",
+        "The policy has changed since entry {proposal}, or the proposal is already in force.",
+        "Propose it again, based on the policy now in force.",
     ),
 )
 

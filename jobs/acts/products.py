@@ -51,29 +51,37 @@ SYSTEM = "system"
 PRODUCT_EXISTS = declare(
     "product_exists",
     zh=("产品编号已被使用", "编号 {product} 已有产品。", "请换一个编号；已有产品的新数据以新版本加入。"),
-    en=("The id is taken", "There is a product {product}.", "Choose another id; new data of a product is a new version of it."),
+    en=(
+        "The id is taken",
+        "There is already a product {product}.",
+        "Choose another id; add new data for an existing product as a new version.",
+    ),
 )
 PRODUCT_UNKNOWN = declare(
     "product_unknown",
-    zh=("没有这个产品", "没有您可以办理的产品 {product}。", "用 yunei product list 查看编号。"),
-    en=("No such product", "There is no product {product} that is yours to act on.", "yunei product list shows the ids."),
+    zh=("没有这个产品", "没有您可以办理的产品 {product}。", "请用 yunei product list 查看编号。"),
+    en=("No such product", "There is no product {product} that you may act on.", "Run yunei product list to see the ids."),
 )
 PRODUCT_STATE = declare(
     "product_state_conflict",
     zh=("产品状态不允许此操作", "产品 {product} 的状态为 {state}，此操作需要 {needed}。", "请核对状态；已召回的产品不能恢复，请另建产品。"),
     en=(
-        "The product is not in a state for this",
+        "The state of the product does not allow this",
         "Product {product} is {state}; this needs {needed}.",
-        "Look at its state; what was recalled stays so: make another product.",
+        "Check its state; a recalled product cannot be reinstated: make another product.",
     ),
 )
 PRODUCT_COLUMNS = declare(
     "product_columns_differ",
-    zh=("列与此前版本不同", "发布结果 {release} 的列名或类型与产品 {product} 的不同。", "同一产品各版本的列须相同；列有变时请另建产品。"),
+    zh=(
+        "列与此前版本不同",
+        "发布结果 {release} 的列名或类型与产品 {product} 的不同。",
+        "请改用列与此前版本相同的发布结果；列有变的，请另建产品。",
+    ),
     en=(
-        "Its columns are not the product's",
-        "Names or types of the columns of release {release} are not those of product {product}.",
-        "All versions have the same columns; make another product of other ones.",
+        "The columns differ from earlier versions",
+        "The names or types of the columns of release {release} differ from those of product {product}.",
+        "Use a release with the same columns as earlier versions; if the columns have changed, make another product.",
     ),
 )
 PRODUCT_RELEASE = declare(
@@ -81,26 +89,26 @@ PRODUCT_RELEASE = declare(
     zh=(
         "此发布结果不能加入产品",
         "发布结果 {release} 不是该运营单位在同一协议、同一场景下的结果，或重复。",
-        "一个版本只由一份协议、一个场景下的结果组成，各版本场景相同。",
+        "请选用同一协议、同一场景下的发布结果，不要重复；各版本的场景须相同。",
     ),
     en=(
-        "The release cannot be part of the product",
-        "Release {release} is not this operator's under the same licence and scenario, or is named twice.",
-        "A version is made of releases under one licence in one scenario; all versions are of one scenario.",
+        "The release cannot be added to the product",
+        "Release {release} is not this operator's under the same licence and scenario, or is listed twice.",
+        "Choose releases under one licence in one scenario, each once; all versions of a product have the same scenario.",
     ),
 )
 PRODUCT_EMPTY = declare(
     "product_without_version",
     zh=("产品还没有版本", "产品 {product} 还没有可交付的版本。", "请先用发布结果加入一个版本。"),
-    en=("The product has no version", "Product {product} has no version that could be delivered.", "Add one, made of releases, first."),
+    en=("The product has no version", "Product {product} has no version yet that can be delivered.", "First add a version made of releases."),
 )
 PRODUCT_VERSION = declare(
     "product_version_unknown",
-    zh=("没有这个版本", "产品 {product} 没有第 {version} 版，或该版已召回。", "用 yunei product show 查看现有版本。"),
+    zh=("没有这个版本", "产品 {product} 没有第 {version} 版，或该版已召回。", "请用 yunei product show 查看现有版本。"),
     en=(
         "No such version",
-        "Product {product} has no version {version}, or it was recalled.",
-        "yunei product show lists the versions there are.",
+        "Product {product} has no version {version}, or that version was recalled.",
+        "Run yunei product show to see the versions.",
     ),
 )
 

@@ -24,26 +24,26 @@ REVIEWS_NEEDED = 2
 
 PROGRAM_EXISTS = declare(
     "program_exists",
-    zh=("算法已登记", "{name} {version} 或相同内容的算法已登记（{program}）。", "内容有变时请换版本号；登记过的内容和版本号不再使用。"),
+    zh=("算法已登记", "{name} {version} 或相同内容的算法已登记（{program}）。", "内容有变的，请改用新的版本号；登记过的内容和版本号不能再用。"),
     en=(
-        "The program exists",
-        "{name} {version}, or a program of the same content, is registered already ({program}).",
-        "Give another version to other content: neither is used twice.",
+        "The program is already registered",
+        "{name} {version}, or a program with the same content, is already registered ({program}).",
+        "If the content has changed, use a new version number; registered content and version numbers cannot be used again.",
     ),
 )
 PROGRAM_OWN = declare(
     "program_own_review",
-    zh=("不得审查自己的算法", "{principal} 是提交者，或已审查过该算法。", "由另外两名审核员审查，各审一次。"),
+    zh=("不得审查自己的算法", "{principal} 是提交者，或已审查过该算法。", "请由另外两名审核员审查，每人一次。"),
     en=(
-        "Not your own, and once",
-        "{principal} submitted this program, or reviewed it before.",
-        "Two other reviewers review it, each once.",
+        "You may not review this program",
+        "{principal} submitted this program, or has already reviewed it.",
+        "Ask two other reviewers to review it, each once.",
     ),
 )
 PROGRAM_OTHERS = declare(
     "program_not_yours",
     zh=("不是您的算法", "只有提交者可以撤回算法。", "请联系提交者；监管员可以使其失效。"),
-    en=("Not your program", "Its author alone withdraws it.", "Ask its author; a supervisor may make it invalid."),
+    en=("Not your program", "Only its author can withdraw a program.", "Contact its author; a supervisor can also invalidate it."),
 )
 
 

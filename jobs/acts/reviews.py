@@ -25,54 +25,62 @@ REVIEW_JOBS = declare(
     zh=(
         "这些作业不能一并提请审核",
         "作业 {job} 不是您在协议 {licence} 下封存待审或被退回的精确作业，或已在审核之中。",
-        "用 yunei job list 查看状态为 held 或 returned 的作业；一次提请的作业须属同一协议。",
+        "请用 yunei job list 查看状态为 held 或 returned 的作业；一次提请的作业须属同一协议。",
     ),
     en=(
-        "These jobs cannot be reviewed together",
+        "These jobs cannot be submitted for review together",
         "Job {job} is not an exact job of yours under licence {licence} that is held or returned, or it is in a review already.",
-        "yunei job list shows those that are held or returned; the jobs of one request are under one licence.",
+        "Run yunei job list to see jobs in state held or returned; all jobs of one request must be under one licence.",
     ),
 )
 REVIEW_UNKNOWN = declare(
     "review_unknown",
-    zh=("没有这项审核", "没有编号为 {review} 的审核。", "用 yunei review list 查看编号。"),
-    en=("No such review", "There is no review {review}.", "yunei review list shows the ids."),
+    zh=("没有这项审核", "没有编号为 {review} 的审核。", "请用 yunei review list 查看编号。"),
+    en=("No such review", "There is no review {review}.", "Run yunei review list to see the ids."),
 )
 REVIEW_OVER = declare(
     "review_state_conflict",
-    zh=("审核状态不允许此操作", "审核 {review} 的状态为 {state}。", "只有未决定的审核可以投票或撤回。"),
-    en=("The review is not in a state for this", "Review {review} is {state}.", "Only one that is undecided is voted on or withdrawn."),
+    zh=("审核状态不允许此操作", "审核 {review} 的状态为 {state}。", "请核对编号和状态：只有尚未作出决定的审核可以投票或撤回。"),
+    en=(
+        "The state of the review does not allow this",
+        "Review {review} is {state}.",
+        "Check the id and the state: only an undecided review can be voted on or withdrawn.",
+    ),
 )
 REVIEW_DUTY = declare(
     "review_not_on_duty",
     zh=("不在值班名单上", "{reviewer} 今日不在审核值班名单上。", "请监管员安排值班（yunei duty set），或由值班审核员办理。"),
     en=(
         "Not on duty",
-        "{reviewer} is not on the duty list of reviewers today.",
-        "Have a supervisor set the duty (yunei duty set), or leave it to who is on duty.",
+        "{reviewer} is not on today's duty list of reviewers.",
+        "Ask a supervisor to set the duty (yunei duty set), or leave it to a reviewer on duty.",
     ),
 )
 REVIEW_CONFLICT = declare(
     "review_conflict",
-    zh=("应当回避", "{reviewer} 对运营单位 {operator} 已申报回避。", "由其他值班审核员办理。"),
-    en=("A conflict was declared", "{reviewer} has nothing to do with requests of {operator}.", "Another reviewer on duty does it."),
+    zh=("应当回避", "{reviewer} 对运营单位 {operator} 已申报回避。", "请由其他值班审核员办理。"),
+    en=(
+        "A conflict was declared",
+        "{reviewer} has a declared conflict of interest with operator {operator}.",
+        "Ask another reviewer on duty to do it.",
+    ),
 )
 REVIEW_VOTED = declare(
     "review_voted",
-    zh=("每人只投一次", "{reviewer} 已就审核 {review} 投票，或该审核已有足够的票。", "投出的票不能更改；待全部投出后一并公开。"),
+    zh=("每人只投一次", "{reviewer} 已就审核 {review} 投票，或该审核已有足够的票。", "无需再次投票：投出的票不能更改，待全部投出后一并公开。"),
     en=(
-        "Once each",
-        "{reviewer} has voted on review {review}, or it has its votes.",
-        "A vote is not changed; all are opened together once they are in.",
+        "Each reviewer votes once",
+        "{reviewer} has already voted on review {review}, or the review already has enough votes.",
+        "No further vote is needed: votes cannot be changed, and all are opened together once they are in.",
     ),
 )
 REVIEW_REASON = declare(
     "review_reason_missing",
-    zh=("须说明理由", "退回或不予发布须至少选择一项理由。", "请选择理由；另写的文字只供主管部门查阅，不告知作者。"),
+    zh=("须说明理由", "退回或不予发布须至少选择一项理由。", "请选择理由；另写的文字只供数据主管部门查阅，不告知作者。"),
     en=(
         "A reason is needed",
-        "Sending back or rejecting names at least one reason.",
-        "Choose a code. Words of your own stay with the bureau; the author is told the codes.",
+        "Returning or rejecting needs at least one reason.",
+        "Choose a reason code. Free text stays with the bureau; the author is told only the codes.",
     ),
 )
 

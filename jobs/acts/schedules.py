@@ -24,8 +24,12 @@ from policies.product.running import MOST_PERIODS, Running
 
 SCHEDULE_UNKNOWN = declare(
     "product_schedule_unknown",
-    zh=("没有这项定期制作", "没有您可以办理的定期制作 {schedule}，或已停止。", "用 yunei product schedules 查看。"),
-    en=("No such schedule", "There is no schedule {schedule} that is yours to act on, or it was stopped.", "See yunei product schedules."),
+    zh=("没有这项定期制作", "没有您可以办理的定期制作 {schedule}，或已停止。", "请用 yunei product schedules 查看。"),
+    en=(
+        "No such schedule",
+        "There is no schedule {schedule} that you may act on, or it was stopped.",
+        "Run yunei product schedules to see them.",
+    ),
 )
 
 
@@ -33,9 +37,9 @@ SCHEDULE_ALONE = declare(
     "product_schedule_alone",
     zh=("已有定期制作", "产品 {product} 已有定期制作 {schedule}；逐期累计须是产品唯一的定期制作。", "请先停止它，或另建产品。"),
     en=(
-        "There is a schedule",
-        "Product {product} has schedule {schedule}; a running total is a product's only one.",
-        "Stop that one first, or make another product.",
+        "There is already a schedule",
+        "Product {product} already has schedule {schedule}; a running total must be a product's only schedule.",
+        "Stop that schedule first, or make another product.",
     ),
 )
 SCHEDULE_CONTINUED = declare(
@@ -46,9 +50,10 @@ SCHEDULE_CONTINUED = declare(
         "请等作业结束后，以更多期数继续。",
     ),
     en=(
-        "It cannot be continued",
-        "Schedule {schedule} is no stopped running total, a job of it is not over, or its {done} periods are no fewer than {periods}.",
-        "Wait until its jobs are over, and continue to a later period.",
+        "The running total cannot be continued from here",
+        "Schedule {schedule} is not a stopped running total, has a job that is not finished, or has already done {done} periods, no "
+        "fewer than the {periods} asked for.",
+        "Wait until its jobs have finished, then continue with a larger number of periods.",
     ),
 )
 

@@ -18,17 +18,21 @@ from policies.problem import declare
 SUBJECT_TAKEN = declare(
     "auth_subject_taken",
     zh=("该登录身份已关联", "该身份已关联到一个主体；一人一个主体。", "如需改换，请先解除原关联。"),
-    en=("The subject is linked already", "It is linked to a principal; one person is one principal.", "Unlink it there first."),
+    en=(
+        "The identity is already linked",
+        "The identity is linked to a principal; one person has one principal.",
+        "To change it, unlink the identity from that principal first.",
+    ),
 )
 SUBJECT_UNKNOWN = declare(
     "auth_subject_unknown",
     zh=("没有关联", "该主体没有这个登录身份。", "请核对编号。"),
-    en=("Not linked", "The principal has no such subject.", "Check the digest."),
+    en=("Not linked", "The principal has no such linked identity.", "Check the digest."),
 )
 SESSION_UNKNOWN = declare(
     "auth_session_unknown",
     zh=("没有这个会话", "没有编号为 {session} 的有效会话。", "请核对编号；会话可能已结束。"),
-    en=("No such session", "There is no open session {session}.", "Check the id; it may have ended."),
+    en=("No such session", "There is no active session {session}.", "Check the id; the session may have ended."),
 )
 
 Channel = Literal["browser", "command_line"]

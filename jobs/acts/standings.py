@@ -22,35 +22,39 @@ from policies.review import CHINA
 MOST_DAYS = 366
 STANDING_UNFIT = declare(
     "review_standing_unfit",
-    zh=("不能据此设立常态批准", "作业 {job} 不是经审核发布的精确汇总。", "常态批准以一次经两人审核发布的结果为准。"),
+    zh=("不能据此设立常态批准", "作业 {job} 不是经审核发布的精确汇总。", "请改用经两名审核员审核发布的精确汇总作业。"),
     en=(
-        "No standing approval can rest on it",
-        "Job {job} is not an exact table that a review let out.",
-        "A standing approval follows from a release that two people reviewed.",
+        "This job cannot be the basis of a standing approval",
+        "Job {job} is not an exact table released after review.",
+        "Choose an exact-table job that was released after review by two reviewers.",
     ),
 )
 STANDING_UNTIL = declare(
     "review_standing_until",
     zh=("截止日有误", "截止日 {until} 须在今日之后、{most} 天之内。", "请另选截止日；到期可再次设立。"),
     en=(
-        "The end is not right",
-        "It must end after today and within {most} days; {until} does not.",
-        "Choose another day; it can be given anew.",
+        "The end date is not valid",
+        "The end date {until} must be after today and within {most} days.",
+        "Choose another date; a standing approval can be given again when it ends.",
     ),
 )
 STANDING_UNKNOWN = declare(
     "review_standing_unknown",
-    zh=("没有这项常态批准", "没有编号为 {standing} 的常态批准，或其状态不允许此操作。", "用 yunei standing list 查看编号和状态。"),
+    zh=("没有这项常态批准", "没有编号为 {standing} 的常态批准，或其状态不允许此操作。", "请用 yunei standing list 查看编号和状态。"),
     en=(
         "No such standing approval",
-        "There is no standing approval {standing} in a state for this.",
-        "yunei standing list shows ids and states.",
+        "There is no standing approval {standing}, or its state does not allow this.",
+        "Run yunei standing list to see ids and states.",
     ),
 )
 STANDING_SECOND = declare(
     "review_standing_second",
     zh=("常态批准须两名审核员", "{reviewer} 已提出常态批准 {standing}。", "请另一名值班审核员确认。"),
-    en=("It takes two reviewers", "{reviewer} proposed standing approval {standing}.", "Have another reviewer on duty confirm it."),
+    en=(
+        "A standing approval takes two reviewers",
+        "{reviewer} proposed standing approval {standing}.",
+        "Ask another reviewer on duty to confirm it.",
+    ),
 )
 
 

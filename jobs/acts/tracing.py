@@ -29,18 +29,22 @@ NOTHING = declare(
     "product_trace_nothing",
     zh=("没有可比对的产品", "文件的列与任何带标记的产品都不相同。", "请核对列名；改过列名的文件请先改回，并用 --product 指明产品。"),
     en=(
-        "There is no product to hold it against",
-        "No product that is marked has columns of this file.",
-        "Look at the names of its columns; restore them if they were changed, and say which product it is.",
+        "There is no product to compare with",
+        "No watermarked product has the columns of this file.",
+        "Check the column names; if they were renamed, restore them, and name the product with --product.",
     ),
 )
 UNMARKED = declare(
     "product_unmarked",
-    zh=("该产品没有标记", "产品 {product} 第 {version} 版未加标记：{why_zh}。", "无法追溯到接收方；交付记录见 yunei product deliveries。"),
+    zh=(
+        "该产品没有标记",
+        "产品 {product} 第 {version} 版未加标记：{why_zh}。",
+        "无法由文件追溯接收方；请用 yunei product deliveries 查看交付记录。",
+    ),
     en=(
-        "This product carries no mark",
-        "Version {version} of product {product} is not marked: {why_en}.",
-        "No copy can be told from another; yunei product deliveries lists who had it.",
+        "This product has no watermark",
+        "Version {version} of product {product} has no watermark: {why_en}.",
+        "The recipient cannot be traced from the file; run yunei product deliveries to see who received it.",
     ),
 )
 

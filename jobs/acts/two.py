@@ -16,8 +16,8 @@ SECOND_PERSON = declare(
     ),
     en=(
         "This takes two people",
-        "{act} needs a proposal by another person; entry {proposal} is not one for the same thing.",
-        "Have another registered person propose it first, then confirm, naming the index of the proposal.",
+        "{act} must first be proposed by another person; entry {proposal} is not such a proposal for the same act.",
+        "Ask another registered person to propose it first; then confirm, giving the entry number of the proposal.",
     ),
 )
 

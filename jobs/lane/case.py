@@ -22,8 +22,12 @@ from sandbox.plan.exact_model import ExactPlan
 
 REVIEW_OUTDATED = declare(
     "review_outdated",
-    zh=("作业已不能按受理时的计划核对", "系统更新后，作业 {job} 的计划与受理时不同。", "请运营单位重新提交该作业。"),
-    en=("The job no longer has the plan it was admitted with", "The system changed since job {job} was counted.", "Have it submitted again."),
+    zh=("作业已不能按受理时的计划核对", "系统更新后，作业 {job} 的计划与受理时不同。", "请由运营单位重新提交该作业。"),
+    en=(
+        "The job can no longer be checked by the plan it was admitted with",
+        "The system was updated, and the plan of job {job} is no longer the one it was admitted with.",
+        "Ask the operator to submit the job again.",
+    ),
 )
 
 

@@ -23,15 +23,15 @@ from sandbox.plan.exact_model import MOST_CONTRIBUTIONS
 
 PACK_UNKNOWN = declare(
     "server_rule_pack",
-    zh=("没有这个规则包", "设置 YUNEI_RULE_PACK 为 {name}；可用的有 {known}。", "改正该设置后重新启动。"),
-    en=("No such rule pack", "YUNEI_RULE_PACK is {name}; there are {known}.", "Mend the setting and start again."),
+    zh=("没有这个规则包", "设置 YUNEI_RULE_PACK 为 {name}；可用的有 {known}。", "请改正该设置后重新启动。"),
+    en=("No such rule pack", "YUNEI_RULE_PACK is {name}; available: {known}.", "Correct the setting and start again."),
 )
 PACK_UNUSABLE = declare(
     "server_rule_pack_unusable",
     zh=("现行规则包不能使用", "第 {since} 条生效的规则包与本版程序不符。", "请两名监管员变更规则包（yunei rule-pack propose）。"),
     en=(
         "The rule pack in force cannot be used",
-        "The pack in force since entry {since} does not fit this version of the program.",
+        "The rule pack in force since entry {since} does not fit this version of the software.",
         "Have two supervisors change it (yunei rule-pack propose).",
     ),
 )

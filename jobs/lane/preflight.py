@@ -25,8 +25,12 @@ OF_THE_SHAPE = frozenset({"context", "underlying", "shape", "rounding"})  # kind
 
 JOB_NOT_EXACT = declare(
     "job_not_exact",
-    zh=("预检只适用于精确汇总", "该作业的种类是 {kind}。", "请提交种类为 exact 的作业；其他种类用 yunei job check 查询价格与误差。"),
-    en=("Pre-flight is for exact tables", "The job is of kind {kind}.", "Give one of kind exact; yunei job check is for the others."),
+    zh=("预检只适用于精确汇总", "该作业的类型是 {kind}。", "请提交类型为 exact 的作业；其他类型请用 yunei job check 查询价格与误差。"),
+    en=(
+        "Pre-flight is for exact tables",
+        "The job is of kind {kind}.",
+        "Submit a job of kind exact; for other kinds, yunei job check shows price and error.",
+    ),
 )
 
 

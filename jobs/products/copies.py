@@ -36,9 +36,9 @@ PRODUCT_FORM = declare(
         "请选择现有格式；行数过多的表只有 Parquet、Arrow 和 CSV。",
     ),
     en=(
-        "The product does not come in this form",
-        "Version {version} of product {product} does not come as {form}; there are: {forms}.",
-        "Choose one of these. Very long tables come as Parquet, Arrow and CSV alone.",
+        "The product is not available in this format",
+        "Version {version} of product {product} is not available as {form}; available: {forms}.",
+        "Choose one of the available formats. Very long tables come as Parquet, Arrow and CSV only.",
     ),
 )
 

@@ -38,21 +38,25 @@ PRODUCT_RECALLED = declare(
     en=(
         "The product was recalled",
         "Version {version} of product {product} was recalled: {reason}.",
-        "Stop using what you have of it, and see what the catalogue says.",
+        "Stop using the data you have obtained, and see the notes in the product catalogue.",
     ),
 )
 PRODUCT_NOT_ENTITLED = declare(
     "product_not_entitled",
     zh=("没有取用资格", "您没有取用产品 {product} 的资格，或资格已到期。", "请向产品的运营单位申请取用资格。"),
-    en=("Not entitled", "You are not entitled to product {product}, or not any more.", "Ask the operator that makes it."),
+    en=(
+        "Not entitled",
+        "You are not entitled to product {product}, or your entitlement has ended.",
+        "Ask the product's operator for an entitlement.",
+    ),
 )
 PRODUCT_QUOTA = declare(
     "product_quota_used",
     zh=("本月交付次数已用完", "产品 {product} 本月可交付 {quota} 次，已用完；{retry_at} 起可再取。", "请等到下月，或向运营单位申请更多次数。"),
     en=(
         "This month's deliveries are used up",
-        "Product {product} may be delivered {quota} times a month; the next is to be had from {retry_at} on.",
-        "Wait until then, or ask its operator for more.",
+        "Product {product} may be delivered {quota} times a month, all of which are used; the next delivery is possible from {retry_at}.",
+        "Wait until next month, or ask the operator for more deliveries.",
     ),
 )
 

@@ -42,9 +42,10 @@ RUNNING_DATASET = declare(
         "请数据提供方在目录中为该数据集声明 [block] 及 complete_through。",
     ),
     en=(
-        "This question has no running total",
-        "A running total reads one dataset that has budgets by period and declares the day through which it is complete (complete_through).",
-        "Ask its steward to declare [block] and complete_through in the catalogue.",
+        "This query cannot be a running total",
+        "A running total must read exactly one dataset, with budgets by period and a declared day through which its data is complete "
+        "(complete_through).",
+        "Ask the steward to declare [block] and complete_through for the dataset in the catalogue.",
     ),
 )
 RUNNING_PERIODS = declare(
@@ -52,21 +53,21 @@ RUNNING_PERIODS = declare(
     zh=(
         "累计的起始日期或期数不合",
         "数据集 {dataset} 按 {step} 分期；{first} 起的 {periods} 期不成立。",
-        "起始日期须为一期的第一天，期数为 1 至 10000。",
+        "请改正：起始日期须为一期的第一天，期数为 1 至 10000。",
     ),
     en=(
-        "These are no periods",
-        "Dataset {dataset} has periods of a {step}; there are no {periods} of them from {first} on.",
-        "The first day is one on which a period begins; there are 1 to 10000 periods.",
+        "The first day or the number of periods is not valid",
+        "Dataset {dataset} has periods of one {step}; {periods} periods from {first} are not possible.",
+        "Choose the first day of a period, and 1 to 10000 periods.",
     ),
 )
 RUNNING_PRICE = declare(
     "product_running_price",
     zh=("须给出每次发布的预算", "逐期累计不按精度定价。", "请给出每次发布的 epsilon 或 rho；预览给出由此得到的精度。"),
     en=(
-        "It takes the price of a release",
-        "Running totals are not priced by an accuracy.",
-        "Give epsilon or rho of one release; the preview says how exact it makes the totals.",
+        "The price of each release is needed",
+        "Running totals are not priced by accuracy.",
+        "Give the epsilon or rho of each release; the preview shows the resulting accuracy.",
     ),
 )
 RUNNING_CHANGED = declare(
@@ -74,35 +75,36 @@ RUNNING_CHANGED = declare(
     zh=(
         "已累计的时段数据可能有变",
         "组成累计的各期结果出自数据集 {dataset} 的不同版本，其间未能确认已计入时段的行没有变化。",
-        "补录、更正或重新入库之后，已发布的各期结果与新数据不相符；请另设一项累计，自有其预算。",
+        "补录、更正或重新入库之后，已发布的各期结果与新数据不再相符；请另设一项累计，并为其另列预算。",
     ),
     en=(
-        "Rows of periods already totalled may have changed",
-        "The releases that make up the total are of versions of dataset {dataset} between which rows of their periods may have changed.",
-        "After late rows, corrections or a full ingest what was released does not fit the data any more: set another running total, with a "
-        "budget of its own.",
+        "Data of periods already counted may have changed",
+        "The releases that make up the total come from different versions of dataset {dataset}; it is not certain that rows of the "
+        "periods already counted did not change between them.",
+        "After late rows, corrections or a full ingest, the releases no longer match the data: set up another running total with its own "
+        "budget.",
     ),
 )
 RUNNING_RECALLED = declare(
     "product_running_recalled",
-    zh=("累计的一部分已召回", "组成此期累计的发布结果 {release} 属于已召回的版本。", "请另设一项累计，自有其预算。"),
+    zh=("累计的一部分已召回", "组成此期累计的发布结果 {release} 属于已召回的版本。", "请另设一项累计，并为其另列预算。"),
     en=(
-        "A part of the total was recalled",
-        "Release {release}, a part of this total, is in a version that was recalled.",
-        "Set another running total, with a budget of its own.",
+        "Part of the total was recalled",
+        "Release {release}, part of this total, belongs to a version that was recalled.",
+        "Set up another running total with its own budget.",
     ),
 )
 RUNNING_BROKEN = declare(
     "product_running_incomplete",
     zh=(
         "有一期没有结果",
-        "第 {period} 期的作业 {job} 没有发布结果，此后的累计无从相加。",
+        "第 {period} 期的作业 {job} 没有发布结果，此后各期无法累计。",
         "请用 yunei product continue 从该期继续；失败作业的预算不退还。",
     ),
     en=(
-        "A period has no release",
-        "Job {job} of period {period} released nothing, so later totals cannot be added up.",
-        "yunei product continue goes on with that period; what a failed job has spent stays spent.",
+        "A period has no result",
+        "Job {job} of period {period} released nothing, so later totals cannot be computed.",
+        "Run yunei product continue to go on from that period; the budget spent by a failed job is not given back.",
     ),
 )
 

@@ -23,9 +23,9 @@ REQUEST_TICKET = declare(
     "request_ticket",
     zh=("下载链接无效或已过期", "此下载链接不是本服务签发的，或已过期。", "请重新申请交付以取得新的链接。"),
     en=(
-        "The link is not good, or not any more",
-        "This link was not signed by this server, or its time is over.",
-        "Ask for the delivery again.",
+        "The download link is not valid or has expired",
+        "This download link was not issued by this server, or it has expired.",
+        "Request the delivery again to get a new link.",
     ),
 )
 

@@ -22,12 +22,13 @@ RUNNING_KEYS = declare(
     zh=(
         "各期结果的分组不同，不能相加",
         "组成累计的发布结果不是同一组列、同一组公开取值的结果，或有缺值。",
-        "公开取值或列有变后，此前各期的结果没有新取值的数；请停止此项累计，另设一项，自有其预算。",
+        "公开取值或列有变后，此前各期的结果没有新取值的数；请停止此项累计，另设一项，并为其另列预算。",
     ),
     en=(
-        "The groups of the periods differ, so they do not add up",
-        "The releases that make up the total have not the same columns and public keys, or lack a value.",
-        "Where keys or columns have changed, earlier releases have no number for what is new: set another running total, with its own budget.",
+        "The groups of the periods differ and cannot be added",
+        "The releases that make up the total do not have the same columns and public keys, or a value is missing.",
+        "Where keys or columns have changed, earlier releases have no figures for the new values: stop this running total and set up "
+        "another with its own budget.",
     ),
 )
 

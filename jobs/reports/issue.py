@@ -33,17 +33,17 @@ REPORT_EARLY = declare(
     zh=("周期尚未结束", "{period} 尚未结束，或其中的发布结果尚未全部可见。", "请在 {after} 之后签发；现在可以预览。"),
     en=(
         "The period is not over",
-        "{period} is not over, or not every release of it is visible.",
-        "Issue it after {after}; a preview is to be had now.",
+        "{period} is not over, or not all of its releases are visible yet.",
+        "Issue it after {after}; a preview is available now.",
     ),
 )
 REPORT_CHANGED = declare(
     "report_not_reproduced",
     zh=("文件不能逐字节重现", "重新编制的 {name} 与签发时的摘要不同。", "请用签发时的程序版本（字体与排版库）编制，或使用已保存的文件。"),
     en=(
-        "A file does not come out the same",
-        "{name}, made again, has another digest than when it was issued.",
-        "Make it with the program that issued it (its font and libraries), or use the file that was kept.",
+        "A file cannot be reproduced byte for byte",
+        "{name}, compiled again, has a digest other than when it was issued.",
+        "Compile it with the software version that issued it (including its font and libraries), or use the file that was kept.",
     ),
 )
 

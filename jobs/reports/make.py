@@ -20,16 +20,24 @@ from policies.problem import declare
 
 REPORT_PERIOD = declare(
     "report_period",
-    zh=("周期不适用于此类报告", "“{title_zh}”不能按周期 {period} 编制。", "此类报告的周期：{wanted_zh}。"),
-    en=("Not a period of this report", "“{title_en}” is not made of period {period}.", "Its periods: {wanted_en}."),
+    zh=("周期不适用于此类报告", "“{title_zh}”不能按周期 {period} 编制。", "请改用此类报告的周期：{wanted_zh}。"),
+    en=(
+        "This period does not suit the report",
+        "“{title_en}” cannot be compiled for period {period}.",
+        "Use one of this report's periods: {wanted_en}.",
+    ),
 )
 REPORT_SUBJECT = declare(
     "report_subject_unknown",
-    zh=("没有报告对象", "没有可以作为此类报告对象的 {subject}。", "备案须写已授予的协议编号；其他报告写运营单位编号，不写则为全部。"),
+    zh=(
+        "没有报告对象",
+        "没有可以作为此类报告对象的 {subject}。",
+        "请核对编号：备案须写已授予的协议编号；其他报告写运营单位编号，不写则为全部。",
+    ),
     en=(
         "No such subject",
-        "There is no {subject} that such a report is about.",
-        "A filing names a licence that was granted; other reports an operator, or nothing for all.",
+        "There is no {subject} that can be the subject of such a report.",
+        "Check the id: a filing needs a licence that was granted; other reports take an operator, or nothing for all.",
     ),
 )
 
@@ -86,7 +94,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "incident",
             pair("授权运营安全事件与处置报告", "Report on incidents and response"),
-            pair("一个周期的预警、冻结、召回、撤回与故障", "alerts, freezes, recalls, withdrawals and failures of a period"),
+            pair("一个周期的预警、应急暂停、召回、撤回与故障", "alerts, freezes, recalls, withdrawals and failures of a period"),
             ("month", "quarter", "year"),
             True,
             others.incident,

@@ -31,13 +31,17 @@ from policies.problem import Problem, declare
 
 REPORT_ORDERED = declare(
     "report_ordered_already",
-    zh=("已设定", "已有同一种类、周期与对象的定期报告：{order}。", "如需变更，先停止该项。"),
-    en=("It is ordered already", "Order {order} is of the same kind, period and subject.", "End that one first if it is to change."),
+    zh=("已设定", "已有同一种类、周期与对象的定期报告：{order}。", "如需变更，请先停止该项。"),
+    en=(
+        "A standing order already exists",
+        "Standing order {order} is for the same kind, period and subject.",
+        "To change it, end that order first.",
+    ),
 )
 REPORT_ORDER_UNKNOWN = declare(
     "report_order_unknown",
-    zh=("没有这项定期报告", "没有编号为 {order} 的定期报告，或已停止。", "用 yunei report orders 查看编号。"),
-    en=("No such order", "There is no order {order}, or it was ended.", "yunei report orders shows the ids."),
+    zh=("没有这项定期报告", "没有编号为 {order} 的定期报告，或已停止。", "请用 yunei report orders 查看编号。"),
+    en=("No such standing order", "There is no standing order {order}, or it has been ended.", "Run yunei report orders to see the ids."),
 )
 
 

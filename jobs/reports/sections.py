@@ -51,7 +51,7 @@ def use(activity: Activity, world: World) -> Section:
     )
     kinds = Table(
         name="jobs_by_kind",
-        title=pair("按作业种类", "By kind of job"),
+        title=pair("按作业类型", "By kind of job"),
         columns=(column("kind", "种类", "Kind"), column("submitted", "提交", "Submitted", "count"), *_SUMMED),
         rows=tuple(
             (words.job_kind(kind), str(work.submitted[kind]), *by_kind.get(kind, Sums()).cells)

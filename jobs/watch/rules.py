@@ -26,7 +26,7 @@ TEXT_LIMIT = 65_536
 ALERT_RULES_INVALID = declare(
     "alert_rules_invalid",
     zh=("监测规则有误", "共 {count} 处有误；第一处在 {path}：{reason_zh}。", "请按各条说明改正。"),
-    en=("The alert rules are not valid", "{count} faults; the first at {path}: {reason_en}.", "Mend them as each part says."),
+    en=("The alert rules are not valid", "{count} faults; the first at {path}: {reason_en}.", "Correct each part as described."),
 )
 
 Hours = Annotated[int, Field(ge=1, le=24 * 60)]

@@ -55,7 +55,7 @@ KINDS: Mapping[str, RuleWords] = {
             "两家以上单位就同一极小人群、或相差极少的人群分别提问。",
             "Two operators or more ask about one very small population, or populations that differ by few.",
         ),
-        ("核对各单位之间的关系；可先冻结再查。", "Look how the operators are related; freeze first if in doubt."),
+        ("核对各单位之间的关系；可先应急暂停，再行核查。", "Check how the operators are related; if in doubt, freeze first."),
     ),
     "probing": _words(
         ("连续被拒的作业", "Runs of refused jobs"),
@@ -101,7 +101,7 @@ KINDS: Mapping[str, RuleWords] = {
     "burn": _words(
         ("单日消耗过快", "A day that burns"),
         ("账户一日消耗远超平日。", "An account lost far more in one day than it usually does."),
-        ("查看当日作业；可设消耗节奏。", "Look at the day's jobs; a pace bounds what a day may take."),
+        ("查看当日作业；可设置支出进度上限。", "Look at the day's jobs; a pace bounds what a day may take."),
     ),
     "cosigned": _words(
         ("日志未获联署", "The log is not cosigned"),
@@ -119,8 +119,8 @@ KINDS: Mapping[str, RuleWords] = {
         ("督促值班审核员，或增派人员。", "See who is on duty, or put more people on it."),
     ),
     "frozen": _words(
-        ("冻结过久", "A freeze stands for long"),
-        ("应急冻结长期未解除。", "A freeze for an emergency has not been lifted."),
+        ("应急暂停过久", "A freeze has been in force for long"),
+        ("应急暂停长期未解除。", "A freeze for an emergency has not been lifted."),
         ("解除，或改为暂停协议。", "Thaw it, or suspend the licence instead."),
     ),
     "degraded": _words(

@@ -18,8 +18,8 @@ FILE_UNREADABLE = declare(
     zh=("文件无法读取", "文件不是 Parquet、Arrow、CSV 或 JSON 表格，或已损坏。", "请把文件另存为其中一种格式，首行为列名，再追溯。"),
     en=(
         "The file cannot be read",
-        "It is no table in Parquet, Arrow, CSV or JSON, or it is damaged.",
-        "Save it as one of these, names of columns in the first row, and trace again.",
+        "The file is not a table in Parquet, Arrow, CSV or JSON, or it is damaged.",
+        "Save it in one of these formats, with column names in the first row, and trace again.",
     ),
 )
 

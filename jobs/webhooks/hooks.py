@@ -28,20 +28,24 @@ WEBHOOK_TARGET = declare(
     "webhook_target_refused",
     zh=("不能向此地址发送", "地址不被接受（{why}）。", "请使用 https 的公网地址；内网地址须由系统管理员在 YUNEI_WEBHOOK_NETWORKS 中许可。"),
     en=(
-        "This address is not sent to",
+        "This address cannot receive messages",
         "The address is not accepted ({why}).",
-        "Give an https address that is public; others need the administrator's leave, in YUNEI_WEBHOOK_NETWORKS.",
+        "Use a public https address; private addresses must be allowed by the administrator in YUNEI_WEBHOOK_NETWORKS.",
     ),
 )
 WEBHOOK_SUBJECT = declare(
     "webhook_subject_unknown",
     zh=("没有可订阅的对象", "没有您可以订阅的 {subject}。", "请核对编号；数商须先取得产品的取用资格。"),
-    en=("Nothing to subscribe to", "There is no {subject} that you may be told of.", "Check the id; a builder must be entitled to a product."),
+    en=(
+        "Nothing to subscribe to",
+        "There is no {subject} that you may subscribe to.",
+        "Check the id; a builder must first be entitled to the product.",
+    ),
 )
 WEBHOOK_LIMIT = declare(
     "webhook_limit",
     zh=("订阅过多", "每个主体至多 {limit} 个有效订阅。", "请先关闭不用的订阅。"),
-    en=("Too many webhooks", "Each principal has at most {limit} open ones.", "Close those you do not need."),
+    en=("Too many webhooks", "Each principal may have at most {limit} active webhooks.", "Close webhooks you no longer need first."),
 )
 
 

@@ -26,28 +26,32 @@ UNCONFIRMED = "unconfirmed"
 
 MAIL_OFF = declare(
     "mail_off",
-    zh=("未开通邮件通知", "系统没有设置发信服务器。", "请系统管理员设置 YUNEI_SMTP_HOST；或使用网络回调订阅。"),
-    en=("No mail is sent", "No relay is set.", "Ask the administrator to set YUNEI_SMTP_HOST, or subscribe by webhook."),
+    zh=("未开通邮件通知", "系统没有设置发信服务器。", "请由系统管理员设置 YUNEI_SMTP_HOST，或改用网络回调订阅。"),
+    en=("Mail is not enabled", "No mail server is configured.", "Ask the administrator to set YUNEI_SMTP_HOST, or subscribe by webhook."),
 )
 MAIL_ADDRESS = declare(
     "mail_address",
-    zh=("邮箱地址不正确", "须为一个邮箱地址，不带姓名。", "写作 zhang@example.gov.cn。"),
-    en=("Not a mail address", "It has to be one plain address, without a name.", "Write it as zhang@example.gov.cn."),
+    zh=("邮箱地址不正确", "须为一个邮箱地址，不带姓名。", "请写作 zhang@example.gov.cn。"),
+    en=("Not a valid mail address", "One mail address is needed, without a name.", "Write it as zhang@example.gov.cn."),
 )
 MAIL_CODE = declare(
     "mail_code",
     zh=("确认码不符", "这不是发往该邮箱的确认码。", "请核对最近一封确认邮件；可重新发送。"),
-    en=("Not the code", "This is not the code that was sent there.", "Look at the newest mail; it can be sent again."),
+    en=(
+        "Wrong confirmation code",
+        "This is not the code sent to that address.",
+        "Check the latest confirmation mail; the code can be sent again.",
+    ),
 )
 MAIL_NONE = declare(
     "mail_none",
     zh=("没有邮箱", "没有可供此操作的邮箱。", "请先设置邮箱，并以确认码确认。"),
-    en=("No mailbox", "There is none that this can be done with.", "Set an address first, and confirm it by its code."),
+    en=("No mailbox", "There is no mailbox that this can be done with.", "Set an address first, then confirm it with the code."),
 )
 MAIL_LIMIT = declare(
     "mail_limit",
     zh=("发送过多", "每日至多发送 {limit} 封确认与试验邮件。", "请明日再试。"),
-    en=("Too many mails", "At most {limit} codes and trials are sent a day.", "Try again tomorrow."),
+    en=("Too many mails", "At most {limit} confirmation and test mails are sent a day.", "Try again tomorrow."),
 )
 
 

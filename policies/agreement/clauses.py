@@ -166,7 +166,7 @@ def _loss(degree: Degree) -> str:
 
 def _degree(licence: Licence) -> list[tuple[Title, Title]]:
     rows = [
-        _row(("作业种类", "Kinds of job"), "、".join(licence.job_kinds), ", ".join(licence.job_kinds)),
+        _row(("作业类型", "Kinds of job"), "、".join(licence.job_kinds), ", ".join(licence.job_kinds)),
         _row(("单个作业的隐私损失", "Privacy loss of one job"), _loss(licence.per_job)),
         _row(("协议期内隐私损失总额（不重置）", "In total, never reset"), _loss(licence.total)),
     ]

@@ -19,9 +19,9 @@ data_catalogue_invalid = declare(
     "data_catalogue_invalid",
     zh=("目录文件有误", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改目录文件，再次登记；本次未登记任何内容。"),
     en=(
-        "The catalogue file is not right",
+        "The catalogue file has errors",
         "Faults: {count}; the first at {path}: {reason_en}.",
-        "Mend the places listed and register again; nothing has been registered.",
+        "Correct the places listed and register again. Nothing was registered.",
     ),
 )
 

@@ -24,7 +24,11 @@ LEAST_TABLES = 2  # a rule that looks at one table at a time compares nothing
 data_rule_pack_floor = declare(
     "data_rule_pack_floor",
     zh=("规则包低于底线", "共 {count} 处；第一处在 {path}：{reason_zh}。", "底线不因变更而降低：请按各条说明改正规则包。"),
-    en=("The rule pack is below the floor", "{count} faults; the first at {path}: {reason_en}.", "No change lowers the floor: mend the pack."),
+    en=(
+        "The rule pack is below the floor",
+        "{count} faults; the first at {path}: {reason_en}.",
+        "No change can lower the floor: correct the pack as each part says.",
+    ),
 )
 
 

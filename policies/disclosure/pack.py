@@ -30,7 +30,7 @@ from policies.reasons import Fault, all_wrong, explained, parse_toml, reasons_of
 data_rule_pack_invalid = declare(
     "data_rule_pack_invalid",
     zh=("披露控制规则包有误", "共 {count} 处有误；第一处在 {path}：{reason_zh}。", "请按各条说明改正规则包。"),
-    en=("Rule pack is not valid", "{count} faults; the first at {path}: {reason_en}.", "Mend the pack as each of them says."),
+    en=("Rule pack is not valid", "{count} faults; the first at {path}: {reason_en}.", "Correct the pack as each part says."),
 )
 
 Remedy = Literal["round", "midpoint", "suppress", "merge", "drop", "recount", "context"]

@@ -12,14 +12,14 @@ from policies.problem import declare
 data_mend_invalid = declare(
     "data_mend_invalid",
     zh=("处理方式不适用", "{reason_zh}。", "请核对处理方式中的名称与类别。"),
-    en=("The mend does not fit", "{reason_en}.", "Check the names and levels in the mend."),
+    en=("The treatment does not fit", "{reason_en}.", "Check the names and levels in the treatment (mend)."),
 )
 data_mend_recount = declare(
     "data_mend_recount",
     zh=("须由原始侧重新计数", "{what}须在原始数据侧重新计数后才能得出。", "请以合并后的类别（或剔除后的记录）重新提交作业。"),
     en=(
-        "The raw side must recount",
-        "{what} can only be had by counting rows again.",
+        "The raw data must be counted again",
+        "{what} can only be obtained by counting the raw data again.",
         "Submit the job again with the levels merged, or without those records.",
     ),
 )

@@ -21,7 +21,11 @@ PATTERNS[_PATTERN] = (
 product_invalid = declare(
     "product_invalid",
     zh=("产品说明有误", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改后再次提交。"),
-    en=("The description is not right", "Faults: {count}; the first at {path}: {reason_en}.", "Mend the places listed and hand it in again."),
+    en=(
+        "The product description has errors",
+        "Faults: {count}; the first at {path}: {reason_en}.",
+        "Correct the places listed and submit it again.",
+    ),
 )
 
 Renewed = Literal["once", "irregular", "day", "week", "month", "quarter", "year"]

@@ -33,7 +33,7 @@ ANSWER_UNDEFINED = declare(
     ),
     en=(
         "The last step of the answer cannot run",
-        "The query over the noisy rows does not run, or gives other columns than planned.",
+        "The query over the noisy rows cannot run, or gives columns other than planned.",
         "No data was read and nothing was spent. Simplify HAVING, ORDER BY or the outer expressions; "
         "if it comes back, give the query to the platform's administrator.",
     ),

@@ -29,7 +29,7 @@ NOT_ADDITIVE = declare(
     zh=(
         "此问题的答案不能逐期相加",
         "{reason_zh}：{fragment}。",
-        "累计只接受按公开取值分组的 COUNT、COUNT_IF、SUM（可带 FILTER），不带 HAVING、ORDER BY、LIMIT、DISTINCT、子查询或对聚合的运算；"
+        "请改写：累计只接受按公开取值分组的 COUNT、COUNT_IF、SUM（可带 FILTER），不带 HAVING、ORDER BY、LIMIT、DISTINCT、子查询或对聚合的运算；"
         "平均值与比率请由同一产品的两列相除得出。",
     ),
     en=(

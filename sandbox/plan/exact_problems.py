@@ -14,7 +14,7 @@ EXACT_PARTS = declare(
     en=(
         "An exact table is one aggregation",
         "{fragment} is not one SELECT … GROUP BY over protected data, or aggregates across units inside.",
-        "Write one SELECT … GROUP BY; a subquery may aggregate within a unit first. What takes several steps is released with noise.",
+        "Write one SELECT … GROUP BY; a subquery may aggregate within a unit first. For several steps, release with noise instead.",
     ),
 )
 EXACT_PERIODS = declare(
@@ -26,8 +26,9 @@ EXACT_PERIODS = declare(
     ),
     en=(
         "No exact tables of data with budgets by period",
-        "The unit is {space}: one person in several periods counts as several units, and the rules' least number of people would mean little.",
-        "Release it with noise, or have the data registered with the person as its unit.",
+        "The privacy unit is {space}: one person in several periods counts as several units, so the minimum number of people that the "
+        "rules require would not hold.",
+        "Release with noise instead, or ask for the data to be registered separately with the person as its unit.",
     ),
 )
 EXACT_CLAUSE = declare(
@@ -38,9 +39,9 @@ EXACT_CLAUSE = declare(
         "请去掉该子句：精确汇总逐一给出各分组，按分组取值的次序排列。",
     ),
     en=(
-        "An exact table has no such clause",
-        "{fragment} has {clause}: which rows a table has, and in what order, may not depend on data.",
-        "Leave it out: an exact table has a row for every combination of keys, in the order of the keys.",
+        "An exact table does not support this clause",
+        "{fragment} has {clause}: the rows of the table and their order may not depend on the data.",
+        "Remove it: an exact table has one row for every combination of keys, in the order of the keys.",
     ),
 )
 EXACT_KEYS = declare(
@@ -51,9 +52,9 @@ EXACT_KEYS = declare(
         "请按目录中声明了取值的列分组，或用 CASE WHEN 写成取值固定的表达式，或请数据提供方声明取值。",
     ),
     en=(
-        "An exact table has public keys",
-        "{fragment} has no public list of values, so that which rows there are would tell of the data.",
-        "Group by a column whose values the catalogue declares, or by a CASE over constants, or have the values declared.",
+        "An exact table needs public keys",
+        "{fragment} has no public list of values, so which rows appear would reveal the data.",
+        "Group by a column whose values the catalogue declares or by a CASE over constants, or ask the steward to declare the values.",
     ),
 )
 EXACT_COLUMN = declare(
@@ -65,18 +66,22 @@ EXACT_COLUMN = declare(
     ),
     en=(
         "A column of an exact table is a key, or one COUNT, SUM or AVG",
-        "Column {label} is computed in another way.",
-        "Select keys and COUNT, SUM, AVG alone; ratios are for whoever uses the table. Extremes and quantiles are values of single units: "
-        "they are released with noise only.",
+        "Column {label} is a different calculation.",
+        "Select only keys and COUNT, SUM, AVG; compute ratios from the table afterwards. Extremes and quantiles are values of single units "
+        "and are released with noise only.",
     ),
 )
 EXACT_UNSELECTED = declare(
     "plan_exact_unselected",
     zh=("分组没有列出", "{fragment} 是分组，但没有列在 SELECT 中，结果的各行无从区分。", "请在 SELECT 中列出每个分组。"),
-    en=("A key is not shown", "{fragment} is grouped by and not selected: rows could not be told apart.", "Select every key."),
+    en=(
+        "A grouping key is not selected",
+        "{fragment} is in GROUP BY but not in SELECT, so the rows could not be told apart.",
+        "List every grouping key in SELECT.",
+    ),
 )
 EXACT_TOO_MANY = declare(
     "plan_exact_too_many",
     zh=("精确汇总的单元格过多", "表有 {count} 行，上限为 {limit}。", "请减少分组，或分成几个作业。"),
-    en=("The exact table is too large", "It would have {count} rows; at most {limit} can be reviewed.", "Use fewer keys, or several jobs."),
+    en=("The exact table is too large", "The table would have {count} rows; the limit is {limit}.", "Use fewer keys, or several jobs."),
 )

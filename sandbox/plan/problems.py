@@ -7,7 +7,11 @@ from policies.problem import declare
 NO_PRIVATE_TABLE = declare(
     "plan_no_private_table",
     zh=("没有涉及受保护的数据", "查询只用到公共表。", "公共表不需要经过沙箱，请直接获取；否则请在 FROM 中加入要统计的数据集。"),
-    en=("No protected data", "The query reads public tables only.", "Fetch public tables directly, or name the dataset to be counted in FROM."),
+    en=(
+        "No protected data",
+        "The query reads public tables only.",
+        "Public tables need no sandbox: fetch them directly. Otherwise add the dataset to be analysed to FROM.",
+    ),
 )
 JOIN_UNIT = declare(
     "plan_join_unit",
@@ -18,8 +22,8 @@ JOIN_UNIT = declare(
     ),
     en=(
         "Protected data is joined on the privacy unit",
-        "{fragment} joins two protected relations without asking that their units be equal.",
-        "Put equality of the two unit columns into ON, e.g. ON a.unit = b.unit, other conditions beside it with AND, never under OR.",
+        "{fragment} joins two protected relations without requiring their units to be equal.",
+        "State in ON that the two unit columns are equal, e.g. ON a.unit = b.unit; add other conditions with AND, never under OR.",
     ),
 )
 FAN_OUT = declare(
@@ -30,9 +34,9 @@ FAN_OUT = declare(
         "请先在子查询中按单元（及所需的列）汇总，再连接；或在条件中加上声明为唯一的列的相等关系。",
     ),
     en=(
-        "The join can make too many rows",
-        "By the rows a unit may have, as the catalogue declares them, {fragment} can make {rows} rows of one unit; the limit is {limit}.",
-        "Aggregate one side by unit (and the columns needed) in a subquery first, then join; or also equate a column declared unique.",
+        "The join can produce too many rows",
+        "By the rows per unit that the catalogue declares, {fragment} can produce {rows} rows for one unit; the limit is {limit}.",
+        "Aggregate one side by unit (and the columns needed) in a subquery first, then join; or add an equality on a column declared unique.",
     ),
 )
 UNIT_SPACES = declare(
@@ -49,8 +53,8 @@ UNIT_NAMES = declare(
     ),
     en=(
         "Units are stored in two ways",
-        "Of the datasets read, {tables} hold identifiers and the others codes: one unit would count as two.",
-        "Stewards ingest all datasets of the space with pseudonym = true; until then submit one job for each kind.",
+        "Of the datasets read, {tables} store the identifiers themselves and the others store codes: one unit would count as two.",
+        "Ask the stewards to ingest all datasets of the unit space again with pseudonym = true; until then, submit separate jobs.",
     ),
 )
 SUBQUERY_UNIT = declare(
@@ -61,8 +65,8 @@ SUBQUERY_UNIT = declare(
         "请按单元关联：单元列 IN (SELECT 单元列 …)，或 EXISTS (SELECT 1 FROM p WHERE p.单元列 = v.单元列)。",
     ),
     en=(
-        "The subquery is not about the row's own unit",
-        "{fragment} reads protected data, and what it gives depends on other units' rows.",
+        "The subquery is not limited to the row's own unit",
+        "{fragment} reads protected data, and its result depends on other units' rows.",
         "Tie it to the unit: unit IN (SELECT unit …), or EXISTS (SELECT 1 FROM p WHERE p.unit = v.unit).",
     ),
 )
@@ -84,12 +88,12 @@ INNER_FUNCTION = declare(
     zh=(
         "子查询中不支持该汇总",
         "子查询中的 {fragment} 不是逐单元精确计算的汇总。",
-        "子查询中可用 COUNT、COUNT(DISTINCT)、SUM、AVG、MIN、MAX、COUNT_IF。",
+        "请改用 COUNT、COUNT(DISTINCT)、SUM、AVG、MIN、MAX、COUNT_IF。",
     ),
     en=(
-        "Not an aggregate for subqueries",
-        "{fragment} is not computed exactly within one unit.",
-        "In subqueries use COUNT, COUNT(DISTINCT), SUM, AVG, MIN, MAX, COUNT_IF.",
+        "This aggregate is not supported in subqueries",
+        "{fragment} in a subquery is not an aggregate that is computed exactly within one unit.",
+        "In a subquery, use COUNT, COUNT(DISTINCT), SUM, AVG, MIN, MAX, COUNT_IF.",
     ),
 )
 INNER_LIMIT = declare(
@@ -100,15 +104,15 @@ INNER_LIMIT = declare(
         "请去掉 LIMIT 与 OFFSET；每个单元只取若干行，请用 QUALIFY row_number() OVER (PARTITION BY 单元列 ORDER BY …) <= n。",
     ),
     en=(
-        "No LIMIT in a subquery",
+        "LIMIT is not allowed in a subquery",
         "{fragment} keeps some rows, and which ones depends on other units' rows.",
-        "Leave LIMIT and OFFSET out; to keep some rows of each unit use QUALIFY row_number() OVER (PARTITION BY unit ORDER BY …) <= n.",
+        "Remove LIMIT and OFFSET; to keep some rows of each unit use QUALIFY row_number() OVER (PARTITION BY unit ORDER BY …) <= n.",
     ),
 )
 WINDOW_UNIT = declare(
     "plan_window_unit",
     zh=("窗口须按隐私单元划分", "{fragment} 的窗口跨越多个单元。", "请在 PARTITION BY 中加上单元列。"),
-    en=("Windows are per unit", "The window of {fragment} spans several units.", "Add the unit column to PARTITION BY."),
+    en=("Windows must be within one unit", "The window of {fragment} spans several units.", "Add the unit column to PARTITION BY."),
 )
 WINDOW_ORDER = declare(
     "plan_window_order",
@@ -117,14 +121,10 @@ WINDOW_ORDER = declare(
 )
 UNION_DISTINCT = declare(
     "plan_union_distinct",
-    zh=(
-        "UNION 去重须在单元之内",
-        "{fragment} 把不同单元的相同行合为一行，结果不属于任何单元。",
-        "请在两边都选出单元列，或写 UNION ALL。",
-    ),
+    zh=("UNION 去重须在单元之内", "{fragment} 把不同单元的相同行合为一行，结果不属于任何单元。", "请在两边都选出单元列，或写 UNION ALL。"),
     en=(
-        "UNION drops duplicates across units",
-        "{fragment} makes one row of equal rows of several units: it belongs to nobody.",
+        "UNION removes duplicates across units",
+        "{fragment} merges equal rows of different units into one row, which belongs to no unit.",
         "Select the unit column on both sides, or write UNION ALL.",
     ),
 )
@@ -137,8 +137,8 @@ UNION_OWNED = declare(
     ),
     en=(
         "UNION ALL takes units of one kind",
-        "{fragment} puts protected rows beside public ones, or units of different spaces together.",
-        "Unite protected data of one unit space only; join public tables instead.",
+        "{fragment} combines protected rows with public rows, or rows of different unit spaces.",
+        "Combine only protected data of one unit space; use JOIN for public tables.",
     ),
 )
 JOIN_SIDE = declare(
@@ -149,8 +149,8 @@ JOIN_SIDE = declare(
         "请把受保护的数据集写在前面：FROM 数据集 LEFT JOIN 公共表，或改用 JOIN。",
     ),
     en=(
-        "The outer join makes rows nobody owns",
-        "{fragment} keeps public rows without a match.",
+        "The outer join produces rows that belong to no unit",
+        "{fragment} keeps rows of a public table that have no match.",
         "Put the protected dataset first: dataset LEFT JOIN public table, or use JOIN.",
     ),
 )
@@ -158,7 +158,7 @@ UNIT_ROWS = declare(
     "plan_unit_rows",
     zh=("不能取出明细行", "{fragment} 会逐行列出原始数据。", "请改为汇总，例如 COUNT(*)、SUM(列)、AVG(列)，并用 GROUP BY 分组。"),
     en=(
-        "No single rows",
+        "Individual rows cannot be listed",
         "{fragment} would list rows of the raw data.",
         "Aggregate instead: COUNT(*), SUM(column), AVG(column), with GROUP BY.",
     ),
@@ -167,16 +167,16 @@ UNIT_KEY = declare(
     "plan_unit_key",
     zh=("不能按隐私单元分组", "{fragment} 用到标识列 {column}。", "请按其他列分组；要数有多少个不同的单元，用 COUNT(DISTINCT {column})。"),
     en=(
-        "The privacy unit is never a key",
+        "The privacy unit cannot be a grouping key",
         "{fragment} uses the identifying column {column}.",
-        "Group by other columns; COUNT(DISTINCT {column}) counts units.",
+        "Group by other columns; to count units use COUNT(DISTINCT {column}).",
     ),
 )
 UNIT_AGGREGATE = declare(
     "plan_unit_aggregate",
-    zh=("不能汇总标识列", "{fragment} 用到标识列 {column}。", "数行数用 COUNT(*)，数单元用 COUNT(DISTINCT {column})。"),
+    zh=("不能汇总标识列", "{fragment} 用到标识列 {column}。", "数行数请用 COUNT(*)，数单元请用 COUNT(DISTINCT {column})。"),
     en=(
-        "The identifying column is not aggregated",
+        "The identifying column cannot be aggregated",
         "{fragment} uses the identifying column {column}.",
         "Count rows with COUNT(*), units with COUNT(DISTINCT {column}).",
     ),
@@ -190,17 +190,21 @@ COUNT_DISTINCT = declare(
     ),
     en=(
         "COUNT(DISTINCT …) counts one column's values",
-        "{fragment} is not of one column of whole numbers, text, dates, times or booleans.",
-        "Write COUNT(DISTINCT column); round floating numbers first: COUNT(DISTINCT floor(x)).",
+        "{fragment} does not count one column of integers, text, dates, times or booleans.",
+        "Write COUNT(DISTINCT column); round floating-point numbers first: COUNT(DISTINCT floor(x)).",
     ),
 )
 QUANTILE_SHARE = declare(
     "plan_quantile_share",
-    zh=("分位数的位置有误", "{fragment} 的位置须为 0 到 1 之间、至多四位小数的常数。", "例如 QUANTILE_CONT(x, 0.25)；几个分位数请分列写。"),
+    zh=(
+        "分位数的位置有误",
+        "{fragment} 的位置须为 0 到 1 之间、至多四位小数的常数。",
+        "请写成 QUANTILE_CONT(x, 0.25) 的形式；几个分位数请分列写。",
+    ),
     en=(
-        "The share of a quantile",
-        "{fragment} needs a constant share from 0 to 1 with at most four decimals.",
-        "Write QUANTILE_CONT(x, 0.25), for instance; ask several quantiles as several columns.",
+        "The position of a quantile is not valid",
+        "{fragment} needs a constant position from 0 to 1 with at most four decimals.",
+        "Write, for example, QUANTILE_CONT(x, 0.25); write several quantiles as separate columns.",
     ),
 )
 TOO_MANY_CANDIDATES = declare(
@@ -212,8 +216,8 @@ TOO_MANY_CANDIDATES = declare(
     ),
     en=(
         "Too many candidates for quantiles",
-        "{groups} public groups with {candidates} candidates each; together at most {limit}.",
-        "Group by less, or give a smaller `edges` in the job.",
+        "{groups} public groups with {candidates} candidate values each; the limit for all together is {limit}.",
+        "Use fewer groups, or give fewer edges in the job.",
     ),
 )
 AGGREGATE_DISTINCT = declare(
@@ -230,7 +234,7 @@ NO_BOUND = declare(
     ),
     en=(
         "The summed values have no bounds",
-        "The range of {fragment} does not follow from the catalogue.",
+        "The range of {fragment} cannot be derived from the catalogue.",
         "Give the column's range in the job's ranges, e.g. {example}, or limit it in the query: least(greatest({argument}, 0), 100).",
     ),
 )
@@ -239,14 +243,14 @@ BOUNDS_TOO_WIDE = declare(
     zh=("取值范围过大", "{fragment} 每个单元的贡献上限超出可精确计算的范围。", "请在作业的 ranges 中收窄范围，或减小 rows_per_group。"),
     en=(
         "The bounds are too wide",
-        "One unit's share of {fragment} is beyond exact arithmetic.",
-        "Narrow it in the job's ranges, or lower rows_per_group.",
+        "The largest contribution of one unit to {fragment} is beyond exact arithmetic.",
+        "Narrow the range in the job's ranges, or lower rows_per_group.",
     ),
 )
 CONSTANT_AGGREGATE = declare(
     "plan_constant_aggregate",
     zh=("汇总的是常量", "{fragment} 的结果不依赖数据的取值。", "数行数请用 COUNT(*)。"),
-    en=("A constant is aggregated", "{fragment} does not depend on any value.", "Count rows with COUNT(*)."),
+    en=("A constant is aggregated", "{fragment} does not depend on any value in the data.", "Count rows with COUNT(*)."),
 )
 KEY_TYPE = declare(
     "plan_key_type",
@@ -256,15 +260,15 @@ KEY_TYPE = declare(
         "请先归并为整数或日期，例如 floor(x / 10)、CAST(t AS DATE)。",
     ),
     en=(
-        "Fractions and times are not keys",
-        "{fragment} is a {kind_en}; it cannot be grouped by.",
-        "Turn it into integers or dates: floor(x / 10), CAST(t AS DATE).",
+        "Decimal numbers and times cannot be grouping keys",
+        "{fragment} is of type {kind_en} and cannot be a grouping key.",
+        "Convert it to integers or dates first: floor(x / 10), CAST(t AS DATE).",
     ),
 )
 CONSTANT_KEY = declare(
     "plan_constant_key",
     zh=("分组键是常量", "{fragment} 不含任何列。", "请从 GROUP BY 中去掉它。"),
-    en=("A constant key", "{fragment} holds no column.", "Leave it out of GROUP BY."),
+    en=("The grouping key is a constant", "{fragment} contains no column.", "Remove it from GROUP BY."),
 )
 TOO_MANY_KEYS = declare(
     "plan_too_many_keys",
@@ -272,13 +276,13 @@ TOO_MANY_KEYS = declare(
     en=(
         "Too many public keys",
         "The public keys have {count} combinations; the limit is {limit}.",
-        "Group by fewer columns, or restrict them in WHERE.",
+        "Use fewer grouping columns, or restrict their values in WHERE.",
     ),
 )
 NO_KEYS_LEFT = declare(
     "plan_no_keys_left",
     zh=("没有可回答的分组", "WHERE 条件排除了 {fragment} 的全部公开取值。", "请检查条件中的取值是否写对。"),
-    en=("No key is left to answer", "WHERE excludes every public value of {fragment}.", "Check the values in the condition."),
+    en=("No group is left to answer", "WHERE excludes every public value of {fragment}.", "Check the values in the condition."),
 )
 NOTHING_PRIVATE = declare(
     "plan_nothing_to_release",
@@ -293,38 +297,43 @@ HALF_WIDTH = declare(
         "请把其中的汇总分别列为结果列，取回后再计算；支持加减、与常量或分组键相乘除、两个汇总相除、取整。",
     ),
     en=(
-        "No honest error bar",
-        "No half-width can be given for {fragment}.",
-        "Select its aggregates as columns and compute on the answer; sums, differences, products and quotients with constants or keys, "
+        "No reliable error bar",
+        "No reliable half-width can be given for {fragment}.",
+        "Select its aggregates as separate columns and compute on the result; sums, differences, products and quotients with constants "
+        "or keys, "
         "ratios of two aggregates and rounding are supported.",
     ),
 )
 BOUND_WIDENED = declare(
     "plan_bound_widened",
     zh=("只能收窄贡献上限", "{name} 设为 {asked}，数据目录的上限为 {limit}。", "请填写不超过 {limit} 的值，或不填。"),
-    en=("Bounds can only be narrowed", "{name} is {asked}; the catalogue allows {limit}.", "Give at most {limit}, or leave it out."),
+    en=("Bounds can only be narrowed", "{name} is {asked}; the catalogue allows at most {limit}.", "Give at most {limit}, or omit it."),
 )
 RANGE_WIDENED = declare(
     "plan_range_widened",
     zh=("只能收窄取值范围", "列 {column} 的范围设为 {asked}，数据目录中为 {limit}。", "请填写在 {limit} 之内的范围，或不填。"),
     en=(
         "Ranges can only be narrowed",
-        "{column} is asked as {asked}; the catalogue says {limit}.",
-        "Give a range within {limit}, or leave it out.",
+        "The range of column {column} is given as {asked}; the catalogue has {limit}.",
+        "Give a range within {limit}, or omit it.",
     ),
 )
 RANGE_UNKNOWN = declare(
     "plan_range_unknown",
     zh=("范围所指的列不存在", "ranges 中的 {name} 不是查询所用数据集的数值列。", "请写成 列名 或 数据集.列名。"),
-    en=("A range for no column", "{name} in ranges is not a numeric column of the query's datasets.", "Write it as column or dataset.column."),
+    en=(
+        "A range names no such column",
+        "{name} in ranges is not a numeric column of the query's datasets.",
+        "Write the name as column or dataset.column.",
+    ),
 )
 PRICE_TOO_SMALL = declare(
     "plan_price_too_small",
     zh=("隐私预算过小", "{asked} 分摊到 {parts} 项汇总后不足以计算。", "请提高 epsilon（或 rho），或减少汇总项。"),
     en=(
         "Too little privacy budget",
-        "{asked} over {parts} totals leaves nothing to compute with.",
-        "Raise epsilon (or rho), or ask fewer aggregates.",
+        "{asked} divided over {parts} totals is too little to compute with.",
+        "Raise epsilon (or rho), or use fewer aggregates.",
     ),
 )
 NOISE_TOO_LARGE = declare(
@@ -332,8 +341,8 @@ NOISE_TOO_LARGE = declare(
     zh=("噪声将淹没一切结果", "按 {asked}，{fragment} 的噪声超出可表示的范围。", "请提高 epsilon（或 rho），或收窄取值范围与贡献上限。"),
     en=(
         "The noise would drown everything",
-        "At {asked} the noise of {fragment} is beyond what can be written.",
-        "Raise epsilon (or rho), or narrow ranges and bounds.",
+        "At {asked} the noise of {fragment} exceeds the range that can be represented.",
+        "Raise epsilon (or rho), or narrow the ranges and contribution bounds.",
     ),
 )
 ACCURACY_UNKNOWN = declare(
@@ -344,23 +353,24 @@ ACCURACY_UNKNOWN = declare(
         '请改给 epsilon 或 rho；或把其中的汇总单列为结果列，取回后再计算；相对精度无法预估时请给绝对精度，例如 "50"。',
     ),
     en=(
-        "No price can be found for the accuracy",
-        "Pricing by {asked} needs the error of {label} foretold from public facts, which cannot be done.",
-        'Give epsilon or rho; or select its aggregates as columns and compute on the answer; or give an absolute accuracy such as "50".',
+        "No price can be determined for this accuracy",
+        "Pricing by {asked} needs the error of {label} to be predicted from public facts, which is not possible.",
+        "Give epsilon or rho; or select its aggregates as separate columns and compute on the result; or give an absolute accuracy such "
+        'as "50".',
     ),
 )
 ACCURACY_UNREACHABLE = declare(
     "plan_accuracy_unreachable",
     zh=("达不到所要求的精度", "无论价格多高，{label} 都达不到 {asked}。", "请放宽精度，或减少取整。"),
-    en=("The accuracy is out of reach", "At no price does {label} reach {asked}.", "Ask for less accuracy, or round less."),
+    en=("The accuracy is out of reach", "{label} cannot reach {asked} at any price.", "Ask for less accuracy, or round less."),
 )
 WEIGHT_UNKNOWN = declare(
     "plan_weight_unknown",
     zh=("权重所指的结果列不存在", "weights 中的 {name} 不是查询的汇总列。", "请写 SELECT 中汇总列的名称（AS 之后的名字）。"),
     en=(
-        "A weight for no output",
+        "A weight names no output column",
         "{name} in weights is not an aggregated output of the query.",
-        "Write the output's label (the name after AS).",
+        "Use the name of an aggregated column in SELECT (the name after AS).",
     ),
 )
 PURE_PRIVATE_KEYS = declare(
@@ -371,8 +381,8 @@ PURE_PRIVATE_KEYS = declare(
         "请给一个大于 0 的 delta，或按有公开取值范围的列分组。",
     ),
     en=(
-        "Pure DP cannot choose private keys",
-        "The job asks for delta = 0; with private keys a threshold decides which groups appear, and that needs a delta.",
+        "Pure differential privacy cannot select keys that are not public",
+        "The job asks for delta = 0; when the keys are not public, a threshold decides which groups appear, and that needs a delta.",
         "Give a delta above 0, or group by columns with public domains.",
     ),
 )
@@ -381,7 +391,7 @@ DELTA_TOO_SMALL = declare(
     zh=("delta 过小", "分组取值不公开时需要 delta 不小于 {limit}，作业给的是 {asked}。", "请提高 delta，或按有公开取值范围的列分组。"),
     en=(
         "delta is too small",
-        "Private keys need a delta of at least {limit}; the job gives {asked}.",
+        "Grouping by values that are not public needs a delta of at least {limit}; the job gives {asked}.",
         "Raise delta, or group by columns with public domains.",
     ),
 )

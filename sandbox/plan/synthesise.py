@@ -31,7 +31,7 @@ UNKNOWN = declare(
     en=(
         "No such dataset or column",
         "{name} is not in the catalogue, or not protected.",
-        "Check the name; public tables are fetched as they are.",
+        "Check the name; public tables need no synthesis and can be fetched directly.",
     ),
 )
 UNFIT = declare(
@@ -43,8 +43,8 @@ UNFIT = declare(
     ),
     en=(
         "This column cannot be synthesised",
-        "{column} has neither a public domain nor a range, or it identifies.",
-        "Leave it out of columns, or ask the steward to declare its domain or range.",
+        "Column {column} has neither public values nor a range, or it is an identifying column or the unit.",
+        "Remove it from columns, or ask the steward to declare its domain or range.",
     ),
 )
 LEVELS = declare(
@@ -52,30 +52,38 @@ LEVELS = declare(
     zh=(
         "分档有误",
         "列 {column} 的分档不成立：{asked}。",
-        "bins、edges 只用于有声明范围且没有 domain 的所选列，两者择一；edges 须递增并在范围 {limit} 之内。",
+        "请改正：bins、edges 只用于有声明范围且没有 domain 的所选列，两者择一；edges 须递增并在范围 {limit} 之内。",
     ),
     en=(
-        "These levels do not work",
-        "The levels of {column} do not work: {asked}.",
-        "bins or edges, not both, are for chosen columns with a declared range and no domain; edges rise within {limit}.",
+        "The levels are not valid",
+        "The levels of column {column} are not valid: {asked}.",
+        "Use either bins or edges, only for chosen columns with a declared range and no domain; edges must increase and lie within {limit}.",
     ),
 )
 WORKLOAD = declare(
     "plan_synthetic_workload",
-    zh=("边际的列有误", "workload 或 columns 中的 {columns} 重复，或不在所选的列中。", "每组边际只用 columns 中的列，每列一次。"),
-    en=("A marginal's columns are wrong", "{columns} repeat, or are not among the chosen columns.", "Name columns of columns, each once."),
+    zh=("边际的列有误", "workload 或 columns 中的 {columns} 重复，或不在所选的列中。", "请改正：每组边际只用 columns 中的列，每列一次。"),
+    en=(
+        "A marginal's columns are wrong",
+        "{columns} in workload or columns are repeated, or are not among the chosen columns.",
+        "In each marginal use only columns listed in columns, each once.",
+    ),
 )
 TOO_LARGE = declare(
     "plan_synthetic_too_large",
     zh=("要测量的表过大", "{columns} 共 {cells} 格，上限为 {limit}。", "请减少分档（bins）、列或 workload。"),
-    en=("What is to be measured is too large", "{columns} has {cells} cells; the limit is {limit}.", "Use fewer bins, columns or marginals."),
+    en=(
+        "The tables to be measured are too large",
+        "{columns} has {cells} cells; the limit is {limit}.",
+        "Use fewer bins or columns, or a smaller workload.",
+    ),
 )
 PRIVACY = declare(
     "plan_synthetic_privacy",
     zh=("合成数据须按 ε 或 ρ 定价", "合成数据用离散高斯噪声，不能按精度或以 δ = 0 定价。", "请给出 epsilon 与大于 0 的 delta，或 rho。"),
     en=(
         "Synthetic data is priced by epsilon or rho",
-        "Its noise is discrete Gaussian: neither an accuracy nor delta 0 can be asked.",
+        "Synthetic data uses discrete Gaussian noise: it cannot be priced by accuracy or with delta = 0.",
         "Give epsilon with a delta above 0, or rho.",
     ),
 )

@@ -8,18 +8,18 @@ PROGRAM_INVALID = declare(
     "program_invalid",
     zh=("程序包未通过检查", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改后重新提交；没有登记任何内容。"),
     en=(
-        "The package does not hold",
+        "The package did not pass its checks",
         "Faults: {count}; the first at {path}: {reason_en}.",
-        "Mend the places listed and submit it again; nothing was registered.",
+        "Correct the places listed and submit it again. Nothing was registered.",
     ),
 )
 REQUEST_INVALID = declare(
     "program_request_invalid",
     zh=("运行请求与程序的声明不符", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改；没有读取任何数据，也没有支出。"),
     en=(
-        "The run is not what the program declares",
+        "The request does not match the program's declaration",
         "Faults: {count}; the first at {path}: {reason_en}.",
-        "Mend the places listed; no data was read and nothing was spent.",
+        "Correct the places listed. No data was read and nothing was spent.",
     ),
 )
 TABLES_REFUSED = declare(
@@ -27,12 +27,12 @@ TABLES_REFUSED = declare(
     zh=(
         "程序不能读取这些表",
         "共 {count} 处；第一处在 {path}：{reason_zh}。",
-        "一次运行只读同一隐私单元空间的受保护数据集及目录中已登记的列。",
+        "请改正所列各处：一次运行只能读取同一隐私单元空间的受保护数据集，以及目录中已登记的列。",
     ),
     en=(
-        "A program cannot be given these tables",
+        "The program cannot read these tables",
         "Faults: {count}; the first at {path}: {reason_en}.",
-        "One run reads protected datasets of one unit space, and columns that the catalogue has.",
+        "Correct the places listed: one run can only read protected datasets of one unit space, and columns registered in the catalogue.",
     ),
 )
 CELLS_MISSING = declare(
@@ -40,7 +40,7 @@ CELLS_MISSING = declare(
     zh=("现在不能运行程序", "隔离单元不可用：{feature}。没有读取任何数据，也没有支出。", "请联系系统管理员；隔离自检通过后再提交。"),
     en=(
         "Programs cannot be run now",
-        "Cells are not to be had: {feature}. No data was read and nothing was spent.",
-        "Ask the platform's administrator; submit it again once the cells' probe passes.",
+        "Isolation cells are not available: {feature}. No data was read and nothing was spent.",
+        "Contact the platform's administrator; submit the job again once the cells' self-test passes.",
     ),
 )

@@ -23,14 +23,19 @@ APPEND_REFUSED = declare(
     ),
     en=(
         "Nothing can be appended to this version",
-        "Nothing can be appended to version {version} of dataset {dataset}: in {faults} ways its rows may not fit the declaration.",
-        "Take each change back, or ingest all data anew without --append.",
+        "Nothing can be appended to version {version} of dataset {dataset}: the declaration changed in {faults} ways that existing rows "
+        "may not fit.",
+        "Undo each change listed, or ingest all data again without --append.",
     ),
 )
 APPEND_CHANGED = declare(
     "data_append_changed",
     zh=("声明有变", "{what}：原为 {before}，现为 {now}。", "请恢复原声明，或以全部数据另入一版。"),
-    en=("The declaration changed", "{what}: it was {before}, and is now {now}.", "Take it back, or ingest all data anew."),
+    en=(
+        "The declaration changed",
+        "{what}: it was {before}, and is now {now}.",
+        "Restore the declaration, or ingest all data again as a new version.",
+    ),
 )
 APPEND_FIRST = declare(
     "data_append_first",
@@ -45,9 +50,10 @@ APPEND_ELSEWHERE = declare(
         "请核对主密钥；如密钥已更换，请以全部数据另入一版。",
     ),
     en=(
-        "Rows that are there lie in other shards",
-        "The rows of version {version} of dataset {dataset} were dealt to shards by another key: old and new rows of a unit would be apart.",
-        "Check the master key; if it was replaced, ingest all data anew.",
+        "Existing rows lie in other shards",
+        "The rows of version {version} of dataset {dataset} were assigned to shards with another key: old and new rows of one unit would "
+        "lie in different shards.",
+        "Check the master key. If it was replaced, ingest all data again as a new version.",
     ),
 )
 

@@ -16,15 +16,19 @@ Result = TypeVar("Result")
 MASTER_KEY = declare(
     "server_master_key",
     zh=("主密钥无法使用", "{code}：{detail}。", "请核对 docs/how-to/keys.md 中该保管方式的设置；没有更改任何内容。"),
-    en=("The master key cannot be used", "{code}: {detail}.", "Check the provider's settings, docs/how-to/keys.md. Nothing was changed."),
+    en=(
+        "The master key cannot be used",
+        "{code}: {detail}.",
+        "Check the settings of this key provider in docs/how-to/keys.md. Nothing was changed.",
+    ),
 )
 MASTER_IN_USE = declare(
     "server_master_key_in_use",
     zh=("旧主密钥仍在使用", "{count} 个密钥仍由 {key} 封装。", "请先运行 yunei vault rotate，全部改由现行主密钥封装后再停用。"),
     en=(
-        "The old master key is in use",
-        "{count} keys are wrapped under {key}.",
-        "Run yunei vault rotate first, so that the present one wraps them.",
+        "The old master key is still in use",
+        "{count} keys are still wrapped under {key}.",
+        "Run yunei vault rotate first, so that the current master key wraps them all.",
     ),
 )
 

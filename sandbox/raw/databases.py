@@ -22,7 +22,7 @@ DATABASE_REFUSED = declare(
     en=(
         "The database cannot be read",
         "{database} refused the connection or the query: {reason}; no row was read.",
-        "Check address, account, password file, certificates and the query.",
+        "Check the address, account, password file, certificates and query.",
     ),
 )
 DATABASE_LOST = declare(
@@ -33,9 +33,9 @@ DATABASE_LOST = declare(
         "请排除故障后重新入库：新的事务是新的快照，须从头读取。",
     ),
     en=(
-        "Reading the database broke off",
+        "Reading from the database was interrupted",
         "Reading from {database} broke off ({reason}); nothing was written.",
-        "Mend the cause and ingest again, from the start: another transaction sees another snapshot.",
+        "Remove the cause, then ingest again from the start: a new transaction sees a new snapshot.",
     ),
 )
 

@@ -10,21 +10,25 @@ from policies.problem import declare
 
 JOB_FAILED = declare(
     "job_failed",
-    zh=("作业执行失败", "作业在读取数据之后未能完成。", "已预留的隐私预算不退还；请缩小查询后再提交，或与数据局联系。"),
+    zh=("作业执行失败", "作业在读取数据之后未能完成。", "已预留的隐私预算不退还；请缩小查询后再提交，或联系数据主管部门。"),
     en=(
         "The job failed",
-        "The job did not finish after it had begun to read data.",
-        "Its privacy budget is not given back. Submit a smaller query, or ask the bureau.",
+        "The job could not finish after it had begun to read data.",
+        "The reserved privacy budget is not given back. Submit a smaller query, or contact the bureau.",
     ),
 )
 
 SNAPSHOT_REFUSED = declare(
     "data_snapshot_refused",
-    zh=("数据版本无法打开", "数据集 {dataset} 的第 {version} 版未通过校验（{reason}），没有读取任何数据。", "请数据局重新入库或恢复该版本。"),
+    zh=(
+        "数据版本无法打开",
+        "数据集 {dataset} 的第 {version} 版未通过校验（{reason}），没有读取任何数据。",
+        "请联系数据主管部门重新入库或恢复该版本。",
+    ),
     en=(
         "A dataset version cannot be opened",
         "Version {version} of dataset {dataset} did not pass its checks ({reason}); no row was read.",
-        "The bureau has to ingest the version again or restore it.",
+        "Ask the bureau to ingest the version again or to restore it.",
     ),
 )
 
@@ -33,12 +37,12 @@ KEYS_UNAVAILABLE = declare(
     zh=(
         "密钥保管方没有应答",
         "保管主密钥的设备或服务没有应答，或拒绝访问，因此没有读取任何数据。",
-        "请稍后重试；数据局请查看 yunei vault keys。",
+        "请稍后重试；数据主管部门请查看 yunei vault keys。",
     ),
     en=(
-        "Who holds the keys does not answer",
+        "The holder of the keys does not answer",
         "The device or service that holds the master key does not answer or refuses, so no row was read.",
-        "Try again later; the bureau looks at yunei vault keys.",
+        "Try again later. The bureau should check with yunei vault keys.",
     ),
 )
 
@@ -48,6 +52,6 @@ DATA_DESTROYED = declare(
     en=(
         "The data was destroyed",
         "The keys of version {version} of dataset {dataset} were destroyed; nobody can read it any more.",
-        "Use another version or dataset. The log has the act.",
+        "Use another version or dataset. The destruction is recorded in the log.",
     ),
 )

@@ -14,8 +14,8 @@ REFUSED = declare(
     zh=("数据未入库", "数据集 {dataset} 有 {faults} 处不符合目录声明；没有写入任何内容。", "请逐条处理所列问题后重新入库。"),
     en=(
         "The data was not ingested",
-        "Dataset {dataset} departs from its declaration in {faults} ways; nothing was written.",
-        "Deal with each one listed, then ingest again.",
+        "Dataset {dataset} does not match its declaration in {faults} ways; nothing was written.",
+        "Resolve each problem listed, then ingest again.",
     ),
 )
 
@@ -29,15 +29,15 @@ RULES: dict[str, Kind] = {
         ),
         en=(
             "Values are not of the declared type",
-            "Column {column}: {count} values are no {expected}; the first is in {file}, row {row}.",
-            "Mend the values, or declare another type.",
+            "Column {column}: {count} values are not of type {expected}; the first is in {file}, row {row}.",
+            "Correct the values, or change the declared type.",
         ),
     ),
     "null": declare(
         "data_null",
         zh=("不允许为空的列中有空值", "列 {column}：{count} 个空值；首处在 {file} 第 {row} 行。", "请补全这些值，或声明 nullable = true。"),
         en=(
-            "Nulls in a column that has none",
+            "Nulls in a column that may not be null",
             "Column {column}: {count} nulls; the first is in {file}, row {row}.",
             "Fill them in, or declare nullable = true.",
         ),
@@ -64,7 +64,8 @@ RULES: dict[str, Kind] = {
         ),
         en=(
             "Rows that refer to nothing",
-            "Column {column}: {count} rows have no counterpart in {expected}, so nobody owns them; the first is in {file}, row {row}.",
+            "Column {column}: {count} rows have no counterpart in {expected}, so their unit cannot be determined; the first is in "
+            "{file}, row {row}.",
             "Complete the dataset referred to; if such rows may be left out, declare on_missing = drop, and they are counted.",
         ),
     ),
@@ -72,9 +73,9 @@ RULES: dict[str, Kind] = {
         "data_not_unique",
         zh=("声明为唯一的列有重复值", "列 {column}：{count} 行的值重复出现。", "请去除重复，或取消 unique 声明。"),
         en=(
-            "A unique column has values twice",
+            "A column declared unique has repeated values",
             "Column {column}: {count} rows repeat a value.",
-            "Remove them, or take back the declaration unique.",
+            "Remove the duplicates, or remove unique from the declaration.",
         ),
     ),
     "crowded": declare(
@@ -87,7 +88,7 @@ RULES: dict[str, Kind] = {
         en=(
             "Units with more rows than declared",
             "{count} units have more than the declared {expected} rows.",
-            "Check the data, raise rows_per_unit, or declare over_rows = cut to have rows beyond it cut and counted.",
+            "Check the data, raise rows_per_unit, or declare over_rows = cut to have further rows cut and counted.",
         ),
     ),
     "range": declare(
@@ -109,7 +110,7 @@ RULES: dict[str, Kind] = {
         en=(
             "Infinite numbers",
             "Column {column}: {count} values are infinite; the first is in {file}, row {row}.",
-            "Mend them, or declare a range with out_of_range = clamp.",
+            "Correct the values, or declare a range with out_of_range = clamp.",
         ),
     ),
     "length": declare(
@@ -133,7 +134,7 @@ RULES: dict[str, Kind] = {
             "请补充键，或（列可为空时）声明 out_of_range = clamp 将其置空并计数。",
         ),
         en=(
-            "Values that are none of the declared keys",
+            "Values that are not among the declared keys",
             "Column {column}: {count} values are not among the {expected} declared keys; the first is in {file}, row {row}.",
             "Add the keys, or, for a nullable column, declare out_of_range = clamp to have them made null and counted.",
         ),

@@ -13,12 +13,12 @@ PLACE_ABSENT = declare(
     zh=(
         "数据所在地没有可用的节点",
         "{datasets} 只能在指定地点的节点上读取；该地点目前没有节点在线，或者这些数据分属不同地点。没有读取任何数据。",
-        "请稍后重试，或分别查询；数据局请查看集群节点与 YUNEI_DATASET_PLACES。",
+        "请稍后重试，或分别查询；数据主管部门请查看集群节点与 YUNEI_DATASET_PLACES。",
     ),
     en=(
-        "No node where the data has to stay",
-        "{datasets} may be read by nodes of one place only; none is there now, or they belong to different places. No row was read.",
-        "Try again later, or ask about each by itself; the bureau looks at the nodes and at YUNEI_DATASET_PLACES.",
+        "No node is available where the data must stay",
+        "{datasets} may be read only by nodes in one place; none is online there, or the datasets belong to different places. No row was read.",
+        "Try again later, or query each dataset by itself. The bureau should check the cluster's nodes and YUNEI_DATASET_PLACES.",
     ),
 )
 

@@ -42,7 +42,7 @@ SOURCE_MISSING = declare(
 SOURCE_KIND = declare(
     "data_source_kind",
     zh=("不支持的文件格式", "文件 {file} 的扩展名不在支持之列：{known}。", "请转换为 Parquet 或 CSV。"),
-    en=("A file of this kind is not read", "File {file} does not end in one of: {known}.", "Convert it to Parquet or CSV."),
+    en=("Unsupported file format", "The extension of file {file} is not one of: {known}.", "Convert it to Parquet or CSV."),
 )
 SOURCE_UNREADABLE = declare(
     "data_source_unreadable",
@@ -54,7 +54,7 @@ SOURCE_UNREADABLE = declare(
     en=(
         "A source file cannot be parsed",
         "File {file} is not a sound {format} file, or its text is not encoded in {encoding}.",
-        "Check that it is complete, and name its encoding (such as gb18030) if it is another.",
+        "Check that the file is complete and that the stated encoding is right (such as gb18030).",
     ),
 )
 COLUMN_MISSING = declare(
@@ -65,7 +65,7 @@ COLUMN_MISSING = declare(
 COLUMN_TWICE = declare(
     "data_column_twice",
     zh=("列名重复", "文件 {file} 中列 {column} 出现了不止一次（不分大小写）。", "请给重复的列改名。"),
-    en=("A column occurs twice", "File {file} has column {column} more than once, ignoring case.", "Rename all but one."),
+    en=("A column occurs twice", "File {file} has column {column} more than once, ignoring case.", "Rename the duplicate columns."),
 )
 COLUMN_TYPE = declare(
     "data_column_type",
@@ -75,7 +75,7 @@ COLUMN_TYPE = declare(
         "请修改声明，或在入库前转换该列；文本只在 CSV 中按声明解析。",
     ),
     en=(
-        "A column has another type than declared",
+        "A column's type is not the declared one",
         "In file {file} column {column} is stored as {found}; the catalogue declares {declared}.",
         "Change the declaration, or convert the column first; text is parsed in CSV only.",
     ),

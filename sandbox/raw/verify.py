@@ -23,12 +23,12 @@ PLAN_DOUBTED = declare(
     zh=(
         "执行计划未通过复核",
         "数据库对该作业查询的解读与计划不一致，因此没有读取任何数据。",
-        "这是程序缺陷，不是查询的问题；请将作业编号报告数据局，或换一种写法。",
+        "这是程序缺陷，不是查询的问题；请将作业编号报告数据主管部门，或换一种写法。",
     ),
     en=(
         "The plan did not pass its second check",
-        "The database reads the job's query otherwise than the plan says, so no row was read.",
-        "This is a fault of the program, not of the query: report the job's number to the bureau, or write the query in another way.",
+        "The database reads the job's query differently from the plan, so no row was read.",
+        "This is a defect of the software, not of the query: report the job's id to the bureau, or write the query differently.",
     ),
 )
 _SEED = "CAST($seed AS UBIGINT)"

@@ -245,7 +245,7 @@ class _Chain:
             same(event["kind"], "product_delivered", "条目种类", "kind of entry")
             mine = (self.found.product, self.found.version, self.found.recipient, digest)
             told = (event["product"], event["version"], event["recipient"], event["sha256"])
-            same(told, mine, "产品、版本、收件人与摘要", "product, version, recipient and digest")
+            same(told, mine, "产品、版本、接收方与摘要", "product, version, recipient and digest")
 
         return check
 

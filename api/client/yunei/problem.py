@@ -180,12 +180,12 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "client_bad_request": (
         Misused,
-        ("参数不正确", "{what}", "运行 yunei {verb} --help 查看用法。"),
+        ("参数不正确", "{what}", "请运行 yunei {verb} --help 查看用法。"),
         ("the call is not right", "{what}", "See: yunei {verb} --help"),
     ),
     "client_sign_in": (
         YuneiProblem,
-        ("登录未完成", "{seconds} 秒内浏览器没有返回。", "再次运行 yunei login --browser；没有浏览器的机器请使用密钥。"),
+        ("登录未完成", "{seconds} 秒内浏览器没有返回。", "请再次运行 yunei login --browser；没有浏览器的机器请使用密钥。"),
         (
             "signing in did not work",
             "No browser came back within {seconds} s.",
@@ -194,17 +194,17 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "client_still_running": (
         StillRunning,
-        ("作业仍在进行", "等待 {seconds} 秒后，作业 {job} 的状态是 {state}。", "作业会继续运行；稍后执行 yunei job wait {job}。"),
+        ("作业仍在进行", "等待 {seconds} 秒后，作业 {job} 的状态是 {state}。", "作业会继续运行；请稍后执行 yunei job wait {job}。"),
         ("the job is still running", "After {seconds} s job {job} is {state}.", "It goes on; later run: yunei job wait {job}"),
     ),
     "client_not_published": (
         YuneiProblem,
-        ("作业没有产生发布结果", "作业 {job} 已结束，状态是 {state}。", "运行 yunei job show {job} 查看原因。"),
+        ("作业没有产生发布结果", "作业 {job} 已结束，状态是 {state}。", "请运行 yunei job show {job} 查看原因。"),
         ("the job published nothing", "Job {job} ended as {state}.", "See: yunei job show {job}"),
     ),
     "client_short_file": (
         Unreachable,
-        ("下载的内容不完整", "{path} 应为 {wanted} 字节，收到 {got} 字节。", "再次运行同一命令，将从中断处继续。"),
+        ("下载的内容不完整", "{path} 应为 {wanted} 字节，收到 {got} 字节。", "请再次运行同一命令，将从中断处继续。"),
         (
             "the download is incomplete",
             "{path} should have {wanted} bytes and has {got}.",
@@ -213,17 +213,17 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "verify_note": (
         NotVerified,
-        ("签名检查点格式错误", "{why}。", "请重新获取；若仍如此，不要信任这一来源，并联系主管部门。"),
+        ("签名检查点格式错误", "{why}。", "请重新获取；若仍如此，请勿信任这一来源，并联系数据主管部门。"),
         ("this is not a signed checkpoint", "{why}.", "Fetch it again; if it stays so, do not trust the source and tell the bureau."),
     ),
     "verify_key": (
         NotVerified,
-        ("验证公钥格式错误", "{key} 不是“名称+编号+公钥”的形式。", "请从主管部门取得日志公钥，原样粘贴。"),
+        ("验证公钥格式错误", "{key} 不是“名称+编号+公钥”的形式。", "请向数据主管部门取得日志公钥，原样粘贴。"),
         ("not a verifier key", "{key} is not of the form name+id+key.", "Take the log's key from the bureau and paste it whole."),
     ),
     "verify_signature": (
         NotVerified,
-        ("签名不成立", "{name} 的签名与内容不符，或没有该签名。", "不要使用这份内容；请联系主管部门核对日志公钥。"),
+        ("签名不成立", "{name} 的签名与内容不符，或没有该签名。", "请勿使用这份内容，并联系数据主管部门核对日志公钥。"),
         ("the signature does not hold", "{name} did not sign this text.", "Do not use it; ask the bureau for the log's key and compare."),
     ),
     "verify_origin": (
@@ -238,7 +238,7 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "verify_inclusion": (
         NotVerified,
-        ("回执不成立", "第 {index} 条记录不在检查点所签的日志中。", "不要使用这一结果；请将回执交主管部门核查。"),
+        ("回执不成立", "第 {index} 条记录不在检查点所签的日志中。", "请勿使用这一结果，并将回执交数据主管部门核查。"),
         (
             "the receipt does not hold",
             "Entry {index} is not in the log that the checkpoint signs.",
@@ -247,7 +247,7 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "verify_rollback": (
         NotVerified,
-        ("日志变短了", "此前见过 {seen} 条记录，现在只有 {now} 条。", "保留本机记录的检查点，并立即报告主管部门：日志可能被回退。"),
+        ("日志变短了", "此前见过 {seen} 条记录，现在只有 {now} 条。", "请保留本机记录的检查点，并立即报告数据主管部门：日志可能被回退。"),
         (
             "the log has become shorter",
             "It had {seen} entries and now shows {now}.",
@@ -256,7 +256,7 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "verify_fork": (
         NotVerified,
-        ("日志被改写", "{old} 条时的检查点与 {new} 条时的检查点不一致。", "保留两份检查点，并立即报告主管部门：它们共同构成证据。"),
+        ("日志被改写", "{old} 条时的检查点与 {new} 条时的检查点不一致。", "请保留两份检查点，并立即报告数据主管部门：二者合起来即为证据。"),
         (
             "the log was rewritten",
             "The checkpoint at {old} entries and the one at {new} do not agree.",
@@ -268,7 +268,7 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
         (
             "日志公钥变了",
             "{where} 的日志公钥原为 {pinned}，现为 {now}。",
-            "向主管部门核实；确认更换后，用 yunei log verify --key 公钥 --repin 重新固定。",
+            "请向数据主管部门核实；确认更换后，用 yunei log verify --key 公钥 --repin 重新固定。",
         ),
         (
             "the log's key has changed",
@@ -283,12 +283,12 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "verify_entry": (
         NotVerified,
-        ("记录被改动", "第 {index} 条记录（{path}）与签名检查点不符。", "请用另一份副本比对，并报告主管部门。"),
+        ("记录被改动", "第 {index} 条记录（{path}）与签名检查点不符。", "请用另一份副本比对，并报告数据主管部门。"),
         ("an entry was altered", "Entry {index} ({path}) is not what the checkpoint signs.", "Compare with another copy and tell the bureau."),
     ),
     "verify_entries": (
         NotVerified,
-        ("记录被改动", "第 {first} 至第 {last} 条记录中，至少一条与签名检查点不符。", "请用另一份副本比对，并报告主管部门。"),
+        ("记录被改动", "第 {first} 至第 {last} 条记录中，至少一条与签名检查点不符。", "请用另一份副本比对，并报告数据主管部门。"),
         (
             "entries were altered",
             "At least one of entries {first} to {last} is not what the checkpoint signs.",
@@ -306,17 +306,17 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "verify_release": (
         NotVerified,
-        ("结果与日志记录不符", "{what}", "不要使用这一结果；请重新获取，若仍如此请报告主管部门。"),
+        ("结果与日志记录不符", "{what}", "请勿使用这一结果；请重新获取，若仍如此，请报告数据主管部门。"),
         ("the release is not what the log says", "{what}", "Do not use it; fetch it again, and if it stays so tell the bureau."),
     ),
     "verify_manifest": (
         NotVerified,
-        ("产品与其凭证不符", "{what}", "不要使用这些文件；请重新获取，若仍如此请报告主管部门。"),
+        ("产品与其凭证不符", "{what}", "请勿使用这些文件；请重新获取，若仍如此，请报告数据主管部门。"),
         ("the product is not what its manifest says", "{what}", "Do not use these files; fetch them again. If it stays so, tell the bureau."),
     ),
     "verify_replay": (
         NotVerified,
-        ("日志内容自相矛盾", "第 {index} 条记录：{what}。", "签名无误而内容矛盾，写入日志的程序有误或被替换；请保留副本并报告主管部门。"),
+        ("日志内容自相矛盾", "第 {index} 条记录：{what}。", "签名无误而内容矛盾，写入日志的程序有误或被替换；请保留副本并报告数据主管部门。"),
         (
             "the log contradicts itself",
             "Entry {index}: {what}.",
@@ -325,7 +325,7 @@ KINDS: dict[str, tuple[type[YuneiProblem], Texts, Texts]] = {
     ),
     "verify_product": (
         NotVerified,
-        ("日志中没有这一成果", "{path}（SHA-256 {sha256}）既未发布，也未交付。", "该文件不是经登记离开的；请查明来源。"),
+        ("日志中没有这一成果", "{path}（SHA-256 {sha256}）既未发布，也未交付。", "该文件不是经登记发布或交付的；请查明来源。"),
         (
             "the log knows no such product",
             "{path} (SHA-256 {sha256}) was neither published nor delivered.",

@@ -13,38 +13,43 @@ SOURCE_RELEASED = declare(
     ),
     en=(
         "A model is fitted to rows of single units",
-        "The source aggregates across privacy units, which would have to be noised first.",
-        "Leave that out; aggregation within a unit (GROUP BY the unit) may stay. Ask for released figures in a job of their own and write them "
-        "as constants.",
+        "The source contains an aggregation across privacy units, which would have to be released with noise first; a model uses "
+        "protected rows directly.",
+        "Remove the aggregation across units; aggregation within a unit (GROUP BY the unit) may stay. Obtain released figures with a "
+        "separate job and write them as constants.",
     ),
 )
 NOT_ONE_VALUE = declare(
     "plan_model_expression",
     zh=("表达式须恰为一个值", "{name} 的 expression 不是单独一个表达式。", "请只写一个表达式，不带逗号、别名与 FROM。"),
-    en=("An expression is one value", "The expression of {name} is not a single one.", "Write one expression without comma, alias or FROM."),
+    en=(
+        "The expression must be a single value",
+        "The expression of {name} is not a single expression.",
+        "Write only one expression, without commas, aliases or FROM.",
+    ),
 )
 VALUE_TYPE = declare(
     "plan_model_type",
     zh=("须为数值", "{name} 的类型是{kind_zh}。", "请换算为数值，或给出 categories 把它当作类别；日期可用 date_diff 换算为天数。"),
     en=(
-        "A number is wanted",
+        "A number is needed",
         "{name} is of type {kind_en}.",
-        "Turn it into a number, or give categories; days since a date come from date_diff.",
+        "Convert it to a number, or give categories to treat it as one; for dates, date_diff gives a number of days.",
     ),
 )
 NO_RANGE = declare(
     "plan_model_no_range",
     zh=("缺少取值范围", "{name} 没有公开的取值范围，无从标准化和设定敏感度。", "请为它给出 low 与 high；超出的值按端点计。"),
     en=(
-        "A range is missing",
+        "The range is missing",
         "No public range of {name} is known, so it can be neither standardised nor bounded.",
-        "Give it low and high; values outside count as the nearer end.",
+        "Give low and high; values outside count as the nearer end.",
     ),
 )
 CONSTANT = declare(
     "plan_model_constant",
     zh=("没有变化的特征", "{name} 的取值范围只有一个值。", "请去掉它；截距不必写成特征。"),
-    en=("A feature that cannot vary", "The range of {name} is a single value.", "Leave it out; an intercept needs no feature."),
+    en=("A feature that cannot vary", "The range of {name} is a single value.", "Remove it; the intercept need not be given as a feature."),
 )
 TARGET_RANGE = declare(
     "plan_model_target",
@@ -55,8 +60,8 @@ TARGET_RANGE = declare(
     ),
     en=(
         "The target's range does not fit the model",
-        "For {model} it lies in {wanted}; {name} goes from {low} to {high}.",
-        "Write the target as 0 and 1 with CASE WHEN … THEN 1 ELSE 0 END (logistic), or narrow it to a range from 0 up (poisson).",
+        "The target of a {model} model must lie in {wanted}; {name} ranges from {low} to {high}.",
+        "Write the target as 0 and 1 with CASE WHEN … THEN 1 ELSE 0 END (logistic), or narrow its range to values not below 0 (poisson).",
     ),
 )
 NO_CATEGORIES = declare(
@@ -67,9 +72,9 @@ NO_CATEGORIES = declare(
         "请在 categories 中逐一列出要区分的取值。",
     ),
     en=(
-        "Its categories are not public",
+        "The categories are not public",
         "The catalogue declares no domain for {name}, or one of more than {limit} values.",
-        "List the categories to be told apart.",
+        "List the values to distinguish in categories.",
     ),
 )
 TOO_MANY = declare(
@@ -77,14 +82,18 @@ TOO_MANY = declare(
     zh=("特征过多", "类别展开后共 {count} 个特征，上限为 {limit}。", "请减少特征或合并类别。"),
     en=(
         "Too many features",
-        "With categories spelled out there are {count} features; the limit is {limit}.",
-        "Take fewer, or join categories.",
+        "With categories expanded there are {count} features; the limit is {limit}.",
+        "Use fewer features, or merge categories.",
     ),
 )
 FILL_RANGE = declare(
     "plan_model_fill",
     zh=("替代值超出范围", "{name} 的 missing 为 {fill}，不在 {low} 至 {high} 之内。", "请给出范围之内的替代值，或写 drop。"),
-    en=("A fill outside the range", "What stands for a missing {name} is {fill}, outside {low} to {high}.", "Give one inside, or drop."),
+    en=(
+        "The substitute value is outside the range",
+        "The substitute for a missing {name} is {fill}, outside {low} to {high}.",
+        "Give a value inside the range, or write drop.",
+    ),
 )
 ROWS_NEED_ROBUST = declare(
     "plan_model_errors",
@@ -95,7 +104,7 @@ ROWS_NEED_ROBUST = declare(
     ),
     en=(
         "Several rows of a unit need robust errors",
-        "A unit counts with up to {rows} rows, which are not independent; classical standard errors would be too small.",
-        "Ask for robust errors, or nothing; or set rows_per_unit to 1.",
+        "Up to {rows} rows of a unit are counted, which are not independent; classical standard errors would be too small.",
+        "Set errors = robust or omit it, or set rows_per_unit to 1.",
     ),
 )

@@ -83,7 +83,7 @@ def test_on_the_page(stays: Stays) -> None:
     assert f'value="{job}"' in shown.text  # what was typed stands there still
     wrong = browser.post(page, data=form(browser, act="running", **{**fields, "first": "2026-01-02"}))
     assert wrong.status_code == 422
-    assert "These are no periods" in wrong.text
+    assert "The first day or the number of periods is not valid" in wrong.text
     assert browser.post(page, data=form(browser, act="running", **{**fields, "periods": "x"})).status_code == 422
     made = browser.post(page, data=form(browser, act="running", **{**fields, "way": "tree"}), follow_redirects=False)
     assert made.status_code == 303, made.text

@@ -258,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
             case ("POST", "v1", "jobs", "check" | "dummy") if body is not None and body["scenario"] == "bad":
                 self._problem(REFUSED)
             case ("POST", "v1", "jobs", "check"):
-                words = {"zh": ["每个体最多计入 4 组。"], "en": ["Each unit counts in at most 4 groups."]}
+                words = {"zh": ["每个单元最多计入 4 组。"], "en": ["Each unit counts in at most 4 groups."]}
                 self._json({"price": LOSS, "answered": bureau.reused, "slot_ms": 250, "accounts": [ACCOUNT], "explanation": words})
             case ("POST", "v1", "jobs", "check-batch") if body is not None:
                 quote = {"price": LOSS, "answered": False, "slot_ms": 250, "accounts": [], "explanation": {}}

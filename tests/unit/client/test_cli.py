@@ -118,7 +118,7 @@ def test_check_prices_and_explains(run: Run, bureau: Bureau, tmp_path: Path) -> 
     body = bureau.requests[-1][3]
     assert body["sql"] == SQL
     assert body["ranges"] == {"fee": {"low": "0", "high": "100"}, "visits.days": {"low": "-1", "high": "5"}}
-    assert "每个体最多计入 4 组。" in run("job", "check", SQL, *ORDER, "--lang", "zh")[1]
+    assert "每个单元最多计入 4 组。" in run("job", "check", SQL, *ORDER, "--lang", "zh")[1]
     assert json.loads(run("job", "check", SQL, *ORDER, "--format", "json")[1])["price"]["rho"] == "0.00702"
 
 

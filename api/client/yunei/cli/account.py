@@ -15,7 +15,7 @@ _Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help=say("账户，�
 
 def propose(
     account: _Account,
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
     delta: Annotated[str, typer.Option("--delta", help=say("新上限的 δ", "delta of the new cap"))],
     epsilon: Annotated[str | None, typer.Option("--epsilon", help=say("新上限的 ε", "epsilon of the new cap"))] = None,
     rho: Annotated[str | None, typer.Option("--rho", help=say("新上限的 ρ", "rho of the new cap"))] = None,

@@ -118,7 +118,7 @@ _TEXTS = {"rules": "rules", "cases": "cases", "floor": "floor", "floor-cases": "
 def policy_show(
     version: Annotated[str | None, typer.Option("--version", metavar="DOCUMENT", help=say("某一版本；默认现行", "a version; else now"))] = None,
     text: Annotated[
-        Literal["rules", "cases", "floor", "floor-cases", "model"] | None, typer.Option("--text", help=say("只印这份文本", "print this text"))
+        Literal["rules", "cases", "floor", "floor-cases", "model"] | None, typer.Option("--text", help=say("只显示这份文本", "print this text"))
     ] = None,
     shape: _SHAPE = "table",
 ) -> None:
@@ -240,7 +240,7 @@ def _state(state: str) -> str:
 
 def program_show(
     digest: _DIGEST,
-    source: Annotated[bool, typer.Option("--source", help=say("印出全部源代码", "print every source"))] = False,
+    source: Annotated[bool, typer.Option("--source", help=say("显示全部源代码", "print every source"))] = False,
     shape: _SHAPE = "table",
 ) -> None:
     session.shape = shape

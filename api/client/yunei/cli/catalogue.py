@@ -23,7 +23,7 @@ def datasets(
         output.as_json([item.data for item in found])
         return
     output.table(
-        (say("数据集", "dataset"), say("名称", "title"), say("版本", "version"), say("级别", "grade"), say("隐私单元", "unit")),
+        (say("数据集", "dataset"), say("名称", "title"), say("版本", "version"), say("分级", "grade"), say("隐私单元", "unit")),
         [(item.name, item.title, item.version, item.grade, item.unit or say("（公开）", "(public)")) for item in found],
         right=(2,),
         csv_headers=("dataset", "title", "version", "grade", "unit"),
@@ -48,9 +48,9 @@ def dataset(
                 (say("数据集", "dataset"), f"{found.name}  {found.title}"),
                 (say("登记号", "registration"), entry.get("registration_no")),
                 (say("来源部门", "source body"), _title(entry.get("source_body"))),
-                (say("采集日期", "acquired on"), entry.get("acquired_on")),
+                (say("获取日期", "acquired on"), entry.get("acquired_on")),
                 (say("更新日期", "updated on"), entry.get("updated_on")),
-                (say("级别", "grade"), found.grade),
+                (say("分级", "grade"), found.grade),
                 (say("共享属性", "share"), (entry.get("share") or {}).get("attribute")),
                 (
                     say("隐私单元", "privacy unit"),
@@ -60,7 +60,7 @@ def dataset(
                     say("贡献上限", "bounds"),
                     bounds
                     and say(
-                        f"每个体 {bounds['groups_per_unit']} 组，每组 {bounds['rows_per_group']} 行",
+                        f"每个单元 {bounds['groups_per_unit']} 组，每组 {bounds['rows_per_group']} 行",
                         f"{bounds['groups_per_unit']} groups per unit, {bounds['rows_per_group']} rows per group",
                     ),
                 ),

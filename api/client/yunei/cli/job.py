@@ -32,7 +32,7 @@ def _shared(
             "--request",
             "-r",
             metavar="FILE",
-            help=say("其他种类的请求（TOML 或 JSON，含 kind）", "a request of another kind: TOML or JSON, with kind"),
+            help=say("其他类型作业的请求（TOML 或 JSON，含 kind）", "a request of another kind: TOML or JSON, with kind"),
         ),
     ] = None,
     licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("协议编号", "licence"))] = ...,
@@ -47,11 +47,11 @@ def _shared(
     ] = None,
     delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ, 1e-8 if not given"))] = None,
     groups_per_unit: Annotated[
-        int | None, typer.Option("--groups-per-unit", metavar="N", help=say("每个体最多计入的分组数", "most groups one unit counts in"))
+        int | None, typer.Option("--groups-per-unit", metavar="N", help=say("每个单元最多计入的分组数", "most groups one unit counts in"))
     ] = None,
     rows_per_group: Annotated[
         int | None,
-        typer.Option("--rows-per-group", metavar="N", help=say("每个体在一组内最多计入的行数", "most rows one unit counts with in a group")),
+        typer.Option("--rows-per-group", metavar="N", help=say("每个单元在一组内最多计入的行数", "most rows one unit counts with in a group")),
     ] = None,
     ranges: Annotated[
         list[str] | None, typer.Option("--range", metavar="COL=LO:HI", help=say("收窄取值范围，可重复", "narrow a column's range; repeatable"))
@@ -291,7 +291,7 @@ def _rows(jobs: list[Job]) -> None:
         say("作业", "job"),
         say("状态", "state"),
         say("提交时间", "submitted"),
-        say("代价", "price"),
+        say("隐私支出", "price"),
         say("发布", "release"),
         say("查询", "query"),
     )
@@ -335,7 +335,7 @@ def show(
         (say("协议", "licence"), found.licence),
         (say("应用场景", "scenario"), found.scenario),
         (say("提交时间", "submitted"), f"{found.submitted_at:%Y-%m-%d %H:%M:%S}Z"),
-        (say("代价", "price"), price(found)),
+        (say("隐私支出", "price"), price(found)),
         (say("发布", "release"), found.release),
         (say("查询", "query"), found.sql.strip()),
     ]

@@ -63,7 +63,7 @@ def consent(
 
 def decline(
     licence: Annotated[str, typer.Argument(metavar="LICENCE", help=say(*_ID))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
@@ -85,7 +85,7 @@ def approve(
     ] = None,
     approvals: Annotated[
         list[str] | None,
-        typer.Option("--approval", metavar="DATASET=NUMBER", help=say("重要数据的二次审批", "important data: 2nd approval")),
+        typer.Option("--approval", metavar="DATASET=NUMBER", help=say("重要数据的第二次审批", "important data: 2nd approval")),
     ] = None,
     proposal: Annotated[int | None, typer.Option("--proposal", min=0, help=say(*_PROPOSAL))] = None,
     propose: Annotated[bool, typer.Option("--propose", help=say(*_PROPOSE))] = False,
@@ -105,7 +105,7 @@ def approve(
 
 def amend(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help=say("变更后的协议全文", "the whole, as amended"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
     proposal: Annotated[int | None, typer.Option("--proposal", min=0, help=say(*_PROPOSAL))] = None,
     propose: Annotated[bool, typer.Option("--propose", help=say(*_PROPOSE))] = False,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
@@ -162,7 +162,7 @@ def document(
         ),
     ] = "md",
     version: Annotated[
-        int | None, typer.Option("--version", min=0, help=say("版本；缺省为现行版本", "which version; else the present one"))
+        int | None, typer.Option("--version", min=0, help=say("版本；默认为现行版本", "which version; else the present one"))
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help=say("写入文件", "write to a file"))] = None,
 ) -> None:
@@ -183,7 +183,7 @@ def verify(
     ],
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="VKEY", help=say("数据局的协议公钥；缺省时向服务器询问", "the bureau's key; else the server is asked")),
+        typer.Option("--key", metavar="VKEY", help=say("数据局的协议公钥；不给出时向服务器询问", "the bureau's key; else the server is asked")),
     ] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:

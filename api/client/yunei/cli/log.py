@@ -57,7 +57,7 @@ def verify(
             if found.since is None and key is None:
                 output.note(
                     say(
-                        f"首次见到此日志，已记住其公钥；请与主管部门公布的核对：\n  {trusted}",
+                        f"首次见到此日志，已记住其公钥；请与数据主管部门公布的公钥核对：\n  {trusted}",
                         f"first sight of this log; its key is now remembered. Compare it with the bureau's:\n  {trusted}",
                     )
                 )
@@ -70,7 +70,7 @@ def verify(
                 head = True
                 output.note(
                     say(
-                        "记录全文只对主管部门开放：已核对签名与一致性，未逐条重算。",
+                        "记录全文只对数据主管部门开放：已核对签名与一致性，未逐条重算。",
                         "Entries are for the bureau to read: signature and consistency were checked, entries were not recomputed.",
                     )
                 )
@@ -164,7 +164,7 @@ def _report(result: Verified, key: Key, head: bool) -> None:
         [
             (say("日志", "log"), checkpoint.origin),
             (say("来源", "read from"), result.where),
-            (say("树根", "root"), checkpoint.root.hex()),
+            (say("根哈希", "root"), checkpoint.root.hex()),
             (say("经过以前的检查点", "passes through"), ", ".join(str(size) for size in result.anchors if size < checkpoint.size)),
             (say("公钥", "key"), key),
         ]
@@ -262,7 +262,7 @@ def _show(source: Source, checkpoint: Checkpoint, key: Key, index: int | None, l
             [
                 (say("日志", "log"), checkpoint.origin),
                 (say("记录数", "entries"), checkpoint.size),
-                (say("树根", "root"), checkpoint.root.hex()),
+                (say("根哈希", "root"), checkpoint.root.hex()),
                 (say("公钥", "key"), key),
             ]
         )

@@ -16,7 +16,7 @@ EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("yunei job check -f q.sql --licence L --scenario S --epsilon 0.5", "先看价格与误差，不花预算", "price and error first; free"),
     ("yunei job submit -f q.sql --licence L --scenario S --epsilon 0.5", "提交，等待，显示结果", "submit, wait, show the answer"),
     ("yunei release fetch RELEASE -o answer.parquet", "下载结果与回执", "download the answer and its receipt"),
-    ("yunei log verify", "独立验证整个发布日志", "verify the whole log, trusting nobody"),
+    ("yunei log verify", "独立验证整个存证日志", "verify the whole log, trusting nobody"),
 )
 More = Sequence[tuple[str, str, Sequence[str]]]  # (noun or command, what it does, verbs)
 

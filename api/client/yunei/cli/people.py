@@ -64,7 +64,7 @@ def key_rotate(
 
 def key_revoke(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=say("密钥前缀（yk_ 之后的一段）", "the key's prefix, the part after yk_"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.revoke_key(prefix, reason)
@@ -98,7 +98,7 @@ def principal_register(
 
 def principal_suspend(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.suspend(principal, reason)
@@ -107,7 +107,7 @@ def principal_suspend(
 
 def principal_resume(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.resume(principal, reason)
@@ -116,7 +116,7 @@ def principal_resume(
 
 def principal_close(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.close(principal, reason)
@@ -136,7 +136,7 @@ def principal_link(
 def principal_unlink(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
     digest: Annotated[str, typer.Argument(metavar="DIGEST", help=say("身份代号", "digest"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.unlink(principal, digest, reason)
@@ -201,7 +201,7 @@ def session_list(shape: Annotated[Shape, typer.Option("--format", help=say("输�
 
 def session_close(
     id_: Annotated[str, typer.Argument(metavar="SESSION", help=say("会话编号", "id of the session"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.close_session(id_, reason)

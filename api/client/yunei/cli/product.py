@@ -19,7 +19,7 @@ from yunei.words import say
 
 _ID = typer.Argument(metavar="PRODUCT", help=say("产品编号", "id of the product"))
 _SHAPE = typer.Option("--format", help=say("输出格式", "output"))
-_REASON = typer.Option("--reason", help=say("原因，写入日志", "why; it goes into the log"))
+_REASON = typer.Option("--reason", help=say("理由，写入日志", "why; it goes into the log"))
 _VERSION = typer.Option("--version", min=1, help=say("版本，默认最新", "which version; the newest by default"))
 Product = Annotated[str, _ID]
 Output = Annotated[Shape, _SHAPE]
@@ -276,7 +276,7 @@ def verify(
         ("product", say("产品", "product"), found.product),
         ("version", say("版本", "version"), found.version),
         ("code", say("登记编码", "code"), found.code),
-        ("recipient", say("收件人", "recipient"), found.recipient),
+        ("recipient", say("接收方", "recipient"), found.recipient),
         ("index", say("日志序号", "log index"), found.index),
         ("key", say("日志公钥", "log key"), str(found.key)),
     ]

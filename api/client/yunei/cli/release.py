@@ -45,7 +45,7 @@ def list_(
         say("发布", "release"),
         say("发布时间", "published"),
         say("行数", "rows"),
-        say("代价", "price"),
+        say("隐私支出", "price"),
         say("日志序号", "log index"),
         say("查询", "query"),
     )
@@ -92,7 +92,7 @@ def facts(release: Release) -> None:
             (say("查询", "query"), release.query.strip()),
             *((say("数据来源", "source"), source_words(source)) for source in release.data.get("sources", ())),
             (say("发布时间", "published"), f"{release.published_at:%Y-%m-%d %H:%M:%S}Z"),
-            (say("代价", "price"), f"{release.price}  ρ = {release.price.rho}"),
+            (say("隐私支出", "price"), f"{release.price}  ρ = {release.price.rho}"),
             (say("费用（元）", "fee (yuan)"), None if release.fee is None else yuan(release.fee)),
             (say("日志序号", "log index"), release.log_index),
         ]

@@ -17,7 +17,7 @@ Verdict = Literal["release", "return", "reject"]
 State = Literal["open", "referred", "release", "return", "reject", "withdrawn"]
 _SHAPE = typer.Option("--format", help=say("输出格式", "output"))
 _REVIEW = typer.Argument(metavar="REVIEW", help=say("审核编号", "id of the review"))
-_REASON = typer.Option("--reason", help=say("原因，写入日志", "why; goes into the log"))
+_REASON = typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))
 Output = Annotated[Shape, _SHAPE]
 Id = Annotated[str, _REVIEW]
 Reason = Annotated[str, _REASON]
@@ -200,7 +200,9 @@ def vote(
     code: Annotated[
         list[str] | None, typer.Option("--code", metavar="CODE", help=say("理由代码，可重复；告知作者", "a reason; repeat. The author is told"))
     ] = None,
-    words: Annotated[str, typer.Option("--words", help=say("文字理由，只供主管部门查阅", "words of your own; they stay with the bureau"))] = "",
+    words: Annotated[
+        str, typer.Option("--words", help=say("文字理由，只供数据主管部门查阅", "words of your own; they stay with the bureau"))
+    ] = "",
 ) -> None:
     with _client("table") as client:
         found = client.reviews.vote(review, verdict, codes=code or (), words=words)

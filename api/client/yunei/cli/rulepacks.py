@@ -22,8 +22,8 @@ Pack = TypeVar("Pack")
 
 def show(
     shipped: Annotated[str | None, typer.Option("--shipped", metavar="NAME", help=say("随程序发布的一份", "one that is shipped"))] = None,
-    proposal: Annotated[int | None, typer.Option("--proposal", metavar="N", help=say("印出一项提议的文本", "print a proposal's text"))] = None,
-    text: Annotated[bool, typer.Option("--text", help=say("只印文本", "print the text alone"))] = False,
+    proposal: Annotated[int | None, typer.Option("--proposal", metavar="N", help=say("显示一项提议的文本", "print a proposal's text"))] = None,
+    text: Annotated[bool, typer.Option("--text", help=say("只显示文本", "print the text alone"))] = False,
     shape: _SHAPE = "table",
 ) -> None:
     session.shape = shape

@@ -307,7 +307,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "log",
-        "发布日志：查看与验证",
+        "存证日志：查看与验证",
         "the log of everything released",
         (
             Verb("verify", "从第一条起重算整个日志，并与签名核对", "recompute the whole log and hold it against its signature", "log:verify"),
