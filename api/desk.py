@@ -24,17 +24,17 @@ LINE_LIMIT = 1 << 20
 
 DATA_REGISTERED = declare(
     "data_registered",
-    zh=("数据已登记", "数据集 {dataset}（登记号 {registration_no}）已在本平台登记。", "已登记的数据须凭协议提交作业；试算只用于未登记的文件。"),
+    zh=("数据已登记", "数据集 {dataset}（登记号 {registration_no}）已在本平台登记。", "请凭协议提交作业；试用引擎只用于未登记的文件。"),
     en=(
         "The data is registered",
         "Dataset {dataset} (registration {registration_no}) is registered here.",
-        "Submit a job under a licence; this desk is for files that are not registered.",
+        "Submit a job under a licence; this trial desk is only for files that are not registered.",
     ),
 )
 LINE_UNREADABLE = declare(
     "request_line_unreadable",
-    zh=("这一行不是 JSON", "第 {number} 行无法解析，或超过 {limit} 字节。", "每行写一个 JSON 对象。"),
-    en=("This line is not JSON", "Line {number} cannot be parsed, or is longer than {limit} bytes.", "Write one JSON object a line."),
+    zh=("这一行不是 JSON", "第 {number} 行无法解析，或超过 {limit} 字节。", "请每行写一个 JSON 对象。"),
+    en=("This line is not JSON", "Line {number} cannot be parsed, or is longer than {limit} bytes.", "Write one JSON object per line."),
 )
 
 

@@ -59,15 +59,15 @@ _MEMBER = re.compile(r"register\.db|(?:log|staging|keys)/[A-Za-z0-9_][A-Za-z0-9_
 BACKUP_EXISTS = declare(
     "log_backup_exists",
     zh=("目标已存在", "{path} 已存在，不予覆盖。", "请换一个文件名，或先移走该文件。"),
-    en=("The target exists", "{path} is there already; it is not overwritten.", "Choose another name, or move it away first."),
+    en=("The target exists", "{path} already exists and is not overwritten.", "Choose another name, or move that file away first."),
 )
 RESTORE_OCCUPIED = declare(
     "log_restore_occupied",
-    zh=("目标目录已有登记册", "{home} 中已有 {what}。", "请恢复到空目录；原有的不要覆盖，先移走另存。"),
+    zh=("目标目录已有登记册", "{home} 中已有 {what}。", "请恢复到空目录；原有内容请先移走另存，不要覆盖。"),
     en=(
         "This home has a register",
-        "{home} holds {what} already.",
-        "Restore into an empty folder; move the old one aside, do not overwrite it.",
+        "{home} already holds {what}.",
+        "Restore into an empty folder; move the old content elsewhere first, do not overwrite it.",
     ),
 )
 RESTORE_DAMAGED = declare(
@@ -80,8 +80,8 @@ RESTORE_KEYS = declare(
     zh=("缺少密钥", "备份不含密钥，{home} 中也没有（{code}）。", "请先把另行保管的密钥目录放到 {home}/keys，再恢复。"),
     en=(
         "The keys are missing",
-        "The backup has none, nor has {home} ({code}).",
-        "Put the folder of keys, kept elsewhere, at {home}/keys, then restore.",
+        "The backup contains no keys, and {home} has none either ({code}).",
+        "First put the folder of keys that is kept elsewhere at {home}/keys, then restore.",
     ),
 )
 RESTORE_FAILED = declare(
@@ -89,13 +89,13 @@ RESTORE_FAILED = declare(
     zh=("备份未通过审计", "恢复的内容有 {count} 处不符，逐条列于 parts。", "请换用另一份备份；目标目录未被改动。"),
     en=(
         "The backup does not pass the audit",
-        "{count} differences, listed in parts.",
+        "The restored content has {count} differences, listed in parts.",
         "Use another backup. The target folder was not changed.",
     ),
 )
 RESTORE_OLDER = declare(
     "log_restore_older",
-    zh=("备份早于已见证的日志", "{witness} 见过 {seen}，备份只有 {size} 条。", "恢复它会使已支出的额度重新可用：请换用更新的备份。"),
+    zh=("备份早于已见证的日志", "{witness} 见过 {seen}，备份只有 {size} 条。", "请换用更新的备份：恢复这一份会使已支出的额度重新可用。"),
     en=(
         "The backup is older than the witnessed log",
         "{witness} has seen {seen}; the backup has {size} entries.",
@@ -107,7 +107,7 @@ RESTORE_UNWITNESSED = declare(
     zh=(
         "无法判断备份是否最新",
         "没有见证方应答，也没有给出另行保管的检查点。",
-        "用 --since 给出另行保管的最新检查点；确实没有时用 --unwitnessed，并承担额度被重复使用的责任。",
+        "请用 --since 给出另行保管的最新检查点；确实没有的，可用 --unwitnessed，并承担额度被重复使用的责任。",
     ),
     en=(
         "It cannot be determined whether this backup is the newest",

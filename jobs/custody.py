@@ -21,7 +21,7 @@ from sandbox.raw.open import Vault
 NOTHING_TO_RETIRE = declare(
     "server_master_key_single",
     zh=("没有可停用的旧主密钥", "只有现行主密钥在用。", "请先用 yunei vault rotate 更换主密钥。"),
-    en=("There is no old master key", "The present one alone is in use.", "Replace it first: yunei vault rotate."),
+    en=("There is no old master key", "Only the current master key is in use.", "First replace the master key with yunei vault rotate."),
 )
 
 

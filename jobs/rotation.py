@@ -14,14 +14,14 @@ KEY_PENDING = declare(
     zh=("日志公钥正在更换", "新公钥已公布，旧公钥尚未停用。", "请先用 yunei log rotate --finish 完成本次更换。"),
     en=(
         "The log's key is being changed",
-        "A new key is announced and the old one still signs.",
+        "A new key has been announced, and the old one is not retired yet.",
         "First finish this change with yunei log rotate --finish.",
     ),
 )
 KEY_NOT_PENDING = declare(
     "log_key_not_pending",
     zh=("没有正在进行的公钥更换", "日志只有一个公钥在用。", "请先用 yunei log rotate 公布新公钥。"),
-    en=("No change of key is in progress", "One key alone signs this log.", "First announce a new key with yunei log rotate."),
+    en=("No change of key is in progress", "The log has only one key in use.", "First announce a new key with yunei log rotate."),
 )
 
 

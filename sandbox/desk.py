@@ -44,12 +44,16 @@ from sandbox.steps import Compute, at_once, released
 LINE_INVALID = declare(
     "request_line_invalid",
     zh=("这一行有误", "共 {count} 处；第一处在 {path}：{reason_zh}。", "请按所列各处修改这一行；其他行不受影响。"),
-    en=("This line is not right", "Faults: {count}; the first at {path}: {reason_en}.", "Mend the places listed; other lines go on."),
+    en=(
+        "This line has errors",
+        "Faults: {count}; the first at {path}: {reason_en}.",
+        "Correct the places listed; other lines are not affected.",
+    ),
 )
 FILE_MISSING = declare(
     "data_file_missing",
     zh=("没有数据文件", "文件夹 {folder} 中没有数据集 {dataset} 的文件。", "请放入 {dataset}.parquet 或 {dataset}.csv。"),
-    en=("No data file", "Folder {folder} has no file of dataset {dataset}.", "Put {dataset}.parquet or {dataset}.csv there."),
+    en=("No data file", "Folder {folder} has no file for dataset {dataset}.", "Put {dataset}.parquet or {dataset}.csv in that folder."),
 )
 
 

@@ -105,7 +105,7 @@ class Dataset(Model):
     registration_no: str = Field(min_length=1, max_length=64)
     registration: Registration = Field(default="coded", description="登记状态：申请、受理、形式审核、公示、赋码；赋码后方可授权")
     source_body: Title
-    steward: Identifier | None = Field(default=None, description="来源部门的数据提供方管理员；缺省时任何数据提供方管理员都可代为同意")
+    steward: Identifier | None = Field(default=None, description="来源部门的数据提供方管理员；不写时任何数据提供方管理员都可代为同意")
     acquired_on: date
     updated_on: date
     grade: Grade

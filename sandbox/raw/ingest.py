@@ -45,7 +45,11 @@ _FORMAT = 1  # of a checkpoint
 VERSION_EXISTS = declare(
     "data_version_exists",
     zh=("该版本已存在", "数据集 {dataset} 的第 {version} 版已经入库，版本不可更改。", "请以新的版本号入库。"),
-    en=("This version exists", "Version {version} of dataset {dataset} is already there; versions never change.", "Ingest under a new number."),
+    en=(
+        "This version exists",
+        "Version {version} of dataset {dataset} is already ingested; versions never change.",
+        "Ingest under a new version number.",
+    ),
 )
 STORAGE_FAILED = declare(
     "data_storage_failed",

@@ -43,8 +43,8 @@ _CAST = {"integer": "BIGINT", "decimal": "DECIMAL(18, 9)", "number": "DOUBLE", "
 
 PROFILE_UNIT = declare(
     "data_profile_unit",
-    zh=("没有这一列", "文件 {file} 中没有单元列 {column}。", "请核对 --unit。"),
-    en=("There is no such column", "File {file} has no unit column {column}.", "Check --unit."),
+    zh=("没有这一列", "文件 {file} 中没有单元列 {column}。", "请核对 --unit 所给的列名。"),
+    en=("No such column", "File {file} has no unit column {column}.", "Check the column named by --unit."),
 )
 
 
