@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Executable, Insert, Row, Select, Table, Update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ class Prepared:
     """`names`: the columns an INSERT or UPDATE sets from values; bound parameters of the statement are named by themselves. Plain values in
     the statement stay what they are."""
 
-    def __init__(self, statement: Statement, names: Sequence[str] | None = None, *, on: Mapping[str, Statement] | None = None) -> None:
-        """`on`: what to say instead, by name of the dialect."""
+    def __init__(self, statement: Statement | Callable[[str], Statement], names: Sequence[str] | None = None) -> None:
+        """`statement`: or what says it to a dialect of that name, for one that each dialect has its own words for."""
         self._statement = statement
-        self._own = on or {}
         self._names = None if names is None else list(names)
         self._compiled: dict[str, tuple[str, Callable[[Values], Any]]] = {}
 
@@ -38,7 +37,7 @@ class Prepared:
         """The SQL, and what makes of values by name that which the driver is handed: a mapping, or a tuple where it wants positions."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            statement = self._own.get(dialect.name, self._statement)
+            statement = self._statement if isinstance(self._statement, Executable) else self._statement(dialect.name)
             assert isinstance(statement, Executable)
             compiled: Any = statement.compile(dialect=dialect, column_keys=self._names)
             constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
@@ -61,13 +60,14 @@ def adding(table: Table, rows: Select[*tuple[Any, ...]], sums: Sequence[str]) ->
     clause of its own, without which SQLite would take ON CONFLICT for a join's."""
     names = [column.name for column in table.columns]
     key = [column.name for column in table.primary_key]
-    said: dict[str, Statement] = {}
-    for dialect in (sqlite, postgresql):
-        insert: Any = dialect.insert(table).from_select(names, rows)
-        said[dialect.dialect.name] = insert.on_conflict_do_update(
-            index_elements=key, set_={name: table.c[name] + insert.excluded[name] for name in sums}
-        )
-    return Prepared(said["sqlite"], on=said)
+
+    def said(dialect: str) -> Statement:
+        own = import_module(f"sqlalchemy.dialects.{dialect}")  # PostgreSQL's comes with all of its drivers: only where it is spoken
+        insert: Any = own.insert(table).from_select(names, rows)
+        adds: Statement = insert.on_conflict_do_update(index_elements=key, set_={name: table.c[name] + insert.excluded[name] for name in sums})
+        return adds
+
+    return Prepared(said)
 
 
 def fetch(connection: Connection, statement: Prepared, values: Values) -> Sequence[Row[Any]]:
