@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx2
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import OAuth2Client
-from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -23,6 +19,10 @@ from api.signin.tokens import base64url
 from infra.clock import Clock
 from infra.settings import Settings
 from policies.problem import declare
+
+if TYPE_CHECKING:  # most servers have no provider, and need not wait for what speaks to one
+    import httpx2
+    from authlib.integrations.httpx_client import OAuth2Client
 
 SIGN_IN_OFF = declare(
     "auth_sign_in_off",
@@ -85,6 +85,9 @@ class Provider:
 
     def subject(self, *, code: str, verifier: str, nonce: str) -> str:
         """Who signed in: the subject of an ID token that is the provider's, for us, of now, and with our nonce. SIGN_IN_FAILED, PROVIDER."""
+        import httpx2
+        from authlib.integrations.base_client import OAuthError
+
         metadata = self._discovered()
         try:
             with self._client() as client:
@@ -99,6 +102,8 @@ class Provider:
         return self._claims(text, nonce, token.get("access_token"))
 
     def _claims(self, text: str, nonce: str, access_token: object) -> str:
+        from authlib.oidc.core import CodeIDToken
+
         try:
             decoded = self._decoded(text)
             options: Any = {
@@ -148,6 +153,8 @@ class Provider:
         return self._metadata[1]
 
     def _get(self, url: str) -> dict[str, Any]:
+        import httpx2
+
         try:
             with httpx2.Client(timeout=self._settings.oidc_timeout_s, transport=self._transport, trust_env=False) as client:
                 answer = client.get(url, headers={"Accept": "application/json"})
@@ -160,6 +167,8 @@ class Provider:
         return found
 
     def _client(self) -> OAuth2Client:
+        from authlib.integrations.httpx_client import OAuth2Client
+
         settings = self._settings
         secret = None
         if settings.oidc_client_secret_file is not None:

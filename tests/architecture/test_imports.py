@@ -9,7 +9,11 @@ import pytest
 
 # Each took a good part of the time a process takes to start: on the way of every restart, and of each process that Ray starts.
 SLOW = {
-    "a server": ("api.server", "alembic fontTools fpdf matplotlib opentelemetry.sdk pandas polars psycopg scipy sklearn"),
+    "a server": (
+        "api.server",
+        "alembic authlib.oidc fontTools fpdf matplotlib opentelemetry.sdk pandas polars psycopg scipy sklearn sqlalchemy.dialects.postgresql",
+    ),
+    "what a server is before it starts Ray": ("api.server_cli, api.home", "api.app duckdb fastapi numpy opendp pyarrow ray sqlalchemy sqlglot"),
     "a process of Ray's": ("ray", "pandas rfc3987_syntax scipy"),
     "a worker": ("sandbox.raw.shards", "fastapi opendp pandas ray scipy sklearn sqlalchemy"),
 }
