@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import httpx2
 from fastapi import Request
+
+if TYPE_CHECKING:
+    import httpx2
 
 # what a page's own request says of who comes and from where; nothing else is passed on
 _PASSED = ("cookie", "user-agent", "x-forwarded-for", "forwarded", "client-cert", "client-cert-chain", "origin", "sec-fetch-site", "host")
@@ -34,6 +36,8 @@ class Interface:
     """The interface, for one visitor's request. `csrf` is what the visitor's form sent: the interface checks it, as anybody's."""
 
     def __init__(self, request: Request, language: str, csrf: str = "") -> None:
+        import httpx2  # with the first page: a start need not wait for it
+
         headers = {name: value for name in _PASSED if (value := request.headers.get(name))}
         self._headers = {**headers, "accept-language": language, **({"x-csrf-token": csrf} if csrf else {})}
         client = (request.client.host, request.client.port) if request.client else ("127.0.0.1", 0)
@@ -72,6 +76,8 @@ class Interface:
     async def _ask(
         self, method: str, path: str, query: dict[str, Any], *, body: Any = None, content: bytes | None = None, key: str = ""
     ) -> httpx2.Response:
+        import httpx2
+
         headers = dict(self._headers)
         if key:
             headers = {name: value for name, value in headers.items() if name != "cookie"} | {"authorization": f"Bearer {key}"}

@@ -11,7 +11,8 @@ import pytest
 SLOW = {
     "a server": (
         "api.server",
-        "alembic authlib.oidc fontTools fpdf matplotlib opentelemetry.sdk pandas polars psycopg scipy sklearn sqlalchemy.dialects.postgresql",
+        "alembic authlib.oidc fontTools fpdf httpx2 matplotlib opentelemetry.sdk pandas polars psycopg scipy sklearn "
+        "sqlalchemy.dialects.postgresql",
     ),
     "what a server is before it starts Ray": ("api.server_cli, api.home", "api.app duckdb fastapi numpy opendp pyarrow ray sqlalchemy sqlglot"),
     "a process of Ray's": ("ray", "pandas rfc3987_syntax scipy"),
