@@ -46,7 +46,7 @@ datasets = [{ dataset = "clinics" }]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("api.server.guard", lambda: None)  # of this process, which other files run in, neither could be taken back
+    monkeypatch.setattr("api.home.guard", lambda: None)  # of this process, which other files run in, neither could be taken back
     monkeypatch.setattr("api.server.hold", lambda: "kept")
     monkeypatch.setenv("YUNEI_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("YUNEI_KEY", raising=False)
