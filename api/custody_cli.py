@@ -25,7 +25,7 @@ def register(app: typer.Typer, group: Group) -> None:
     witness.command("ask", help=say("立即请各见证方联署", "have the witnesses cosign now"))(told(witness_ask))
 
     vault_cli.register(group)
-    log = group("log", "存证日志", "the log of everything released")
+    log = group("log", "存证日志", "the signed log: view and verify")
     log.command("rotate", help=say("更换日志公钥", "change the log's key"))(told(log_rotate))
 
 

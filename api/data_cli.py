@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def register(group: Group) -> None:
-    dataset = group("dataset", "已登记的公共数据", "the datasets that are registered")
+    dataset = group("dataset", "已登记的公共数据", "registered public data")
     dataset.command("add", help=say("登记数据集并加密入库", "register a dataset and ingest it, encrypted"))(told(dataset_add))
     dataset.command("profile", help=say("概览原始文件并起草目录", "look at raw files and draft their catalogue entry"))(told(dataset_profile))
 

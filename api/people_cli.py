@@ -23,12 +23,12 @@ def register(app: typer.Typer, group: Group) -> None:
     app.command("init", help=say("建立主目录；管理员密钥只显示这一次", "make a home; the administrator's key is shown this once"))(told(init))
     key = group("key", "访问密钥", "access keys")
     key.command("issue", help=say("签发密钥，只显示一次", "issue a key; it is shown once"))(told(key_issue))
-    key.command("revoke", help=say("撤销密钥，立即失效", "revoke a key, at once"))(told(key_revoke))
+    key.command("revoke", help=say("撤销密钥，立即失效", "revoke a key, effective at once"))(told(key_revoke))
     key.command("list", help=say("全部密钥的前缀、主体与状态", "prefixes of all keys, whose they are, and their state"))(told(key_list))
-    principal = group("principal", "主体：机构与人员", "principals: bodies and persons")
+    principal = group("principal", "主体：机构与人员", "principals: organisations and persons")
     principal.command("list", help=say("全部主体", "all principals"))(told(principal_list))
     principal.command("register", help=say("登记主体", "register a principal"))(told(principal_register))
-    principal.command("suspend", help=say("停用，立即生效", "suspend, at once"))(told(principal_suspend))
+    principal.command("suspend", help=say("停用，立即生效", "suspend, effective at once"))(told(principal_suspend))
     principal.command("resume", help=say("恢复", "resume"))(told(principal_resume))
     principal.command("close", help=say("注销，不可恢复", "close for good"))(told(principal_close))
     principal.command("link", help=say("关联统一登录身份", "link a subject of the identity provider"))(told(principal_link))
@@ -58,11 +58,11 @@ def key_issue(
     title_zh: Annotated[str | None, typer.Option("--title-zh", help=say("中文名称", "name in Chinese"))] = None,
     title_en: Annotated[str | None, typer.Option("--title-en", help=say("英文名称", "name in English"))] = None,
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", metavar="ACT", help=say("只限此权限，可多次", "good for this act only; repeat"))
+        list[str] | None, typer.Option("--scope", metavar="ACT", help=say("只限此权限，可多次", "limit to this act; repeatable"))
     ] = None,
     days: Annotated[int | None, typer.Option("--days", help=say("有效天数", "days it lasts"))] = None,
     certificate: Annotated[
-        str | None, typer.Option("--certificate", metavar="SHA256", help=say("绑定的客户端证书", "the only client certificate it works with"))
+        str | None, typer.Option("--certificate", metavar="SHA256", help=say("绑定的客户端证书", "client certificate that the key is bound to"))
     ] = None,
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
@@ -89,14 +89,14 @@ def key_issue(
 
 def key_revoke(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=say("密钥前缀（yk_ 之后的一段）", "the key's prefix, the part after yk_"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import revoke_key
 
     with opened(home) as services:
         revoke_key(services.register, prefix, reason=reason)
-    output.line(say("已撤销，立即失效", "revoked; it opens nothing from now on"))
+    output.line(say("已撤销，立即失效", "revoked, effective at once"))
 
 
 def key_list(home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None) -> None:
@@ -150,7 +150,7 @@ def principal_register(
 
 def principal_suspend(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import suspend_principal
@@ -162,7 +162,7 @@ def principal_suspend(
 
 def principal_resume(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import resume_principal
@@ -174,7 +174,7 @@ def principal_resume(
 
 def principal_close(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     home: Annotated[Path | None, typer.Option("--home", help=say(*HOME))] = None,
 ) -> None:
     from jobs.acts import close_principal

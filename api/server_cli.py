@@ -22,7 +22,7 @@ from yunei.cli import output
 from yunei.problem import from_response
 from yunei.words import say
 
-_REASON = "理由，写入日志", "why; goes into the log"
+_REASON = "理由，写入日志", "reason; goes into the log"
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command("try", help=say("不经服务试用引擎：自有文件，逐行问答", "the engine on your own files: a line in, a line out"))(_told(try_))
     app.command("audit", help=say("由日志重算一切并与数据库比对", "recompute everything from the log and compare"))(_told(audit))
     data_cli.register(group)
-    licence = group("licence", "授权运营协议", "the licences that jobs run under")
+    licence = group("licence", "授权运营协议", "licences (authorised-operation agreements)")
     licence.command("grant", help=say("授予协议（TOML 文件）", "grant a licence (TOML file)"))(_told(licence_grant))
     licence.command("suspend", help=say("暂停协议：不再受理，也不再发布", "suspend: nothing is admitted or published"))(_told(licence_suspend))
     licence.command("resume", help=say("恢复已暂停的协议", "resume a suspended licence"))(_told(licence_resume))

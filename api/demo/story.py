@@ -34,8 +34,8 @@ def tell(stage: Stage) -> None:
         builder_fetches(stage, keys, answers[0])
         bureau_verifies(stage, keys["supervisor"], answers)
     stage.console.print()
-    stage.tell(f"演示结束，用时 {time.monotonic() - started:.0f} 秒。", f"The end, after {time.monotonic() - started:.0f} seconds.")
-    stage.aside(f"一切都留在 {stage.folder.name}/ 下，可以查看。", f"Everything is left below {stage.folder.name}/ to look at.")
+    stage.tell(f"演示结束，用时 {time.monotonic() - started:.0f} 秒。", f"The demo is over, after {time.monotonic() - started:.0f} seconds.")
+    stage.aside(f"全部文件都留在 {stage.folder.name}/ 下，可以查看。", f"Everything is kept under {stage.folder.name}/ to look at.")
 
 
 def bureau_registers(stage: Stage, tables: Frames) -> None:
@@ -96,10 +96,10 @@ def ask(stage: Stage, client: Client, tables: Frames, question: Question) -> Ans
         "  The true values were computed aside, from the open data; an operator never sees them.",
     )
     if answer.release.thresholded:
-        stage.aside("  涉及个体过少的分组不予显示。", "  Groups with too few units are not shown.")
+        stage.aside("  涉及单元过少的分组不予显示。", "  Groups with too few units are not shown.")
     bounds = answer.release.data["bounds"]
     stage.aside(
-        f"  每个个体最多计入 {bounds['groups_per_unit']} 个分组、每组 {bounds['rows_per_group']} 行，超出部分不计。",
+        f"  每个单元最多计入 {bounds['groups_per_unit']} 个分组、每组 {bounds['rows_per_group']} 行，超出部分不计。",
         f"  Each unit counts in at most {bounds['groups_per_unit']} groups, with {bounds['rows_per_group']} rows in each; no more is counted.",
     )
     stage.aside(
@@ -146,7 +146,7 @@ def ask_again(stage: Stage, client: Client, question: Question, first: Answer) -
 
 def ask_what_is_refused(stage: Stage, client: Client) -> None:
     stage.console.print()
-    stage.console.print(Text("● " + say("按个体分组的问题", "A question about individuals"), "bold"))
+    stage.console.print(Text("● " + say("按个人分组的问题", "A question about individuals"), "bold"))
     stage.console.print(Text(REFUSED, "cyan"))
     refused(stage, client, REFUSED, QUESTIONS[2].scenario)
 
@@ -190,7 +190,7 @@ def builder_fetches(stage: Stage, keys: dict[str, str], answer: Answer) -> None:
 
 
 def bureau_verifies(stage: Stage, key: str, answers: list[Answer]) -> None:
-    stage.chapter(5, "数据局独立核验", "The bureau verifies, trusting nobody")
+    stage.chapter(5, "数据局独立核验", "The bureau verifies independently")
     stage.run("account", "list", key=key)
     with Client(stage.url, key, say.language) as client:
         period = next(client.fees()).period

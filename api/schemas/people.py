@@ -139,7 +139,7 @@ class NewKey(Closed):
 class Reason(Closed):
     model_config = ConfigDict(json_schema_extra=example(reason="员工离职 · left the company"))
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] = Field(description="why; goes into the log")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] = Field(description="reason; goes into the log")
 
 
 class SubjectView(Closed):

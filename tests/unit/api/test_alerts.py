@@ -74,7 +74,7 @@ def test_an_alert_from_the_command_line(run: Run, alert: str) -> None:
     code, out, _ = run("auditor", "alert", "list", "--state", "open", "--severity", "serious", "--format", "json")
     assert code == 0
     assert alert in [each["id"] for each in json.loads(out)]
-    assert "The same question, paid for again" in run("auditor", "alert", "show", alert)[1]
+    assert "Repeated questions" in run("auditor", "alert", "show", alert)[1]
     code, _, err = run("operator-1", "alert", "list")
     assert code != 0
     assert "auth_forbidden" in err

@@ -79,7 +79,7 @@ def test_on_the_page(stays: Stays) -> None:
     fields = {"job": job, "first": "2026-01-01", "periods": "3", "way": "auto"}
     shown = browser.post(page, data=form(browser, act="running_check", **fields))
     assert shown.status_code == 200, shown.text
-    assert "anew, as exact as the tree" in shown.text
+    assert "recomputed, as accurate as the tree" in shown.text
     assert f'value="{job}"' in shown.text  # what was typed stands there still
     wrong = browser.post(page, data=form(browser, act="running", **{**fields, "first": "2026-01-02"}))
     assert wrong.status_code == 422
@@ -138,7 +138,7 @@ def test_by_the_command_line(stays: Stays, tmp_path: Path, capsys: pytest.Captur
     plan = ["--running", "2026-01-01", "--periods", "24"]
     rows = list(csv.DictReader(io.StringIO(said("schedule", *job, *plan, "--check", "--format", "csv"))))
     assert [(row["way"], row["charges"], row["column"]) for row in rows[:2]] == [("tree", "5", "n"), ("tree", "5", "fee")]
-    assert {row["way"] for row in rows} == {"tree", "anew", "anew, as exact as the tree"}
+    assert {row["way"] for row in rows} == {"tree", "recomputed", "recomputed, as accurate as the tree"}
     made = list(csv.DictReader(io.StringIO(said("schedule", *job, *plan, "--way", "tree", "--format", "csv"))))
     (mine,) = [row for row in made if row["state"] == "active"]
     assert (mine["runs"], mine["releases_at_most"]) == ("0", "24")

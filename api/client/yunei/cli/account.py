@@ -15,7 +15,7 @@ _Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help=say("账户，�
 
 def propose(
     account: _Account,
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     delta: Annotated[str, typer.Option("--delta", help=say("新上限的 δ", "delta of the new cap"))],
     epsilon: Annotated[str | None, typer.Option("--epsilon", help=say("新上限的 ε", "epsilon of the new cap"))] = None,
     rho: Annotated[str | None, typer.Option("--rho", help=say("新上限的 ρ", "rho of the new cap"))] = None,
@@ -24,7 +24,7 @@ def propose(
         made = client.propose_cap(account, reason=reason, delta=delta, epsilon=epsilon, rho=rho)
     output.line(str(made.proposal))
     again = f"yunei account confirm {account} {made.proposal}"
-    output.note(say(f"请由另一人确认：{again}", f"have another person confirm it: {again}"))
+    output.note(say(f"请由另一人确认：{again}", f"ask another person to confirm it: {again}"))
 
 
 def confirm(

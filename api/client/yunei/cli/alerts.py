@@ -14,7 +14,7 @@ from yunei.words import say
 
 _SHAPE = Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))]
 _ALERT = Annotated[str, typer.Argument(metavar="ALERT", help=say("告警编号", "the alert's id"))]
-_WORDS = Annotated[str, typer.Option("--words", help=say("说明，写入日志", "in words; goes into the log"))]
+_WORDS = Annotated[str, typer.Option("--words", help=say("说明，写入日志", "explanation; goes into the log"))]
 _FILE = Annotated[Path, typer.Argument(metavar="RULES.toml", exists=True, dir_okay=False, help=say("监测规则", "the rules"))]
 
 
@@ -103,7 +103,7 @@ def rules(
         output.line()
     output.table(
         (
-            say("规则", "rule"), say("级别", "severity"), say("参数", "numbers"), say("模拟月误报", "false in a simulated month"),
+            say("规则", "rule"), say("级别", "severity"), say("参数", "numbers"), say("模拟月误报", "false alarms, simulated month"),
             say("发出", "raised"), say("误报", "false alarms"),
         ),
         [
@@ -127,17 +127,18 @@ def check(rules: _FILE) -> None:
     named = f"{found['name']} {found['version']}"
     output.line(
         say(
-            f"通过：{named}，{found['count']} 条规则；摘要 {found['rules']}", f"holds: {named}, {found['count']} rules; digest {found['rules']}"
+            f"通过：{named}，{found['count']} 条规则；摘要 {found['rules']}",
+            f"passed: {named}, {found['count']} rules; digest {found['rules']}",
         )
     )
 
 
-def propose(rules: _FILE, reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))]) -> None:
+def propose(rules: _FILE, reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))]) -> None:
     with session.client() as client:
         found = client.propose_alert_rules(rules.read_text(encoding="utf-8"), reason=reason)
     output.facts([(say("提议", "proposal"), found.entry), (say("监测规则", "alert rules"), f"{found.name} {found.version}")])
     steps = f"yunei alert-rules show --proposal {found.entry}; yunei alert-rules confirm {found.entry}"
-    output.note(say(f"由另一名监管员查看并确认：{steps}", f"another supervisor reads and confirms it: {steps}"))
+    output.note(say(f"由另一名监管员查看并确认：{steps}", f"another supervisor should read and confirm it: {steps}"))
 
 
 def confirm(proposal: Annotated[int, typer.Argument(metavar="PROPOSAL", help=say("提议的日志序号", "entry of the proposal"))]) -> None:

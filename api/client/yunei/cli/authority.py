@@ -14,7 +14,7 @@ from yunei.cli.session import Shape, session
 from yunei.render import printable
 from yunei.words import say
 
-_REASON = "理由，写入日志", "why; goes into the log"
+_REASON = "理由，写入日志", "reason; goes into the log"
 _SHAPE = Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))]
 SCOPES = {"everything": "全部", "operator": "运营单位", "licence": "协议", "dataset": "数据集"}
 STATES = {
@@ -28,7 +28,9 @@ STATES = {
 
 
 def freeze_set(
-    scope: Annotated[Scope, typer.Argument(metavar="SCOPE", help=say("everything、operator、licence 或 dataset", "what kind of thing"))],
+    scope: Annotated[
+        Scope, typer.Argument(metavar="SCOPE", help=say("everything、operator、licence 或 dataset", "everything, operator, licence or dataset"))
+    ],
     subject: Annotated[str, typer.Argument(metavar="[SUBJECT]", help=say("编号或数据集名；everything 时不写", "its id or name"))] = "",
     reason: Annotated[str, typer.Option("--reason", help=say(*_REASON))] = ...,  # type: ignore[assignment]  # Typer's way of asking for it
     shape: _SHAPE = "table",
@@ -39,7 +41,7 @@ def freeze_set(
 
 
 def freeze_list(
-    standing: Annotated[bool, typer.Option("--standing", help=say("只列未解除的", "only those in force"))] = False, shape: _SHAPE = "table"
+    standing: Annotated[bool, typer.Option("--standing", help=say("只列未解除的", "only freezes in force"))] = False, shape: _SHAPE = "table"
 ) -> None:
     session.shape = shape
     with session.client() as client:
@@ -77,7 +79,7 @@ def freeze_list(
 
 def freeze_thaw(
     freeze: Annotated[str, typer.Argument(metavar="FREEZE", help=say("应急处置编号", "id of the freeze"))],
-    reason: Annotated[str | None, typer.Option("--reason", help=say("提议解除的理由", "why, when proposing"))] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help=say("提议解除的理由", "reason for lifting it, when proposing"))] = None,
     proposal: Annotated[
         int | None, typer.Option("--proposal", metavar="N", help=say("确认他人的提议：日志序号", "confirm the other's"))
     ] = None,
@@ -116,7 +118,9 @@ _TEXTS = {"rules": "rules", "cases": "cases", "floor": "floor", "floor-cases": "
 
 
 def policy_show(
-    version: Annotated[str | None, typer.Option("--version", metavar="DOCUMENT", help=say("某一版本；默认现行", "a version; else now"))] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="DOCUMENT", help=say("某一版本；默认现行", "a version; the present one by default"))
+    ] = None,
     text: Annotated[
         Literal["rules", "cases", "floor", "floor-cases", "model"] | None, typer.Option("--text", help=say("只显示这份文本", "print this text"))
     ] = None,

@@ -24,12 +24,12 @@ def check_batch(
     ],
     licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("协议编号", "licence"))],
     scenario: Annotated[str, typer.Option("--scenario", envvar="YUNEI_SCENARIO", metavar="ID", help=say("应用场景", "scenario"))],
-    epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("总预算 ε", "whole privacy loss, as ε"))] = None,
-    rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("总预算 ρ（与 ε 二选一）", "or as zCDP ρ"))] = None,
+    epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("总预算 ε", "total budget as ε"))] = None,
+    rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("总预算 ρ（与 ε 二选一）", "or as ρ (zCDP)"))] = None,
     accuracy: Annotated[
-        str | None, typer.Option("--accuracy", metavar="ERR", help=say("每个查询所要的误差", "or the error wanted of each"))
+        str | None, typer.Option("--accuracy", metavar="ERR", help=say("每个查询所要的误差", "or the error wanted for each query"))
     ] = None,
-    delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ, 1e-8 if not given"))] = None,
+    delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ; 1e-8 by default"))] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
@@ -39,7 +39,7 @@ def check_batch(
     if shape == "json":
         output.as_json(found.data)
         return
-    labels = [say("序号", "no."), "rho", "epsilon", say("能否提交", "can be asked"), say("查询", "query")]
+    labels = [say("序号", "no."), "rho", "epsilon", say("能否提交", "can be submitted"), say("查询", "query")]
     rows = []
     for number, (entry, query) in enumerate(zip(found.queries, asked, strict=True), 1):
         price = None if entry.quote is None else entry.quote.price
@@ -66,7 +66,7 @@ def read_queries(file: Path) -> list[dict[str, Any]]:
         except ValueError:
             item = None
         if not isinstance(item, dict) or not isinstance(item.get("sql"), str):
-            raise _unreadable(f"{file}: " + say(f"第 {number} 行应为含 sql 的 JSON 对象", f"line {number} is no JSON object with sql"))
+            raise _unreadable(f"{file}: " + say(f"第 {number} 行应为含 sql 的 JSON 对象", f"line {number} must be a JSON object with sql"))
         found.append(item)
     return found
 

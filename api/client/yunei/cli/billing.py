@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from yunei.billing import Fee, FeeQuote, Statement
 
 _Shape = Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))]
-_Licence = Annotated[str | None, typer.Option("--licence", help=say("只要这份协议", "of this licence alone"))]
+_Licence = Annotated[str | None, typer.Option("--licence", help=say("只要这份协议", "only for this licence"))]
 _Period = Annotated[str, typer.Argument(metavar="PERIOD", help=say("2026-11、2026-Q4 或 2026", "2026-11, 2026-Q4 or 2026"))]
 ROLES = {"source": ("来源部门", "source body"), "treasury": ("财政", "treasury"), "platform": ("平台", "platform")}
 CAUSES = {"release": ("发布", "release"), "delivery": ("交付", "delivery"), "term": ("按月", "by the month")}
@@ -35,16 +35,16 @@ def quoted(fee: FeeQuote | None) -> str | None:
     if fee is None:
         return None
     if fee.free:
-        return say("无偿（公益或公共治理场景）", "free (scenario of public welfare or governance)")
-    more = say(f"，另按结果计：{'、'.join(fee.open)}", f", and by the answer: {', '.join(fee.open)}") if fee.open else ""
+        return say("无偿（公益或公共治理场景）", "free (public-welfare or public-governance scenario)")
+    more = say(f"，另按结果计：{'、'.join(fee.open)}", f", plus fees that depend on the result: {', '.join(fee.open)}") if fee.open else ""
     return say(f"{yuan(fee.yuan)} 元{more}", f"CNY {yuan(fee.yuan)}{more}")
 
 
 def list_(
     licence: _Licence = None,
     period: Annotated[str | None, typer.Option("--period", help=say("结算周期", "settlement period"))] = None,
-    release: Annotated[str | None, typer.Option("--release", help=say("只要这次发布", "of this release alone"))] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几条", "how many at most"))] = 20,
+    release: Annotated[str | None, typer.Option("--release", help=say("只要这次发布", "only for this release"))] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几条", "show at most this many"))] = 20,
     shape: _Shape = "table",
 ) -> None:
     session.shape = shape
@@ -102,7 +102,7 @@ def show(period: _Period, licence: _Licence = None, shape: _Shape = "table") -> 
     if len(found) > 1:
         total = yuan(sum((statement.payable for statement in found), Decimal(0)))
         output.line()
-        output.facts([(say("应付合计（元）", "payable, all together (yuan)"), total)])
+        output.facts([(say("应付合计（元）", "payable in total (yuan)"), total)])
     if not found:
         output.note(say("这一周期没有收费的协议。", "No licence charges in this period."))
 
@@ -129,14 +129,14 @@ def _statement(statement: Statement) -> None:
         f"{usage['releases']} releases, {usage['deliveries']} deliveries, {usage['rows']} rows, {usage['bytes']} bytes, "
         f"{usage['compute_s']} s of compute, ρ {usage['rho']}",
     )
-    state = say("已关账", "closed") if statement.closed_at is not None else say("未关账，按现在计算", "open: as of now")
+    state = say("已关账", "closed") if statement.closed_at is not None else say("未关账，按现在计算", "open, computed as of now")
     output.facts(
         [
             (say("对账单", "statement"), f"{statement.licence}  {statement.operator}"),
             (say("结算周期", "period"), f"{statement.period}  {state}"),
             (say("用量", "usage"), used),
             (say("本期费用（元）", "posted (yuan)"), yuan(statement.posted)),
-            (say("上期结转（元）", "brought in (yuan)"), yuan(statement.brought) if statement.brought else None),
+            (say("上期结转（元）", "carried in (yuan)"), yuan(statement.brought) if statement.brought else None),
             (say("准许收入（元）", "allowed revenue (yuan)"), None if statement.allowed is None else yuan(statement.allowed)),
             (say("本期应付（元）", "payable (yuan)"), yuan(statement.payable)),
             (say("结转下期（元）", "carried over (yuan)"), yuan(statement.carried) if statement.carried else None),

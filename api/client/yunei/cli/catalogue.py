@@ -13,7 +13,7 @@ from yunei.words import say
 
 
 def datasets(
-    find: Annotated[str, typer.Option("--find", help=say("检索词，中英文均可", "what to look for, in Chinese or English"))] = "",
+    find: Annotated[str, typer.Option("--find", help=say("检索词，中英文均可", "search words, Chinese or English"))] = "",
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape

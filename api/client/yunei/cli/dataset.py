@@ -59,7 +59,7 @@ def _files(lineage: Mapping[str, Any] | None) -> str:
 
 
 def metadata(
-    name: Annotated[str | None, typer.Argument(metavar="[DATASET]", help=say("不写则为整个目录", "else the whole catalogue"))] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[DATASET]", help=say("不写则为整个目录", "the whole catalogue if omitted"))] = None,
     form: Annotated[str, typer.Option("--as", help="dcat csvw toml json")] = "dcat",
     out: Annotated[Path | None, typer.Option("--out", "-o", help=say("写入文件", "write to a file"))] = None,
 ) -> None:
@@ -89,7 +89,7 @@ def check(
 
 def withdraw(
     name: Annotated[str, typer.Argument(metavar="DATASET", help=say(*_NAME))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     version: Annotated[int | None, typer.Option("--version", min=1, help=say("只撤回这一版", "this version only"))] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
@@ -110,13 +110,15 @@ def registration(
 
 def destroy(
     name: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help=say("数据集名；确认时不写", "name of the dataset; none to confirm"))
+        str | None, typer.Argument(metavar="[DATASET]", help=say("数据集名；确认时不写", "name of the dataset; omit when confirming"))
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))] = None,
     version: Annotated[int | None, typer.Option("--version", min=1, help=say("只销毁这一版", "this version only"))] = None,
     confirm: Annotated[
         int | None,
-        typer.Option("--confirm", metavar="N", help=say("确认他人的提议，密钥立即销毁", "confirm another's proposal: keys are gone")),
+        typer.Option(
+            "--confirm", metavar="N", help=say("确认他人的提议，密钥立即销毁", "confirm another person's proposal; keys are destroyed at once")
+        ),
     ] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
@@ -133,7 +135,7 @@ def destroy(
             output.note(
                 say(
                     f"须由另一名监管员确认：yunei dataset destroy --confirm {found['entry']}",
-                    f"another person, a supervisor, confirms: yunei dataset destroy --confirm {found['entry']}",
+                    f"another supervisor has to confirm: yunei dataset destroy --confirm {found['entry']}",
                 )
             )
     _gone([found])

@@ -32,26 +32,33 @@ def _shared(
             "--request",
             "-r",
             metavar="FILE",
-            help=say("其他类型作业的请求（TOML 或 JSON，含 kind）", "a request of another kind: TOML or JSON, with kind"),
+            help=say("其他类型作业的请求（TOML 或 JSON，含 kind）", "a request for another kind of job (TOML or JSON, with kind)"),
         ),
     ] = None,
     licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("协议编号", "licence"))] = ...,
     scenario: Annotated[str, typer.Option("--scenario", envvar="YUNEI_SCENARIO", metavar="ID", help=say("应用场景", "scenario"))] = ...,
-    epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy loss to spend, as ε"))] = None,
-    rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("隐私预算 ρ（与 ε 二选一）", "or as zCDP ρ"))] = None,
+    epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy budget as ε"))] = None,
+    rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("隐私预算 ρ（与 ε 二选一）", "or as ρ (zCDP)"))] = None,
     accuracy: Annotated[
         str | None,
         typer.Option(
-            "--accuracy", metavar="ERR", help=say("所要的 95 % 误差（50 或 2%），由此定价", "or the 95 % error wanted, 50 or 2%: priced by it")
+            "--accuracy",
+            metavar="ERR",
+            help=say("所要的 95 % 误差（50 或 2%），由此定价", "or the 95 % error wanted (50 or 2%), from which the price follows"),
         ),
     ] = None,
-    delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ, 1e-8 if not given"))] = None,
+    delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ; 1e-8 by default"))] = None,
     groups_per_unit: Annotated[
-        int | None, typer.Option("--groups-per-unit", metavar="N", help=say("每个单元最多计入的分组数", "most groups one unit counts in"))
+        int | None,
+        typer.Option("--groups-per-unit", metavar="N", help=say("每个单元最多计入的分组数", "at most how many groups a unit is counted in")),
     ] = None,
     rows_per_group: Annotated[
         int | None,
-        typer.Option("--rows-per-group", metavar="N", help=say("每个单元在一组内最多计入的行数", "most rows one unit counts with in a group")),
+        typer.Option(
+            "--rows-per-group",
+            metavar="N",
+            help=say("每个单元在一组内最多计入的行数", "at most how many rows of a unit are counted in a group"),
+        ),
     ] = None,
     ranges: Annotated[
         list[str] | None, typer.Option("--range", metavar="COL=LO:HI", help=say("收窄取值范围，可重复", "narrow a column's range; repeatable"))
@@ -84,7 +91,7 @@ def asked(argument: str | None, file: Path | None, request: Path | None) -> str 
     if argument is not None or file is not None:
         raise problem(
             "client_bad_request",
-            what=say("--request 与查询语句二者取一。", "Give --request or a query, one of them."),
+            what=say("--request 与查询语句二者取一。", "Give either --request or a query, not both."),
             verb="job submit",
         )
     return read_request(request)
@@ -100,7 +107,7 @@ def read_request(path: Path) -> Mapping[str, Any]:
     except ValueError as error:  # neither UTF-8, nor TOML, nor JSON
         raise problem("client_bad_request", what=f"{path}: {error}", verb="job submit") from error
     if not isinstance(found, dict):
-        raise problem("client_bad_request", what=f"{path}: " + say("不是一组键值。", "is no table."), verb="job submit")
+        raise problem("client_bad_request", what=f"{path}: " + say("不是一组键值。", "is not a set of keys and values."), verb="job submit")
     return found
 
 
@@ -109,7 +116,7 @@ def query(argument: str | None, file: Path | None) -> str:
     if (argument is None) == (file is None):
         raise problem(
             "client_bad_request",
-            what=say("查询语句用参数或 --file 给出，二者取一。", "Give the query as argument or with --file, one of them."),
+            what=say("查询语句用参数或 --file 给出，二者取一。", "Give the query either as an argument or with --file."),
             verb="job submit",
         )
     if file is None:
@@ -156,7 +163,7 @@ def show_quote(quote: Quote) -> None:
             (say("价格", "price"), f"{quote.price}  ρ = {quote.price.rho}"),
             (
                 say("是否已有答案", "answered before"),
-                say("是：正式提交不花预算，字节相同", "yes: submitting is free and gives the same bytes")
+                say("是：正式提交不花预算，字节相同", "yes: submitting is free and returns the same bytes")
                 if quote.answered
                 else say("否", "no"),
             ),
@@ -198,7 +205,7 @@ def show_dummy(found: Dummy) -> None:
     else:
         output.show_grid(
             grid(found.columns, found.rows, len(found.rows)),
-            [say("虚构数据：列与类型真实，数值没有意义。", "Invented rows: columns and types are right, values mean nothing.")],
+            [say("虚构数据：列与类型真实，数值没有意义。", "Invented rows: columns and types are real, values have no meaning.")],
         )
 
 
@@ -207,12 +214,16 @@ def submit(
     sql: str | Mapping[str, Any],
     job: dict[str, Any],
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help=say("等待结果，或提交后立即返回", "wait for the answer, or return at once"))
+        bool, typer.Option("--wait/--no-wait", help=say("等待结果，或提交后立即返回", "wait for the result, or return at once"))
     ] = True,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help=say("最多等待的秒数", "longest wait in seconds"))] = None,
     idempotency_key: Annotated[
         str | None,
-        typer.Option("--idempotency-key", metavar="TEXT", help=say("同一标识的重复提交只算一次", "submissions with one key are one job")),
+        typer.Option(
+            "--idempotency-key",
+            metavar="TEXT",
+            help=say("同一标识的重复提交只算一次", "repeated submissions with the same key count as one job"),
+        ),
     ] = None,
 ) -> None:
     with session.client() as client:
@@ -241,14 +252,14 @@ def _wait(client: Any, job: Job, timeout: float | None) -> None:
     from yunei.cli.release import show_answer
 
     try:
-        with output.waiting(say("等待结果", "waiting for the answer")) as watch:
+        with output.waiting(say("等待结果", "waiting for the result")) as watch:
             done = job if job.done else client.wait(job, timeout, watch)
             answer = None if done.state in ("held", "returned") else client.answer(done)
     except KeyboardInterrupt:
-        output.note(say(f"作业继续运行；稍后执行 yunei job wait {job.id}", f"the job goes on; later run: yunei job wait {job.id}"))
+        output.note(say(f"作业继续运行；稍后执行 yunei job wait {job.id}", f"the job continues; later run: yunei job wait {job.id}"))
         raise
     if answer is None:
-        output.note(say("精确结果已封存，待人工审核；提请审核：", "the exact table is sealed and waits for people; ask for a review:"))
+        output.note(say("精确结果已封存，待人工审核；提请审核：", "the exact table is sealed and awaits human review; request one with:"))
         output.note(f"yunei review request {done.id} --title … --purpose …")
         _brief(done)
         return
@@ -265,11 +276,11 @@ def _brief(job: Job) -> None:
     else:
         output.line(job.id)
         if not job.done:
-            output.note(say(f"已受理；执行 yunei job wait {job.id} 查看结果", f"admitted; for the answer: yunei job wait {job.id}"))
+            output.note(say(f"已受理；执行 yunei job wait {job.id} 查看结果", f"admitted; to see the result: yunei job wait {job.id}"))
 
 
 def list_(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几个", "how many at most"))] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几个", "show at most this many"))] = 20,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape

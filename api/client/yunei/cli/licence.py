@@ -52,8 +52,8 @@ def apply(
 
 def consent(
     licence: Annotated[str, typer.Argument(metavar="LICENCE", help=say(*_ID))],
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=say("有条件共享的数据集", "the dataset shared on condition"))],
-    reference: Annotated[str, typer.Option("--reference", help=say("审核同意文件号", "number of the document of consent"))],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=say("有条件共享的数据集", "the conditionally shared dataset"))],
+    reference: Annotated[str, typer.Option("--reference", help=say("审核同意文件号", "number of the consent document"))],
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
@@ -63,7 +63,7 @@ def consent(
 
 def decline(
     licence: Annotated[str, typer.Argument(metavar="LICENCE", help=say(*_ID))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
@@ -71,8 +71,8 @@ def decline(
         _told(client.decline_licence(licence, reason))
 
 
-_PROPOSAL = "另一人提出同一事项的日志序号", "entry in which another person proposed the same"
-_PROPOSE = "只提出，由另一人办理", "only propose: another person does it"
+_PROPOSAL = "另一人提出同一事项的日志序号", "log entry in which another person proposed the same act"
+_PROPOSE = "只提出，由另一人办理", "only propose; another person carries it out"
 
 
 def approve(
@@ -81,11 +81,13 @@ def approve(
     decided_on: Annotated[str | None, typer.Option("--decided-on", metavar="YYYY-MM-DD", help=say("决策日期", "date of the decision"))] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--decision-file", exists=True, dir_okay=False, help=say("决策文件，取其 SHA-256", "its file: SHA-256")),
+        typer.Option(
+            "--decision-file", exists=True, dir_okay=False, help=say("决策文件，取其 SHA-256", "the decision file; its SHA-256 is recorded")
+        ),
     ] = None,
     approvals: Annotated[
         list[str] | None,
-        typer.Option("--approval", metavar="DATASET=NUMBER", help=say("重要数据的第二次审批", "important data: 2nd approval")),
+        typer.Option("--approval", metavar="DATASET=NUMBER", help=say("重要数据的第二次审批", "second approval for important data")),
     ] = None,
     proposal: Annotated[int | None, typer.Option("--proposal", min=0, help=say(*_PROPOSAL))] = None,
     propose: Annotated[bool, typer.Option("--propose", help=say(*_PROPOSE))] = False,
@@ -104,8 +106,10 @@ def approve(
 
 
 def amend(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help=say("变更后的协议全文", "the whole, as amended"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help=say("变更后的协议全文", "full text of the licence as amended"))
+    ],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     proposal: Annotated[int | None, typer.Option("--proposal", min=0, help=say(*_PROPOSAL))] = None,
     propose: Annotated[bool, typer.Option("--propose", help=say(*_PROPOSE))] = False,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
@@ -123,7 +127,12 @@ def _proposed(index: int) -> None:
     if session.shape == "json":
         output.as_json({"proposal": index})
     else:
-        output.line(say(f"已提出，日志序号 {index}；请另一人办理：--proposal {index}", f"proposed; another person: --proposal {index}"))
+        output.line(
+            say(
+                f"已提出，日志序号 {index}；请另一人办理：--proposal {index}",
+                f"proposed in entry {index}; another person then gives --proposal {index}",
+            )
+        )
 
 
 def history(
@@ -162,7 +171,7 @@ def document(
         ),
     ] = "md",
     version: Annotated[
-        int | None, typer.Option("--version", min=0, help=say("版本；默认为现行版本", "which version; else the present one"))
+        int | None, typer.Option("--version", min=0, help=say("版本；默认为现行版本", "version; the present one by default"))
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help=say("写入文件", "write to a file"))] = None,
 ) -> None:
@@ -183,7 +192,11 @@ def verify(
     ],
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="VKEY", help=say("数据局的协议公钥；不给出时向服务器询问", "the bureau's key; else the server is asked")),
+        typer.Option(
+            "--key",
+            metavar="VKEY",
+            help=say("数据局的协议公钥；不给出时向服务器询问", "the bureau's licence key; by default the server is asked"),
+        ),
     ] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:

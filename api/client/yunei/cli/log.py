@@ -22,22 +22,23 @@ def verify(
         Path | None, typer.Option("--dir", help=say("验证本地副本，不连接服务器", "verify a local copy, without any server"))
     ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用首次见到的", "the log's key; else the one first seen"))
+        str | None,
+        typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用首次见到的", "the log's key; by default the one first seen")),
     ] = None,
     since: Annotated[
         list[Path] | None,
-        typer.Option("--since", metavar="FILE", help=say("以前保存的检查点，可重复", "a checkpoint kept from before; repeatable")),
+        typer.Option("--since", metavar="FILE", help=say("以前保存的检查点，可重复", "a checkpoint saved earlier; repeatable")),
     ] = None,
     witness: Annotated[
         list[str] | None,
         typer.Option("--witness", metavar="VKEY", help=say("必须联署的见证方公钥，可重复", "a witness that must have cosigned; repeatable")),
     ] = None,
-    state: Annotated[Path | None, typer.Option("--state", help=say("信任记录文件", "file that remembers logs"))] = None,
-    repin: Annotated[bool, typer.Option("--repin", help=say("改为信任 --key 给出的公钥", "trust the key of --key from now on"))] = False,
+    state: Annotated[Path | None, typer.Option("--state", help=say("信任记录文件", "file that records trusted logs"))] = None,
+    repin: Annotated[bool, typer.Option("--repin", help=say("改为信任 --key 给出的公钥", "trust the key given by --key from now on"))] = False,
     head: Annotated[
-        bool, typer.Option("--head", help=say("只核对签名与一致性，不重算全部记录", "signature and consistency only, not every entry"))
+        bool, typer.Option("--head", help=say("只核对签名与一致性，不重算全部记录", "check signature and consistency only, not every entry"))
     ] = False,
-    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help=say("保存已验证的检查点", "keep the verified checkpoint"))] = None,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help=say("保存已验证的检查点", "save the verified checkpoint"))] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     session.shape = shape
@@ -175,22 +176,24 @@ def audit(
     folder: Annotated[Path | None, typer.Option("--dir", help=say("日志副本", "the copied log"))] = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", metavar="VKEY", help=say("日志公钥，可以是更换前的", "the log's key; one it has since replaced will do")),
+        typer.Option("--key", metavar="VKEY", help=say("日志公钥，可以是更换前的", "the log's key; one since replaced also works")),
     ] = None,
     since: Annotated[
         list[Path] | None,
-        typer.Option("--since", metavar="FILE", help=say("以前保存的检查点，可重复", "a checkpoint kept from before; repeatable")),
+        typer.Option("--since", metavar="FILE", help=say("以前保存的检查点，可重复", "a checkpoint saved earlier; repeatable")),
     ] = None,
     witness: Annotated[
         list[str] | None,
         typer.Option("--witness", metavar="VKEY", help=say("必须联署的见证方公钥，可重复", "a witness that must have cosigned; repeatable")),
     ] = None,
     products: Annotated[
-        Path | None, typer.Option("--products", help=say("成果文件目录，逐一与日志核对", "folder of products to hold against the log"))
+        Path | None, typer.Option("--products", help=say("成果文件目录，逐一与日志核对", "folder of product files to check against the log"))
     ] = None,
     carry: Annotated[
         Path | None,
-        typer.Option("--carry", metavar="FILE", help=say("写出可带走的单文件审计程序", "write this verifier as one file to take away")),
+        typer.Option(
+            "--carry", metavar="FILE", help=say("写出可带走的单文件审计程序", "write the audit program as a single file to take away")
+        ),
     ] = None,
 ) -> None:
     from yunei import auditing
@@ -224,7 +227,8 @@ def show(
     index: Annotated[int | None, typer.Argument(metavar="[INDEX]", min=0, help=say("只看这一条记录", "only this entry"))] = None,
     folder: Annotated[Path | None, typer.Option("--dir", help=say("读取本地副本", "read a local copy"))] = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用首次见到的", "the log's key; else the one first seen"))
+        str | None,
+        typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用首次见到的", "the log's key; by default the one first seen")),
     ] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=0, help=say("显示最近几条", "how many of the latest"))] = 20,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",

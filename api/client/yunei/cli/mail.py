@@ -19,12 +19,12 @@ def _told(found: Mapping[str, Any]) -> None:
     if session.shape == "json":
         output.as_json(found)
         return
-    states = {"open": say("已确认", "confirmed"), "unconfirmed": say("待确认", "waits for its code")}
+    states = {"open": say("已确认", "confirmed"), "unconfirmed": say("待确认", "awaiting confirmation")}
     output.facts(
         [
             (say("邮箱", "address"), printable(found["address"])),
             (say("状态", "state"), states.get(found["state"], found["state"])),
-            (say("事项", "told of"), " ".join(found["topics"])),
+            (say("事项", "topics"), " ".join(found["topics"])),
         ]
     )
 
@@ -39,7 +39,7 @@ def put(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help=say("邮箱地址", "the address"))],
     topic: Annotated[
         list[str],
-        typer.Option("--topic", metavar="TOPIC", help=say("事项，可多次，如 report.issued", "what of: report.issued; repeat")),
+        typer.Option("--topic", metavar="TOPIC", help=say("事项，可多次，如 report.issued", "topic, such as report.issued; repeatable")),
     ],
     shape: _SHAPE = "table",
 ) -> None:
@@ -48,7 +48,7 @@ def put(
         found = client.set_mailbox(address, topic)
     _told(found)
     if found["state"] != "open":
-        output.note(say("确认码已发往该邮箱：yunei mail confirm 确认码", "a code was sent there: yunei mail confirm CODE"))
+        output.note(say("确认码已发往该邮箱：yunei mail confirm 确认码", "a code was sent to that address: yunei mail confirm CODE"))
 
 
 def confirm(code: Annotated[str, typer.Argument(metavar="CODE", help=say("邮件中的确认码", "the code in the mail"))]) -> None:
@@ -69,7 +69,7 @@ def trial() -> None:
 def close() -> None:
     with session.client() as client:
         client.close_mailbox()
-    output.line(say("不再发送邮件", "no more mail is sent"))
+    output.line(say("不再发送邮件", "mail notifications are stopped"))
 
 
 def messages(shape: _SHAPE = "table") -> None:

@@ -25,15 +25,17 @@ def _shared(
     ] = ...,
     licence: Annotated[str, typer.Option("--licence", envvar="YUNEI_LICENCE", metavar="ID", help=say("协议编号", "licence"))] = ...,
     scenario: Annotated[str, typer.Option("--scenario", envvar="YUNEI_SCENARIO", metavar="ID", help=say("应用场景", "scenario"))] = ...,
-    epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy loss to spend, as ε"))] = None,
-    rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("隐私预算 ρ（与 ε 二选一）", "or as zCDP ρ"))] = None,
+    epsilon: Annotated[str | None, typer.Option("--epsilon", metavar="NUM", help=say("隐私预算 ε", "privacy budget as ε"))] = None,
+    rho: Annotated[str | None, typer.Option("--rho", metavar="NUM", help=say("隐私预算 ρ（与 ε 二选一）", "or as ρ (zCDP)"))] = None,
     accuracy: Annotated[
         str | None,
         typer.Option(
-            "--accuracy", metavar="ERR", help=say("标准化参数的 95 % 误差，由此定价", "or the 95 % error of a standardised parameter")
+            "--accuracy",
+            metavar="ERR",
+            help=say("标准化参数的 95 % 误差，由此定价", "or the 95 % error of a standardised parameter, from which the price follows"),
         ),
     ] = None,
-    delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ, 1e-8 if not given"))] = None,
+    delta: Annotated[str | None, typer.Option("--delta", metavar="NUM", help=say("总 δ，默认 1e-8", "total δ; 1e-8 by default"))] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:
     """The parameters that check, dummy and submit have in common."""
@@ -83,12 +85,16 @@ def submit(
     model: Mapping[str, Any],
     job: dict[str, Any],
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help=say("等待结果，或提交后立即返回", "wait for the answer, or return at once"))
+        bool, typer.Option("--wait/--no-wait", help=say("等待结果，或提交后立即返回", "wait for the result, or return at once"))
     ] = True,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help=say("最多等待的秒数", "longest wait in seconds"))] = None,
     idempotency_key: Annotated[
         str | None,
-        typer.Option("--idempotency-key", metavar="TEXT", help=say("同一标识的重复提交只算一次", "submissions with one key are one job")),
+        typer.Option(
+            "--idempotency-key",
+            metavar="TEXT",
+            help=say("同一标识的重复提交只算一次", "repeated submissions with the same key count as one job"),
+        ),
     ] = None,
 ) -> None:
     with session.client() as client:

@@ -12,11 +12,11 @@ from yunei.words import say
 
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("yunei login", "保存服务器地址与密钥", "store the server's address and your key"),
-    ("yunei dataset list", "有哪些数据可用", "what data there is"),
-    ("yunei job check -f q.sql --licence L --scenario S --epsilon 0.5", "先看价格与误差，不花预算", "price and error first; free"),
-    ("yunei job submit -f q.sql --licence L --scenario S --epsilon 0.5", "提交，等待，显示结果", "submit, wait, show the answer"),
-    ("yunei release fetch RELEASE -o answer.parquet", "下载结果与回执", "download the answer and its receipt"),
-    ("yunei log verify", "独立验证整个存证日志", "verify the whole log, trusting nobody"),
+    ("yunei dataset list", "有哪些数据可用", "see what data is available"),
+    ("yunei job check -f q.sql --licence L --scenario S --epsilon 0.5", "先看价格与误差，不花预算", "see price and error first; free"),
+    ("yunei job submit -f q.sql --licence L --scenario S --epsilon 0.5", "提交，等待，显示结果", "submit, wait, show the result"),
+    ("yunei release fetch RELEASE -o answer.parquet", "下载结果与回执", "download the result and its receipt"),
+    ("yunei log verify", "独立验证整个存证日志", "verify the whole log independently"),
 )
 More = Sequence[tuple[str, str, Sequence[str]]]  # (noun or command, what it does, verbs)
 
@@ -34,7 +34,7 @@ def overview(more: More = (), faults: Sequence[str] = ()) -> str:
         else:
             rows += [(verb.name, say(verb.zh, verb.en), []) for verb in noun.verbs]
     rows += [(name, title, verbs) for name, (title, verbs) in added.items()]
-    title = say("域内：原始数据不出域，数据可用不可见", "compute beside public data; only what may leave, leaves")
+    title = say("域内：原始数据不出域，数据可用不可见", "compute beside public data: raw data never leaves")
     usage = say("名词 动词 …", "NOUN VERB …")
     lines = [f"{bold('yunei')} {__version__}  {title}", "", f"  {bold(say('用法', 'Usage'))}  yunei [--url URL] [--lang zh|en] {usage}", ""]
     for name, words, verbs in rows:

@@ -28,13 +28,13 @@ def key_list(shape: Annotated[Shape, typer.Option("--format", help=say("输出�
 def key_issue(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", metavar="ACT", help=say("只限此权限，可多次", "good for this act only; repeat"))
+        list[str] | None, typer.Option("--scope", metavar="ACT", help=say("只限此权限，可多次", "limit to this act; repeatable"))
     ] = None,
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="TIME", help=say("到期时刻（RFC 3339）", "when it ends (RFC 3339)"))
     ] = None,
     certificate: Annotated[
-        str | None, typer.Option("--certificate", metavar="SHA256", help=say("绑定的客户端证书", "the only client certificate it works with"))
+        str | None, typer.Option("--certificate", metavar="SHA256", help=say("绑定的客户端证书", "client certificate that the key is bound to"))
     ] = None,
 ) -> None:
     with _client("table") as client:
@@ -45,7 +45,7 @@ def key_issue(
 def key_rotate(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=say("密钥前缀（yk_ 之后的一段）", "the key's prefix, the part after yk_"))],
     overlap: Annotated[
-        int | None, typer.Option("--overlap", metavar="HOURS", help=say("旧密钥继续有效的小时数", "hours the old one works on"))
+        int | None, typer.Option("--overlap", metavar="HOURS", help=say("旧密钥继续有效的小时数", "hours the old key stays valid"))
     ] = None,
     store_it: Annotated[bool, typer.Option("--store", help=say("保存为本机的密钥", "store it as this machine's key"))] = False,
 ) -> None:
@@ -64,11 +64,11 @@ def key_rotate(
 
 def key_revoke(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=say("密钥前缀（yk_ 之后的一段）", "the key's prefix, the part after yk_"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.revoke_key(prefix, reason)
-    output.line(say("已撤销，立即失效", "revoked; it opens nothing from now on"))
+    output.line(say("已撤销，立即失效", "revoked, effective at once"))
 
 
 # --- principals ---------------------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def principal_register(
 
 def principal_suspend(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.suspend(principal, reason)
@@ -107,7 +107,7 @@ def principal_suspend(
 
 def principal_resume(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.resume(principal, reason)
@@ -116,7 +116,7 @@ def principal_resume(
 
 def principal_close(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.close(principal, reason)
@@ -136,7 +136,7 @@ def principal_link(
 def principal_unlink(
     principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help=say("主体标识", "id of the principal"))],
     digest: Annotated[str, typer.Argument(metavar="DIGEST", help=say("身份代号", "digest"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.unlink(principal, digest, reason)
@@ -159,13 +159,13 @@ def appointment_propose(
     title_zh: Annotated[str | None, typer.Option("--title-zh", help=say("中文名称", "name in Chinese"))] = None,
     title_en: Annotated[str | None, typer.Option("--title-en", help=say("英文名称", "name in English"))] = None,
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", metavar="ACT", help=say("只限此权限，可多次", "good for this act only; repeat"))
+        list[str] | None, typer.Option("--scope", metavar="ACT", help=say("只限此权限，可多次", "limit to this act; repeatable"))
     ] = None,
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="TIME", help=say("到期时刻（RFC 3339）", "when it ends (RFC 3339)"))
     ] = None,
     certificate: Annotated[
-        str | None, typer.Option("--certificate", metavar="SHA256", help=say("绑定的客户端证书", "the only client certificate it works with"))
+        str | None, typer.Option("--certificate", metavar="SHA256", help=say("绑定的客户端证书", "client certificate that the key is bound to"))
     ] = None,
     subject: Annotated[str | None, typer.Option("--subject", help=say("身份提供方的主体标识", "the subject at the identity provider"))] = None,
     digest: Annotated[str | None, typer.Option("--digest", help=say("登录时显示的身份代号", "the digest shown at sign-in"))] = None,
@@ -178,7 +178,7 @@ def appointment_propose(
     with _client("table") as client:
         made = client.people.propose(_ACTS[what], principal, **{name: value for name, value in fields.items() if value is not None})
     number = made["proposal"]
-    output.note(say("请监管员确认：", "have a supervisor confirm it:"))
+    output.note(say("请监管员确认：", "ask a supervisor to confirm it:"))
     output.line(f"yunei appointment confirm {number}")
 
 
@@ -201,11 +201,11 @@ def session_list(shape: Annotated[Shape, typer.Option("--format", help=say("输�
 
 def session_close(
     id_: Annotated[str, typer.Argument(metavar="SESSION", help=say("会话编号", "id of the session"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
 ) -> None:
     with _client("table") as client:
         client.people.close_session(id_, reason)
-    output.line(say("会话已结束", "the session is over"))
+    output.line(say("会话已结束", "the session is closed"))
 
 
 def _client(shape: Shape) -> Any:
@@ -219,7 +219,7 @@ def _titles(principal: str, zh: str | None, en: str | None) -> dict[str, str]:
 
 def _secret(secret: str, principal: str) -> None:
     output.note(
-        say(f"{principal} 的密钥，只显示这一次，请立即交给本人：", f"key of {principal}; shown this once, hand it over now:"),
+        say(f"{principal} 的密钥，只显示这一次，请立即交给本人：", f"key of {principal}, shown only once; hand it over now:"),
     )
     output.line(secret)
 

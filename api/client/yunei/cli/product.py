@@ -19,8 +19,8 @@ from yunei.words import say
 
 _ID = typer.Argument(metavar="PRODUCT", help=say("产品编号", "id of the product"))
 _SHAPE = typer.Option("--format", help=say("输出格式", "output"))
-_REASON = typer.Option("--reason", help=say("理由，写入日志", "why; it goes into the log"))
-_VERSION = typer.Option("--version", min=1, help=say("版本，默认最新", "which version; the newest by default"))
+_REASON = typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))
+_VERSION = typer.Option("--version", min=1, help=say("版本，默认最新", "version; the newest by default"))
 Product = Annotated[str, _ID]
 Output = Annotated[Shape, _SHAPE]
 Version = Annotated[int | None, _VERSION]
@@ -71,7 +71,7 @@ def _told(product: Mapping[str, Any]) -> None:
 
 
 def list_(
-    find: Annotated[str, typer.Option("--find", help=say("检索词，中英文均可", "what to look for, in Chinese or English"))] = "",
+    find: Annotated[str, typer.Option("--find", help=say("检索词，中英文均可", "search words, Chinese or English"))] = "",
     shape: Output = "table",
 ) -> None:
     session.shape = shape
@@ -150,13 +150,13 @@ def propose(product: Product, shape: Output = "table") -> None:
     if shape == "json":
         output.as_json({"proposal": proposal})
     else:
-        words = f"已提出，第 {proposal} 条；请另一人登记：", f"proposed in entry {proposal}; another supervisor registers it:"
+        words = f"已提出，第 {proposal} 条；请另一人登记：", f"proposed in entry {proposal}; another supervisor has to register it:"
         output.line(f"{say(*words)} yunei product register {product} --proposal {proposal}")
 
 
 def register(
     product: Product,
-    proposal: Annotated[int | None, typer.Option("--proposal", help=say("第一人提议的序号", "the entry of the first one's proposal"))] = None,
+    proposal: Annotated[int | None, typer.Option("--proposal", help=say("第一人提议的序号", "entry of the first person's proposal"))] = None,
     shape: Output = "table",
 ) -> None:
     session.shape = shape
@@ -249,11 +249,11 @@ def verify(
             metavar="MANIFEST",
             exists=True,
             dir_okay=False,
-            help=say("清单（.intoto.json），数据文件在旁", "the manifest (.intoto.json), its files beside it"),
+            help=say("清单（.intoto.json），数据文件在旁", "the manifest (.intoto.json), with its data files beside it"),
         ),
     ],
     key: Annotated[
-        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用记住的", "the log's key; else the remembered one"))
+        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用记住的", "the log's key; by default the remembered one"))
     ] = None,
     shape: Output = "table",
 ) -> None:
@@ -268,7 +268,7 @@ def verify(
     if shape == "table":
         for link in found.links:
             mark = "–" if link.absent else "✓" if link.wrong is None else "✗"
-            told = say("不在，未核对", "not here, not checked") if link.absent else say(*link.wrong) if link.wrong else ""
+            told = say("不在，未核对", "not present, not checked") if link.absent else say(*link.wrong) if link.wrong else ""
             output.line(f"{mark} {say(*link.name)}{': ' if told else ''}{told}")
         output.line()
     found.require()
@@ -291,12 +291,12 @@ def link(
     with session.client() as client:
         made = client.deliver_product(product, format, version=version)
     output.line(made["url"])
-    output.note(say(f"有效至 {made['expires_at']}", f"good until {made['expires_at']}"))
+    output.note(say(f"有效至 {made['expires_at']}", f"valid until {made['expires_at']}"))
 
 
 def deliveries(
-    product: Annotated[str | None, typer.Option("--product", help=say("只要这个产品的", "of this product alone"))] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help=say("最多显示几次", "how many at most"))] = 20,
+    product: Annotated[str | None, typer.Option("--product", help=say("只要这个产品的", "only for this product"))] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help=say("最多显示几次", "show at most this many"))] = 20,
     shape: Output = "table",
 ) -> None:
     session.shape = shape

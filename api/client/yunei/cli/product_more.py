@@ -43,7 +43,7 @@ def schedule(
     sql: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help=say("查询（SQL 文件）", "the query (SQL file)"))],
     licence: Annotated[str, typer.Option("--licence", help=say("协议", "the licence"))],
     scenario: Annotated[str, typer.Option("--scenario", help=say("应用场景", "the scenario"))],
-    at_most: Annotated[int | None, typer.Option("--at-most", min=1, help=say("至多做几次", "how many releases at most"))] = None,
+    at_most: Annotated[int | None, typer.Option("--at-most", min=1, help=say("至多做几次", "at most how many releases"))] = None,
     running: Annotated[
         datetime | None,
         typer.Option(
@@ -53,9 +53,11 @@ def schedule(
             help=say("逐期累计，自该日起的一期", "running totals, from the period that begins on this day"),
         ),
     ] = None,
-    periods: Annotated[int | None, typer.Option("--periods", min=1, help=say("累计几期", "of how many periods"))] = None,
-    way: Annotated[Way, typer.Option("--way", help=say("二叉树、逐次重算，或取其省者", "by the tree, anew, or the cheaper"))] = "auto",
-    check: Annotated[bool, typer.Option("--check", help=say("只试算，不设定", "say what it would cost, set nothing"))] = False,
+    periods: Annotated[int | None, typer.Option("--periods", min=1, help=say("累计几期", "number of periods"))] = None,
+    way: Annotated[
+        Way, typer.Option("--way", help=say("二叉树、逐次重算，或取支出较少者", "binary tree, recomputed each time, or the cheaper"))
+    ] = "auto",
+    check: Annotated[bool, typer.Option("--check", help=say("只试算，不设定", "only estimate the cost, set nothing up"))] = False,
     epsilon: Annotated[str | None, typer.Option("--epsilon", help=say("每次的 ε", "epsilon, each time"))] = None,
     rho: Annotated[str | None, typer.Option("--rho", help=say("每次的 ρ", "rho, each time"))] = None,
     delta: Annotated[str | None, typer.Option("--delta", help=say("每次的 δ", "delta, each time"))] = None,
@@ -87,8 +89,8 @@ def _costs(found: Mapping[str, Any]) -> None:
         return
     said = {
         "tree": say("二叉树", "tree"),
-        "anew": say("逐次重算", "anew"),
-        "anew_at_equal_error": say("逐次重算，误差同二叉树", "anew, as exact as the tree"),
+        "anew": say("逐次重算", "recomputed"),
+        "anew_at_equal_error": say("逐次重算，误差同二叉树", "recomputed, as accurate as the tree"),
     }
     rows = []
     for name, words in said.items():
@@ -108,7 +110,7 @@ def _costs(found: Mapping[str, Any]) -> None:
     chosen = {"tree": said["tree"], "anew": said["anew"]}
     output.note(
         say(
-            f"较省：{chosen[found['cheaper']]}；将采用：{chosen[found['chosen']]}。",
+            f"支出较少：{chosen[found['cheaper']]}；将采用：{chosen[found['chosen']]}。",
             f"Cheaper: {found['cheaper']}; it would be: {found['chosen']}.",
         )
     )
@@ -116,11 +118,9 @@ def _costs(found: Mapping[str, Any]) -> None:
 
 def go_on(
     product: Product,
-    schedule: Annotated[
-        str, typer.Argument(metavar="SCHEDULE", help=say("已停止的逐期累计的编号", "id of the running total that was stopped"))
-    ],
+    schedule: Annotated[str, typer.Argument(metavar="SCHEDULE", help=say("已停止的逐期累计的编号", "id of the stopped running total"))],
     periods: Annotated[
-        int, typer.Option("--periods", min=1, help=say("共计几期，已完成的在内", "of how many periods in all, those done included"))
+        int, typer.Option("--periods", min=1, help=say("共计几期，已完成的在内", "number of periods in all, including those done"))
     ],
     shape: Output = "table",
 ) -> None:
@@ -161,7 +161,7 @@ def _opened(found: Mapping[str, Any]) -> None:
         output.as_json(found)
         return
     output.facts([(say("订阅", "webhook"), found["webhook"]["id"]), (say("签名密钥", "secret"), found["secret"])])
-    output.note(say("密钥只显示这一次。", "The secret is shown this once."))
+    output.note(say("密钥只显示这一次。", "The secret is shown only once."))
 
 
 def webhooks(shape: Output = "table") -> None:
@@ -175,7 +175,7 @@ def webhook_open(
     topics: Annotated[
         list[str], typer.Option("--topic", "-t", help=say("如 product.recalled，可重复", "such as product.recalled; may be repeated"))
     ],
-    product: Annotated[str | None, typer.Option("--product", help=say("只要这个产品的", "of this product alone"))] = None,
+    product: Annotated[str | None, typer.Option("--product", help=say("只要这个产品的", "only for this product"))] = None,
     shape: Output = "table",
 ) -> None:
     session.shape = shape

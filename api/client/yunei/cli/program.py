@@ -60,5 +60,5 @@ def trial(
     if words:
         output.line()
         output.line("\n".join(f"· {printable(sentence)}" for sentence in explained(words)))
-    output.note(say("虚构数据：数值没有意义；没有登记，没有支出。", "Invented rows: values mean nothing. Nothing was registered or spent."))
+    output.note(say("虚构数据：数值没有意义；没有登记，没有支出。", "Invented rows: values have no meaning. Nothing was registered or spent."))
     output.line(f"{say('摘要', 'digest')}  {found.digest}")

@@ -25,10 +25,10 @@ _DAYS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
 
 def list_(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几个", "how many at most"))] = 20,
-    licence: Annotated[str | None, typer.Option("--licence", help=say("只要这份协议", "of this licence alone"))] = None,
-    operator: Annotated[str | None, typer.Option("--operator", help=say("只要这个运营单位", "of this operator alone"))] = None,
-    scenario: Annotated[str | None, typer.Option("--scenario", help=say("只要这个场景", "for this scenario alone"))] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=say("最多显示几个", "show at most this many"))] = 20,
+    licence: Annotated[str | None, typer.Option("--licence", help=say("只要这份协议", "only for this licence"))] = None,
+    operator: Annotated[str | None, typer.Option("--operator", help=say("只要这个运营单位", "only for this operator"))] = None,
+    scenario: Annotated[str | None, typer.Option("--scenario", help=say("只要这个场景", "only for this scenario"))] = None,
     since: Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help=say("发布时间，自", "published from"))] = None,
     until: Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help=say("发布时间，至（不含）", "published before"))] = None,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
@@ -114,7 +114,7 @@ def fetch(
     to: Annotated[Path | None, typer.Option("--output", "-o", help=say("保存到哪里；- 表示标准输出", "where to; - is standard output"))] = None,
     format: Annotated[
         Format | None,
-        typer.Option("--format", help=say("文件格式，默认按文件名，否则 parquet", "file format; by the file's name, else parquet")),
+        typer.Option("--format", help=say("文件格式，默认按文件名，否则 parquet", "file format; by default from the file name, else parquet")),
     ] = None,
     receipt: Annotated[
         bool, typer.Option("--receipt/--no-receipt", help=say("同时保存回执（.tlog-proof）", "save the receipt beside it (.tlog-proof)"))
@@ -149,13 +149,17 @@ def verify(
         str, typer.Argument(metavar="RELEASE", help=say("发布编号；离线核对时为 .arrow 文件", "id of the release; offline: its .arrow file"))
     ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help=say("已下载的文件，一并核对", "a downloaded file to check too"))] = None,
-    receipt: Annotated[Path | None, typer.Option("--receipt", help=say("回执文件；默认向服务器取", "receipt file; else the server's"))] = None,
+    receipt: Annotated[
+        Path | None, typer.Option("--receipt", help=say("回执文件；默认向服务器取", "receipt file; by default fetched from the server"))
+    ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用记住的", "the log's key; else the remembered one"))
+        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用记住的", "the log's key; by default the remembered one"))
     ] = None,
     offline: Annotated[
         bool,
-        typer.Option("--offline", help=say("只凭文件、回执与公钥核对，不连接服务器", "from file, receipt and key alone, without any server")),
+        typer.Option(
+            "--offline", help=say("只凭文件、回执与公钥核对，不连接服务器", "verify from file, receipt and key alone, without a server")
+        ),
     ] = False,
     shape: Annotated[Shape, typer.Option("--format", help=say("输出格式", "output"))] = "table",
 ) -> None:

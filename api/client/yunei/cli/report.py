@@ -46,9 +46,9 @@ def kinds(shape: _SHAPE = "table") -> None:
 
 
 def listed(
-    kind: Annotated[ReportKind | None, typer.Option("--kind", help=say("只要这一种", "of this kind alone"))] = None,
+    kind: Annotated[ReportKind | None, typer.Option("--kind", help=say("只要这一种", "only this kind"))] = None,
     period: _PERIOD = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help=say("最多显示几份", "how many at most"))] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help=say("最多显示几份", "show at most this many"))] = 20,
     shape: _SHAPE = "table",
 ) -> None:
     session.shape = shape
@@ -117,7 +117,7 @@ def order(
 
 def end_order(
     order: Annotated[str, typer.Argument(metavar="ORDER", help=say("定期报告的编号", "id of the order"))],
-    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))],
     shape: _SHAPE = "table",
 ) -> None:
     session.shape = shape
@@ -166,7 +166,7 @@ def _told(found: Mapping[str, Any]) -> None:
 def get(
     report: _ID,
     folder: Annotated[Path, typer.Option("--dir", "-d", help=say("存到这个目录", "into this folder"))] = Path(),
-    file: Annotated[ReportForm | None, typer.Option("--file", help=say("只要这种文件", "this sort of file alone"))] = None,
+    file: Annotated[ReportForm | None, typer.Option("--file", help=say("只要这种文件", "only this type of file"))] = None,
     language: _LANGUAGE = None,
 ) -> None:
     with session.client() as client:
@@ -185,7 +185,7 @@ def verify(
         ),
     ],
     key: Annotated[
-        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用记住的", "the log's key; else the remembered one"))
+        str | None, typer.Option("--key", metavar="VKEY", help=say("日志公钥；默认用记住的", "the log's key; by default the remembered one"))
     ] = None,
     shape: _SHAPE = "table",
 ) -> None:

@@ -17,7 +17,7 @@ Verdict = Literal["release", "return", "reject"]
 State = Literal["open", "referred", "release", "return", "reject", "withdrawn"]
 _SHAPE = typer.Option("--format", help=say("输出格式", "output"))
 _REVIEW = typer.Argument(metavar="REVIEW", help=say("审核编号", "id of the review"))
-_REASON = typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))
+_REASON = typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))
 Output = Annotated[Shape, _SHAPE]
 Id = Annotated[str, _REVIEW]
 Reason = Annotated[str, _REASON]
@@ -63,11 +63,11 @@ def preflight(
         )
     )
     if not found["found"]:
-        output.line(say("按现在的写法，没有会被规则直接拒绝之处", "nothing that the rules refuse whatever the data"))
+        output.line(say("按现在的写法，没有会被规则直接拒绝之处", "as written, nothing would be refused by the rules outright"))
     for rule in found["found"]:
         told = rule[say.language]
         output.line(f"✗ {rule['rule']}: {told['title']}  {told['remedy']}")
-    output.line(say("提交后由规则核对数值，只有审核员看到：", "checked on the numbers later, for reviewers alone:"))
+    output.line(say("提交后由规则核对数值，只有审核员看到：", "after submission the rules check the numbers; only reviewers see the outcome:"))
     output.line("  " + ", ".join(rule["rule"] for rule in found["later"]))
     if found["found"]:
         raise typer.Exit(1)
@@ -78,25 +78,25 @@ def preflight(
 
 def request(
     jobs: Annotated[list[str], typer.Argument(metavar="JOB…", help=say("封存待审的作业，同一协议", "held jobs of one licence"))],
-    title: Annotated[str, typer.Option("--title", help=say("名称", "what they are"))],
-    purpose: Annotated[str, typer.Option("--purpose", help=say("用途", "what they are for"))],
-    note: Annotated[str, typer.Option("--note", help=say("补充说明", "anything else"))] = "",
+    title: Annotated[str, typer.Option("--title", help=say("名称", "title"))],
+    purpose: Annotated[str, typer.Option("--purpose", help=say("用途", "purpose"))],
+    note: Annotated[str, typer.Option("--note", help=say("补充说明", "further explanation"))] = "",
 ) -> None:
     with _client("table") as client:
         made = client.reviews.request(jobs, title=title, purpose=purpose, note=note)
-    output.note(say(f"已提请审核，{made['due_at'][:16]}Z 前办理：", f"asked for; due by {made['due_at'][:16]}Z:"))
+    output.note(say(f"已提请审核，{made['due_at'][:16]}Z 前办理：", f"review requested; due by {made['due_at'][:16]}Z:"))
     output.line(made["id"])
 
 
 def withdraw(review: Id) -> None:
     with _client("table") as client:
         client.reviews.withdraw(review)
-    output.line(say("已撤回，作业仍为封存待审", "withdrawn; the jobs stay held"))
+    output.line(say("已撤回，作业仍为封存待审", "withdrawn; the jobs remain held for review"))
 
 
 def list_(
     state: Annotated[State | None, typer.Option("--state", help=say("只看此状态", "only in this state"))] = None,
-    late: Annotated[bool, typer.Option("--overdue", help=say("只看逾期未决的", "only those past their time"))] = False,
+    late: Annotated[bool, typer.Option("--overdue", help=say("只看逾期未决的", "only overdue, undecided reviews"))] = False,
     shape: Output = "table",
 ) -> None:
     with _client(shape) as client:
@@ -198,15 +198,14 @@ def vote(
     review: Id,
     verdict: Annotated[Verdict, typer.Argument(help=say("release 同意、return 退回、reject 不予发布", "release, return or reject"))],
     code: Annotated[
-        list[str] | None, typer.Option("--code", metavar="CODE", help=say("理由代码，可重复；告知作者", "a reason; repeat. The author is told"))
+        list[str] | None,
+        typer.Option("--code", metavar="CODE", help=say("理由代码，可重复；告知作者", "reason code, repeatable; told to the author")),
     ] = None,
-    words: Annotated[
-        str, typer.Option("--words", help=say("文字理由，只供数据主管部门查阅", "words of your own; they stay with the bureau"))
-    ] = "",
+    words: Annotated[str, typer.Option("--words", help=say("文字理由，只供数据主管部门查阅", "explanation; seen only by the bureau"))] = "",
 ) -> None:
     with _client("table") as client:
         found = client.reviews.vote(review, verdict, codes=code or (), words=words)
-    output.line(say(f"已投票并封存；审核状态：{_state(found['state'])}", f"your vote is in, sealed; the review is {found['state']}"))
+    output.line(say(f"已投票并封存；审核状态：{_state(found['state'])}", f"your vote is cast and sealed; the review is {found['state']}"))
 
 
 # --- duty ---------------------------------------------------------------------------------------------------------------------------
@@ -254,7 +253,7 @@ def duty_conflict(
     reviewer: Annotated[str, typer.Argument(metavar="REVIEWER", help=say("审核员", "the reviewer"))],
     operator: Annotated[str, typer.Argument(metavar="OPERATOR", help=say("运营单位", "the operator"))],
     reason: Reason,
-    lift: Annotated[bool, typer.Option("--lift", help=say("解除回避（监管员）", "lift it (a supervisor)"))] = False,
+    lift: Annotated[bool, typer.Option("--lift", help=say("解除回避（监管员）", "lift the conflict (supervisors)"))] = False,
 ) -> None:
     with _client("table") as client:
         (client.reviews.lift_conflict if lift else client.reviews.declare_conflict)(reviewer, operator, reason)
@@ -276,12 +275,12 @@ def standing_list(shape: Output = "table") -> None:
 
 
 def standing_propose(
-    job: Annotated[str, typer.Argument(metavar="JOB", help=say("经审核发布的作业", "a job that a review let out"))],
+    job: Annotated[str, typer.Argument(metavar="JOB", help=say("经审核发布的作业", "a job released after review"))],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help=say("截止日（含）", "last day, included"))],
 ) -> None:
     with _client("table") as client:
         made = client.reviews.propose_standing(job, until)
-    output.note(say("请另一名值班审核员确认：", "have another reviewer on duty confirm it:"))
+    output.note(say("请另一名值班审核员确认：", "ask another reviewer on duty to confirm it:"))
     output.line(f"yunei standing confirm {made['id']}")
 
 
@@ -294,7 +293,7 @@ def standing_confirm(standing: Annotated[str, typer.Argument(metavar="STANDING",
 def standing_end(standing: Annotated[str, typer.Argument(metavar="STANDING", help=say("常态批准编号", "its id"))], reason: Reason) -> None:
     with _client("table") as client:
         client.reviews.end_standing(standing, reason)
-    output.line(say("已终止，立即生效", "ended, at once"))
+    output.line(say("已终止，立即生效", "ended, effective at once"))
 
 
 def _client(shape: Shape) -> Any:

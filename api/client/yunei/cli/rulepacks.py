@@ -21,7 +21,7 @@ Pack = TypeVar("Pack")
 
 
 def show(
-    shipped: Annotated[str | None, typer.Option("--shipped", metavar="NAME", help=say("随程序发布的一份", "one that is shipped"))] = None,
+    shipped: Annotated[str | None, typer.Option("--shipped", metavar="NAME", help=say("随程序发布的一份", "one of the shipped packs"))] = None,
     proposal: Annotated[int | None, typer.Option("--proposal", metavar="N", help=say("显示一项提议的文本", "print a proposal's text"))] = None,
     text: Annotated[bool, typer.Option("--text", help=say("只显示文本", "print the text alone"))] = False,
     shape: _SHAPE = "table",
@@ -71,11 +71,11 @@ def check(pack: _FILE) -> None:
         found = client.check_rule_pack(pack.read_text(encoding="utf-8"))
     named = f"{found['name']} {found['version']}"
     output.line(
-        say(f"通过：{named}，{found['rules']} 条规则；摘要 {found['pack']}", f"holds: {named}, {found['rules']} rules; digest {found['pack']}")
+        say(f"通过：{named}，{found['rules']} 条规则；摘要 {found['pack']}", f"passed: {named}, {found['rules']} rules; digest {found['pack']}")
     )
 
 
-def propose(pack: _FILE, reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "why; goes into the log"))]) -> None:
+def propose(pack: _FILE, reason: Annotated[str, typer.Option("--reason", help=say("理由，写入日志", "reason; goes into the log"))]) -> None:
     with session.client() as client:
         found = client.propose_rule_pack(pack.read_text(encoding="utf-8"), reason=reason)
     output.facts(
