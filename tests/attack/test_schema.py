@@ -1,8 +1,9 @@
 """Requests made from our own OpenAPI document, right and wrong, against a real server: nothing it answers is outside what it says it answers.
 
 Schemathesis draws bodies, parameters and methods from the document and from around its edges, and strings requests together where what one
-answered fits what another asks: when the tests run, not when they are collected, which every process does. The checks: no server error, a documented status, the documented content type and shape. Each example is a
-request over loopback, by a role that may make it (`doors.py`); those that may not are tried in `test_doors.py`.
+answered fits what another asks: when the tests run, not when they are collected, which every process does. The checks: no server error, a
+documented status, the documented content type and shape. Each example is a request over loopback, by a role that may make it (`doors.py`);
+those that may not are tried in `test_doors.py`.
 """
 
 from __future__ import annotations
