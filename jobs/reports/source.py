@@ -7,13 +7,15 @@ they were checked when they were written, and the audit checks them again.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import BigInteger, Connection, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, String, bindparam, func, select
 
 from infra.journal.tree import range_at
 from infra.prepared import Prepared, fetch
@@ -22,6 +24,17 @@ from jobs.sequencer import tile_reader
 from jobs.slots import parse_time
 
 PAGE, CHUNK = 2_000, 500
+LAST = 2**63 - 1
+OF_KIND = Prepared(
+    select(entries.c.position, entries.c.body)
+    .where(
+        entries.c.kind == bindparam("kind_", type_=String),
+        entries.c.position >= bindparam("start", type_=BigInteger),
+        entries.c.position < bindparam("end", type_=BigInteger),
+    )
+    .order_by(entries.c.position)
+    .limit(bindparam("most", type_=BigInteger))
+)
 _ENTRY = Prepared(select(entries.c.body).where(entries.c.position == bindparam("position_", type_=BigInteger)))
 
 
@@ -74,23 +87,27 @@ class Source:
 
     def entries(self, kinds: tuple[str, ...], start: int = 0, end: int | None = None) -> Iterator[Entry]:
         """Those of these kinds from `start` until before `end`, in order."""
-        after, last = start - 1, min(self.size, self.size if end is None else end)
-        query = select(entries.c.position, entries.c.kind, entries.c.body).where(entries.c.kind.in_(kinds)).order_by(entries.c.position)
+        return self._in_order(kinds, start, min(self.size, self.size if end is None else end))
+
+    def _in_order(self, kinds: Iterable[str], start: int, end: int) -> Iterator[Entry]:
+        """Kind by kind as the index has them, and merged here. Of kinds in a list SQLite sorts all rows for every page of them, and PostgreSQL
+        may look through the whole log."""
+        streams = [self._of_kind(kind, start, end) for kind in dict.fromkeys(kinds)]
+        return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=attrgetter("index"))
+
+    def _of_kind(self, kind: str, start: int, end: int) -> Iterator[Entry]:
         while True:
-            page = self.connection.execute(query.where(entries.c.position > after, entries.c.position < last).limit(PAGE)).all()
+            page = fetch(self.connection, OF_KIND, {"kind_": kind, "start": start, "end": end, "most": PAGE})
             for row in page:
                 event = from_json(bytes(row.body))
-                yield Entry(row.position, event["at"], row.kind, event)
+                yield Entry(row.position, event["at"], kind, event)
             if len(page) < PAGE:
                 return
-            after = page[-1].position
+            start = page[-1].position + 1
 
     def since(self, index: int, *kinds: str) -> Iterator[Entry]:
         """Entries of these kinds from `index` on, those that came after the source, too: what sums that are kept today must be held against."""
-        query = select(entries.c.position, entries.c.kind, entries.c.body).where(entries.c.kind.in_(kinds), entries.c.position >= index)
-        for row in self.connection.execute(query.order_by(entries.c.position)):
-            event = from_json(bytes(row.body))
-            yield Entry(row.position, event["at"], row.kind, event)
+        return self._in_order(kinds, index, LAST)
 
     def count(self, kind: str, start: int, end: int) -> int:
         """How many entries of a kind there are from `start` until before `end`."""
