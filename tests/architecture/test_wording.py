@@ -24,6 +24,8 @@ INSTEAD = {  # what was said besides, and the word that stays; spelled with a ga
     "帐 号": "账号",
     "印 出": "显示",
     "树 根": "根哈希",
+    "收 据": "回执",
+    "人口 账户": "人群账户",
 }
 HAN = r"[\u4e00-\u9fff]"
 TOUCHING = re.compile(f"{HAN}[A-Za-z]|[A-Za-z]{HAN}")  # a space stands between
