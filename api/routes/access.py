@@ -82,7 +82,7 @@ def keys(services: Serving, visit: Annotated[Visit, door("key_list")]) -> KeyLis
     "/keys",
     status_code=201,
     summary="签发密钥，只显示一次 · Issue a key; it is shown once",
-    description="可限定权限、期限、客户端证书。对监管、审核等角色须经两人任命（/v1/appointments）。 · "
+    description="可限定权限、期限、客户端证书。监管员、审核员等角色的密钥须经两人任命（/v1/appointments）。 · "
     "With scopes, a term, a client certificate. For roles that decide about others it takes an appointment by two (/v1/appointments).",
     responses=problems(400, 401, 403, 404, 413, 422),
     openapi_extra=roles("key_issue"),
@@ -158,7 +158,7 @@ def sessions(services: Serving, visit: Annotated[Visit, door("session_list")]) -
     "/sessions",
     status_code=201,
     summary="以密钥登录浏览器：会话的权限、证书与终止均随密钥 · Sign a browser in with a key: a session as good as the key, ending with it",
-    description="须出示密钥本身；会话密文只显示一次。 · Takes the key itself; the session's secret is shown once.",
+    description="须出示密钥本身；会话凭据只显示一次。 · Takes the key itself; the session's secret is shown once.",
     responses=problems(400, 401, 403, 413),
     openapi_extra=roles("session_open"),
 )
@@ -191,7 +191,7 @@ def close(id: str, body: Reason, services: Serving, visit: Annotated[Visit, door
 
 @router.get(
     "/refusals",
-    summary="被拒访问的计数，由旧到新 · What the door refused, counted, oldest first",
+    summary="被拒访问的计数，由旧到新 · Refused accesses, counted, oldest first",
     responses=problems(401, 403, 422),
     openapi_extra=roles("refusals_read"),
 )
@@ -219,7 +219,7 @@ def refusals(
 
 @router.get(
     "/refusals/source",
-    summary="某一地址在日志中的代号 · What the log calls an address",
+    summary="某一地址在日志中的代号 · The code by which the log names an address",
     responses=problems(401, 403, 422),
     openapi_extra=roles("refusals_read"),
 )

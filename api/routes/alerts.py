@@ -73,7 +73,7 @@ def one(id: str, services: Serving, visit: Annotated[Visit, door("alert_list")])
 
 @router.post(
     "/{id}/acknowledge",
-    summary="确认告警：已见，由本人处理 · Acknowledge: seen, and taken on",
+    summary="确认告警：已见，由本人处理 · Acknowledge an alert and take it on",
     responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("alert_handle"),
 )
@@ -85,7 +85,7 @@ def acknowledge(id: str, body: AlertWords, services: Serving, visit: Annotated[V
 @router.post(
     "/{id}/close",
     summary="办结告警：已处理，或误报 · Close an acknowledged alert: handled, or a false alarm",
-    description="办结之后，只有新的依据才会再次告警。 · Closed, only what is newer raises it again.",
+    description="办结之后，只有新的依据才会再次告警。 · After closing, only newer evidence raises it again.",
     responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("alert_handle"),
 )
@@ -96,7 +96,7 @@ def close(id: str, body: AlertOutcomeGiven, services: Serving, visit: Annotated[
 
 @rules_router.get(
     "",
-    summary="监测规则：现行的与历次提议 · Alert rules: in force, and every set proposed",
+    summary="监测规则：现行的与历次提议 · Alert rules: those in force and all proposals",
     responses=problems(401, 403),
     openapi_extra=roles("alert_rules_show"),
 )
@@ -129,7 +129,7 @@ def check(body: AlertRulesText, visit: Annotated[Visit, door("alert_rules_change
     "/proposals",
     status_code=201,
     summary="提议变更监测规则 · Propose a change of the rules",
-    description="审计与联署两类规则不可去除。 · Rules on the audit and on cosigning stay.",
+    description="审计与联署两类规则不可去除。 · The rules on the audit and on cosigning cannot be removed.",
     responses=problems(400, 401, 403, 409, 413, 422),
     openapi_extra=roles("alert_rules_change"),
 )
@@ -139,7 +139,7 @@ def propose(body: AlertRulesProposal, services: Serving, visit: Annotated[Visit,
 
 @rules_router.post(
     "/proposals/{id}/confirm",
-    summary="另一名监管员确认，规则自下次查看起生效 · Another supervisor confirms: the next look is by them",
+    summary="另一名监管员确认，规则自下次查看起生效 · Another supervisor confirms; in force from the next check on",
     responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("alert_rules_change"),
 )

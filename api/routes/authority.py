@@ -51,7 +51,7 @@ def list_freezes(
 @router.post(
     "/freezes",
     status_code=201,
-    summary="应急暂停：一名监管员，立即生效 · Freeze: one supervisor, at once",
+    summary="应急暂停：一名监管员，立即生效 · Freeze: one supervisor, effective at once",
     description="不再受理、不再发布、不再提供；等待中的作业退回预留并拒绝，运行中的作业不发布（支出不退）。 · "
     "Nothing of it is admitted, published "
     "or served from now on; jobs that wait are refused and their reservation given back, jobs that run are not published (their charge stays).",
@@ -65,7 +65,7 @@ def set_freeze(body: FreezeRequest, services: Serving, visit: Annotated[Visit, d
 
 @router.post(
     "/freezes/{id}/thaw",
-    summary="解除应急暂停：两名监管员，一人提议、一人确认 · Thaw: one supervisor proposes, another confirms",
+    summary="解除应急暂停：两名监管员，一人提议、一人确认 · Lift a freeze: one supervisor proposes, another confirms",
     description="不带 proposal 为提议，须写理由；带上他人提议的序号为确认。 · "
     "Without `proposal` it proposes and needs a reason; with the other's "
     "entry it confirms.",
@@ -78,7 +78,7 @@ def thaw(id: str, body: ThawRequest, services: Serving, visit: Annotated[Visit, 
     elif body.reason is not None:
         acts.propose_thaw(services.register, id, reason=body.reason, by=visit.principal.id)
     else:
-        missing = request_entry_invalid(path="reason", reason_zh="提议须写理由", reason_en="a proposal gives its reason")
+        missing = request_entry_invalid(path="reason", reason_zh="提议须写理由", reason_en="a proposal needs a reason")
         raise REQUEST_INVALID().with_parts((missing,))
     return _one(services, id)
 
@@ -106,7 +106,7 @@ def policy(services: Serving, visit: Annotated[Visit, door("policy_show")]) -> P
 
 @router.get(
     "/policy/versions",
-    summary="策略的历次提议与变更 · Every policy proposed, and which came into force",
+    summary="策略的历次提议与变更 · All proposals and changes of the policy",
     responses=problems(401, 403),
     openapi_extra=roles("policy_show"),
 )

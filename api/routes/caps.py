@@ -33,7 +33,7 @@ def list_proposals(id: AccountName, services: Serving, visit: Annotated[Visit, d
 @router.post(
     "/accounts/{id}/proposals",
     status_code=201,
-    summary="提议提高账户上限（第一人） · Propose to raise a cap: the first of two",
+    summary="提议提高账户上限（第一人） · Propose to raise a cap (first of two people)",
     description="上限是终身总量，只升不降。协议账户随协议变更提高。 · A cap is a lifetime total and only ever rises. "
     "A licence's rises with its amendment.",
     responses=problems(400, 401, 403, 404, 409, 413, 422),
@@ -46,7 +46,7 @@ def propose(id: AccountName, body: CapProposal, services: Serving, visit: Annota
 
 @router.post(
     "/accounts/{id}/proposals/{proposal}/confirm",
-    summary="确认提议（另一人），上限立即提高 · Confirm: another person; the cap rises at once",
+    summary="确认提议（另一人），上限立即提高 · Confirm a proposal (another person); raises the cap at once",
     responses=problems(401, 403, 404, 409, 422),
     openapi_extra=roles("cap_raise"),
 )

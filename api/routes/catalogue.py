@@ -41,7 +41,7 @@ _SEES_LINEAGE = ("steward", "supervisor", "auditor")
 
 @router.get(
     "/datasets",
-    summary="数据目录，可检索 · The catalogue, to be searched",
+    summary="数据目录，可检索 · The catalogue, searchable",
     description="按名称、标题、列、来源部门、登记号、分级检索，中文按相邻两字匹配；最相关的在前。 · "
     "By name, title, column, source body, registration number and grade; Chinese by pairs of characters. Best first.",
     responses=problems(401, 403, 422),
@@ -50,7 +50,7 @@ _SEES_LINEAGE = ("steward", "supervisor", "auditor")
 def datasets(
     services: Serving,
     visit: Annotated[Visit, door("dataset_list")],
-    q: Annotated[str, Query(max_length=200, description="检索词；默认为全部 · what to look for; else all")] = "",
+    q: Annotated[str, Query(max_length=200, description="检索词；默认为全部 · search words; all by default")] = "",
 ) -> DatasetList:
     return DatasetList(datasets=[dataset_view(snapshot) for snapshot in search(services.register.catalogue().values(), q)])
 
@@ -111,7 +111,7 @@ def metadata(
     name: str,
     services: Serving,
     visit: Annotated[Visit, door("dataset_list")],
-    format: Annotated[Metadata, Query(description="格式 · which form")] = "dcat",
+    format: Annotated[Metadata, Query(description="格式 · format")] = "dcat",
 ) -> Response:
     snapshot = found(services.register.catalogue().get(name), "dataset")
     if format == "toml":
@@ -130,7 +130,7 @@ def _answer(document: dict[str, Any], form: Metadata) -> Response:
 
 @router.get(
     "/datasets/{name}/versions",
-    summary="数据集的各版本、来源与登记状态 · A dataset's versions, what they were made of, and its registration",
+    summary="数据集的各版本、来源与登记状态 · A dataset's versions, their sources, and its registration",
     responses=problems(401, 403, 404),
     openapi_extra=roles("dataset_list"),
 )
@@ -171,8 +171,8 @@ def _registered(services: Services, name: str) -> Registered:
 
 @router.post(
     "/datasets/{name}/withdraw",
-    summary="撤回数据集或一个版本 · Withdraw a dataset, or one version of it",
-    description="此后不再受理其上的作业，运行中的作业不发布。 · Jobs on it are refused from then on, and running ones not published.",
+    summary="撤回数据集或一个版本 · Withdraw a dataset or one version",
+    description="此后不再受理其上的作业，运行中的作业不发布。 · From then on jobs on it are refused, and running jobs are not published.",
     responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("dataset_withdraw"),
 )
@@ -184,7 +184,7 @@ def withdraw(name: str, body: WithdrawRequest, services: Serving, visit: Annotat
 
 @router.post(
     "/datasets/{name}/registration",
-    summary="登记状态前进一级：受理、形式审核、公示、赋码 · Registration one state further",
+    summary="登记状态前进一级：受理、形式审核、公示、赋码 · Advance the registration by one state",
     responses=problems(400, 401, 403, 404, 409, 413, 422),
     openapi_extra=roles("registration_move"),
 )

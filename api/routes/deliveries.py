@@ -38,7 +38,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 @router.post(
     "/v1/products/{id}/deliveries",
     status_code=201,
-    summary="申请交付：入册、计费一次，得到短期有效的链接 · Have it delivered: one entry, one fee, and a link good for a while",
+    summary="申请交付：入册、计费一次，得到短期有效的链接 · Request delivery: one log entry, one fee, and a short-lived link",
     responses=problems(400, 401, 403, 404, 406, 409, 410, 413, 422),
     openapi_extra=roles("product_fetch"),
 )
@@ -62,7 +62,7 @@ def linked(services: Services, made: Delivery, copy: Copy) -> DeliveryView:
 def list_deliveries(
     services: Serving,
     visit: Annotated[Visit, door("delivery_list")],
-    product: Annotated[str | None, Query(max_length=64, description="只要这个产品的 · of this product alone")] = None,
+    product: Annotated[str | None, Query(max_length=64, description="只要这个产品的 · only for this product")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="最多几条 · at most this many")] = 100,
 ) -> DeliveryList:
     with reading(services.register.engine) as connection:
@@ -83,7 +83,7 @@ def list_deliveries(
     "/v1/products/{id}/table",
     methods=["GET"],
     response_class=Response,
-    summary="凭密钥直接取用；一小时内的重复请求属同一次交付 · Fetch it with a key; what follows within the hour is the same delivery",
+    summary="凭密钥直接取用；一小时内的重复请求属同一次交付 · Fetch with a key; repeated requests within one hour are the same delivery",
     description="ETag 即内容的 SHA-256；支持单段与多段 Range、If-Range、If-Match、If-None-Match 和 HEAD。 · "
     "The ETag is the SHA-256 of the bytes. Ranges, one or several, If-Range, If-Match and If-None-Match are understood; HEAD too.",
     responses={**_ANSWERS, **problems(401, 403, 404, 406, 409, 410, 412, 416, 422)},
@@ -120,7 +120,7 @@ def answer(request: Request, copy: Copy, name: str) -> FileAnswer:
 @public.get(
     "/v1/files/{ticket}/{name}",
     response_class=Response,
-    summary="凭链接取用已交付的文件 · A delivered file, by its link",
+    summary="凭链接取用已交付的文件 · Fetch a delivered file by its link",
     description="不需要密钥；链接短期有效，且只通向这一次交付。召回、应急处置、资格终止时立即失效。 · "
     "No key is needed. A link is good for a while and leads to one delivery; recall, freeze or the end of an entitlement stop it at once.",
     responses={**_ANSWERS, **problems(403, 404, 410, 412, 416)},

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/destructions", tags=["register"], route_class=Gua
 
 @router.get(
     "",
-    summary="数据销毁：提议与执行 · Destruction of data: proposed, and carried out",
+    summary="数据销毁：提议与执行 · Data destruction: proposed and carried out",
     responses=problems(401, 403),
     openapi_extra=roles("destruction_list"),
 )
@@ -29,7 +29,7 @@ def listed(services: Serving, visit: Annotated[Visit, door("destruction_list")])
 
 @router.get(
     "/effect",
-    summary="销毁的影响：哪些版本不可再读、哪些版本仍保留其分片 · What destroying it does: versions that end, and those that keep files of it",
+    summary="销毁的影响：哪些版本不可再读、哪些版本仍保留其分片 · Effects of destruction: which versions end, and which keep its shards",
     responses=problems(401, 403, 404, 409, 422, 503),
     openapi_extra=roles("destruction_list"),
 )
@@ -50,7 +50,7 @@ def _lists(reach: Reach) -> dict[str, list[int]]:
 @router.post(
     "/proposals",
     status_code=201,
-    summary="提议销毁已撤回的数据 · Propose to destroy data that was withdrawn",
+    summary="提议销毁已撤回的数据 · Propose to destroy withdrawn data",
     responses=problems(400, 401, 403, 409, 413, 422),
     openapi_extra=roles("destruction_propose"),
 )

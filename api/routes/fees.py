@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.auth import Guarded, Visit, door
+from api.auth import Guarded, Visit, admit, door
 from api.fee_views import fee_view, revenue_view, statement_view, yuan
 from api.routes.common import Serving, found, problems, roles
 from api.schemas import FeeList, PeriodClosedView, PeriodClosing, RevenueList, StatementList
 from api.services import Services
 from jobs import statements
 from jobs.acts.periods import close_period
+from jobs.statements import Statement
 from policies.catalogue import Identifier
 from policies.period import PATTERN, Period
 
@@ -20,13 +22,14 @@ router = APIRouter(prefix="/v1", tags=["fees"], route_class=Guarded)
 
 _PERIOD = "按年 2026、按季 2026-Q4 或按月 2026-11 · a year, quarter or month: 2026, 2026-Q4, 2026-11"
 Within = Annotated[str, Query(pattern=PATTERN, description=_PERIOD)]
-OfLicence = Annotated[Identifier | None, Query(description="只要这份协议的 · of this licence alone")]
+_SHARES = "并列出这些对账单的收益分配，须有查看的权限 · also the shares of revenue by body, for those who may see them"
+OfLicence = Annotated[Identifier | None, Query(description="只要这份协议的 · only for this licence")]
 
 
 @router.get(
     "/fees",
     summary="费用，新的在前 · Fees, newest first",
-    description="运营单位看到自己协议下的费用；数据局看到全部。费用与发布结果同时可见。 · "
+    description="运营单位只能看到自己协议下的费用；数据主管部门可以看到全部。费用与发布结果同时可见。 · "
     "An operator sees the fees under its licences; the bureau sees all. A fee is seen when its release is.",
     responses=problems(401, 403, 404, 422),
     openapi_extra=roles("fee_list"),
@@ -36,7 +39,7 @@ def fees(
     visit: Annotated[Visit, door("fee_list")],
     licence: OfLicence = None,
     period: Annotated[str | None, Query(pattern=PATTERN, description="结算周期 · settlement period")] = None,
-    release: Annotated[Identifier | None, Query(description="只要这次发布的 · of this release alone")] = None,
+    release: Annotated[Identifier | None, Query(description="只要这次发布的 · only for this release")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="最多几条 · at most this many")] = 50,
     before: Annotated[int | None, Query(ge=0, le=2**53, description="上一页的 `next` · `next` of the page before")] = None,
 ) -> FeeList:
@@ -64,23 +67,36 @@ def fees(
     openapi_extra=roles("statement_show"),
 )
 def statement_list(
-    services: Serving, visit: Annotated[Visit, door("statement_show")], period: Within, licence: OfLicence = None
+    services: Serving,
+    visit: Annotated[Visit, door("statement_show")],
+    period: Within,
+    licence: OfLicence = None,
+    revenue: Annotated[bool, Query(description=_SHARES)] = False,
 ) -> StatementList:
+    if revenue:
+        admit(visit.caller, "revenue_show")
     _own(services, licence, visit)
     seen = statements.statements_of(services.register, Period.parse(period), services.clock(), operator=visit.only, licence=licence)
-    return StatementList(statements=[statement_view(each) for each in seen], payable=yuan(sum(each.payable for each in seen)))
+    return StatementList(
+        statements=[statement_view(each) for each in seen],
+        payable=yuan(sum(each.payable for each in seen)),
+        revenue=_shares(period, seen) if revenue else None,
+    )
 
 
 @router.get(
     "/revenue",
-    summary="收益分配：按来源部门等分配方 · Revenue, by source body and other bodies that share in it",
+    summary="收益分配：按来源部门等分配方 · Revenue shares, by source body and other bodies",
     description="谁投入、谁贡献、谁受益：份额由协议的价目载明。 · "
     "Who invests and contributes benefits: the shares are in each licence's tariff.",
     responses=problems(401, 403, 422),
     openapi_extra=roles("revenue_show"),
 )
 def revenue(services: Serving, visit: Annotated[Visit, door("revenue_show")], period: Within) -> RevenueList:
-    seen = statements.statements_of(services.register, Period.parse(period), services.clock())
+    return _shares(period, statements.statements_of(services.register, Period.parse(period), services.clock()))
+
+
+def _shares(period: str, seen: Iterable[Statement]) -> RevenueList:
     bodies = statements.revenue_of(seen)
     return RevenueList(period=period, bodies=[revenue_view(each) for each in bodies], payable=yuan(sum(each.payable for each in bodies)))
 

@@ -38,7 +38,7 @@ def _order(body: AnyJob, visit: Visit, idempotency: str | None = None) -> Order:
 
 @router.post(
     "/check",
-    summary="报价：费用、预期误差与全部不受理原因，免费 · Quote: price, expected error and every refusal, free",
+    summary="报价：价格、预期误差与全部不予受理的理由，免费 · Quote: price, expected error and every refusal, free",
     description="不读数据，不扣预算，不留记录。 · Nothing is read, spent or logged.",
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
     openapi_extra=roles("job_check"),
@@ -49,7 +49,7 @@ def check(body: AnyJob, services: Serving, visit: Annotated[Visit, door("job_che
 
 @router.post(
     "/check-batch",
-    summary="批量报价：一个总预算分给多个查询，免费 · Quote many queries under one loss, free",
+    summary="批量报价：一个总预算分给多个查询，免费 · Batch quote: divide one total budget over many queries, free",
     description="把一个总的隐私损失分给至多 100 个查询，使相对误差平方和最小；逐个给出份额与报价。"
     "不读数据，不扣预算，不留记录；提交时各自计费。 · "
     "One privacy loss is divided over up to 100 queries so that the sum of squared relative errors is least; "

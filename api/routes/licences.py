@@ -73,7 +73,7 @@ def licences(services: Serving, visit: Annotated[Visit, door("licence_list")]) -
 
 @router.get(
     "/licence-keys",
-    summary="协议签名公钥 · The keys licences are signed with",
+    summary="协议签名公钥 · Public keys that licences are signed with",
     description="核验协议签名所用；每次授权的日志条目也载明公钥。 · For verifying a licence's signature; each grant names them in the log too.",
     responses=problems(401, 403),
     openapi_extra=roles("dataset_list"),
@@ -95,7 +95,7 @@ def licence(id: str, services: Serving, visit: Annotated[Visit, door("licence_li
 
 @router.get(
     "/licences/{id}/history",
-    summary="协议的历次版本、同意与全部办理记录 · Versions, consents and every act in a licence's life",
+    summary="协议的历次版本、同意与全部办理记录 · Versions, consents and all acts on a licence",
     responses=problems(401, 403, 404),
     openapi_extra=roles("licence_list"),
 )
@@ -114,12 +114,12 @@ def licence_history(id: str, services: Serving, visit: Annotated[Visit, door("li
 @router.get(
     "/licences/{id}/document",
     response_class=Response,
-    summary="协议文本：签名文本、网页、Markdown、ODRL、TOML、JSON · The licence's paper: signed note, page, Markdown, ODRL, TOML, JSON",
-    description="note 为数据局签名的正本，可离线核验；其余由正本得出。 · "
+    summary="协议文本：签名文本、网页、Markdown、ODRL、TOML、JSON · Licence text: signed note, web page, Markdown, ODRL, TOML, JSON",
+    description="note 为数据主管部门签名的正本，可离线核验；其余由正本得出。 · "
     "`note` is the original under the bureau's signature and verifies offline; the others follow from it.",
     responses={
         200: {
-            "description": "协议文本 · the paper",
+            "description": "协议文本 · the licence text",
             "content": _CONTENT,
         },
         **problems(401, 403, 404, 406, 422),
@@ -130,7 +130,7 @@ def document(
     id: str,
     services: Serving,
     visit: Annotated[Visit, door("licence_list")],
-    format: Annotated[PaperFormat, Query(description="文本格式 · which form")] = "html",
+    format: Annotated[PaperFormat, Query(description="文本格式 · format")] = "html",
     version: Annotated[
         int | None, Query(ge=0, le=2**31 - 1, description="版本，0 为申请稿；默认为现行版本 · 0: the application; else the present one")
     ] = None,
@@ -160,7 +160,7 @@ def document(
 @router.post(
     "/licences",
     status_code=201,
-    summary="授予协议，不经申请 · Grant a licence that nobody applied for",
+    summary="授予协议，不经申请 · Grant a licence without an application",
     description="含重要数据的须载明另一人提出的日志序号（proposal）。 · "
     "With data graded important, `proposal` names another person's proposal of the same.",
     responses=problems(400, 401, 403, 409, 413, 422),

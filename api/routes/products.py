@@ -78,7 +78,7 @@ def _entitled(connection: Any, product: Product, visit: Visit, at: str) -> bool 
 def products(
     services: Serving,
     visit: Annotated[Visit, door("product_list")],
-    q: Annotated[str, Query(max_length=200, description="检索词；默认为全部 · what to look for; else all")] = "",
+    q: Annotated[str, Query(max_length=200, description="检索词；默认为全部 · search words; all by default")] = "",
     limit: Annotated[int | None, Query(ge=1, le=200, description="最多几条；默认为全部 · at most this many; else all")] = None,
     after: Annotated[Identifier | None, Query(description="上一页的 `next` · `next` of the page before")] = None,
 ) -> ProductList:
@@ -289,7 +289,7 @@ def metadata_of(
     id: str,
     services: Serving,
     visit: Annotated[Visit, door("product_list")],
-    format: Annotated[Literal["croissant", "dcat"], Query(description="格式 · which form")] = "croissant",
+    format: Annotated[Literal["croissant", "dcat"], Query(description="格式 · format")] = "croissant",
     version: Number = None,
 ) -> Response:
     product = _seen(services, id, visit)

@@ -49,7 +49,7 @@ def _seen(services: Services, id: str, visit: Visit) -> ReleaseSeen:
 def releases(
     services: Serving,
     visit: Annotated[Visit, door("release_show")],
-    licence: Annotated[Identifier | None, Query(description="只要这份协议的 · of this licence alone")] = None,
+    licence: Annotated[Identifier | None, Query(description="只要这份协议的 · only for this licence")] = None,
     operator: Annotated[Identifier | None, Query(description="只要为这个运营单位作出的 · made for this operator alone")] = None,
     scenario: Annotated[Identifier | None, Query(description="只要这个场景的 · for this scenario alone")] = None,
     since: Annotated[AwareDatetime | None, Query(description="发布时间，自（含） · published at or after")] = None,

@@ -27,12 +27,13 @@ def written(type: str, body: bytes, *, origin: str, code: str) -> tuple[str, str
     if type == CODE:
         return (
             f"[域内 yunei] 邮箱确认码 · Confirm this address: {code}",
-            f"{origin}\n\n有人请求把登记册的通知发送到这个邮箱。如是本人，请提交确认码；如不是，请忽略。\n"
-            "Somebody asked for notifications of the register to be sent here. If it was you, hand in the code; else ignore this.\n\n"
+            f"{origin}\n\n有人请求把登记册的通知发送到这个邮箱。如系本人操作，请提交确认码；如非本人操作，请忽略本邮件。\n"
+            "Someone asked for notifications from the register to be sent to this address. If it was you, submit the code; "
+            "otherwise ignore this mail.\n\n"
             f"    {code}\n\nyunei mail confirm {code}\n",
         )
     if type == TRIAL:
-        return "[域内 yunei] 试验邮件 · A trial", f"{origin}\n\n这是一封试验邮件。\nThis mail is a trial.\n"
+        return "[域内 yunei] 试验邮件 · Test mail", f"{origin}\n\n这是一封试验邮件。\nThis is a test mail.\n"
     said: Mapping[str, Any] = json.loads(body)
     topic, data = TOPICS[type], said["data"]
     about = " ".join(str(data[name]) for name in _TOLD if data.get(name) is not None)
@@ -43,9 +44,9 @@ def written(type: str, body: bytes, *, origin: str, code: str) -> tuple[str, str
         f"{topic.en}: {about}",
         "",
         f"时间 · time: {said['timestamp']}",
-        f"登记册条目 · entry of the register: {data['log_index']}",
+        f"登记册条目 · register entry: {data['log_index']}",
         "",
         "邮件不含任何数据；详情请登录查看。",
-        "This mail holds no data; sign in for more.",
+        "This mail contains no data; sign in for details.",
     ]
     return f"[域内 yunei] {topic.zh} · {topic.en}: {about}"[:200], "\n".join(lines) + "\n"
