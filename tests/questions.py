@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -25,6 +26,7 @@ from sandbox.plan import compile_job
 from sandbox.plan.ask import Ask, Privacy
 from sandbox.plan.model import BINNED, Part, Plan, Total
 from sandbox.raw.run import totals_of_tables
+from tests.spec.cases import cases
 
 Totals = dict[tuple[Any, ...], tuple[Any, ...]]  # by key: a number per total, or a Counter of bins
 IDENTIFYING = ("filter", "join", "distinct")
@@ -133,6 +135,13 @@ def ask(epsilon: str = "1", **more: Any) -> Ask:
 
 def plan_for(sql: str, catalogue: Catalogue = CATALOGUE, **more: Any) -> Plan:
     return compile_job(sql, catalogue, ask(**more))
+
+
+@cache
+def accepted_plans() -> Mapping[str, Plan]:
+    """By id, the plan of every case of the spec that is not refused. Files choose their cases by it as they are collected, which every process
+    does with all files."""
+    return {case.id: compile_job(case.sql, CATALOGUE, case.ask) for case in cases() if case.refused is None}
 
 
 def arrow(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> pa.Table:

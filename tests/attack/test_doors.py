@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,6 @@ from tests.attack.doors import DOORS, HIDDEN, Row
 from tests.bureau import LICENCE, Home, body, licence, opened
 from tests.doors import Hands
 
-DOCUMENT = openapi_document()
-OPERATIONS: dict[str, dict[str, Any]] = {
-    f"{method.upper()} {path}": operation for path, operations in DOCUMENT["paths"].items() for method, operation in operations.items()
-}
 # acts that a suspended principal is let through to, because something further in says no in words of its own
 SPOKEN_FURTHER_IN = {"job_check", "job_dummy", "job_submit", "me_show", "token_issue"}
 ANY_KEY = {"me_show", "token_issue", "key_rotate", "session_open"}
@@ -137,12 +134,19 @@ def town(bureau_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     services.close()
 
 
+@cache
+def operations() -> dict[str, dict[str, Any]]:
+    """What the document says of each door; not as files are collected, which every process does."""
+    paths = openapi_document()["paths"]
+    return {f"{method.upper()} {path}": operation for path, methods in paths.items() for method, operation in methods.items()}
+
+
 # ── the table itself ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_endpoint_has_its_row_and_every_row_its_endpoint() -> None:
-    assert sorted(set(OPERATIONS) - set(DOORS)) == [], "an endpoint without a row in tests/attack/doors.py"
-    assert sorted(set(DOORS) - set(OPERATIONS)) == []
+    assert sorted(set(operations()) - set(DOORS)) == [], "an endpoint without a row in tests/attack/doors.py"
+    assert sorted(set(DOORS) - set(operations())) == []
 
 
 def test_nothing_is_served_beside_the_documentation_and_the_pages_but_what_is_named() -> None:
@@ -155,7 +159,7 @@ def test_nothing_is_served_beside_the_documentation_and_the_pages_but_what_is_na
 
 @pytest.mark.parametrize("name", DOORS)
 def test_the_row_says_what_the_table_of_roles_says(name: str) -> None:
-    operation, row = OPERATIONS[name], DOORS[name]
+    operation, row = operations()[name], DOORS[name]
     if not row.roles:
         assert "security" not in operation
         return
@@ -184,7 +188,7 @@ def test_every_role_finds_what_the_row_says(town: Town, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, row in DOORS.items() if row.roles])
 def test_every_state_finds_the_door_shut_or_open_as_it_should(town: Town, name: str) -> None:
-    row, act = DOORS[name], OPERATIONS[name]["x-act"]
+    row, act = DOORS[name], operations()[name]["x-act"]
     assert town.ask(name, None, row)[:2] == (401, "auth_missing")
     inside = sorted(row.allowed)[0]
     outside = next((role for role in ROLES if role not in row.allowed), None)

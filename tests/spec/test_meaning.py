@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from sandbox.plan import compile_job
 from sandbox.plan.model import Total
-from tests.questions import CATALOGUE, Engine, tables, visit
+from tests.questions import Engine, accepted_plans, tables, visit
 from tests.spec.cases import Case, cases
 
 ROWS = 900
@@ -44,8 +46,15 @@ def same(ours: Any, theirs: Any) -> bool:
     return type(ours) is type(theirs) and ours == theirs
 
 
+@cache
+def visited(twice: bool) -> Mapping[str, pa.Table]:
+    """The same for every query; with `twice`, every second unit has two."""
+    rng = random.Random(11)
+    return tables([visit(rng, pid) for pid in range(ROWS) for _ in range(2 if twice and pid % 2 else 1)])
+
+
 def part_totals(case: Case) -> list[Total]:
-    return [total for part in compile_job(case.sql, CATALOGUE, case.ask).parts for total in part.totals]
+    return [total for part in accepted_plans()[case.id].parts for total in part.totals]
 
 
 # narrowed ranges clamp by intent
@@ -58,10 +67,9 @@ MEANT = [case for case in KEPT if case not in CHOSEN]
 @pytest.mark.parametrize("case", CHOSEN, ids=lambda case: case.id)
 def test_quantiles_are_as_near_as_candidates_are(case: Case) -> None:
     """Every quantile of ours is within 2 % of the range, and a candidate's distance, of the plain one."""
-    rng = random.Random(11)
-    data = tables([visit(rng, pid) for pid in range(ROWS)])
+    data = visited(twice=False)
     engine = Engine()
-    plan = compile_job(case.sql, CATALOGUE, case.ask)
+    plan = accepted_plans()[case.id]
     rows = [tuple(row.values())[: len(plan.outputs)] for row in engine.finish(plan, engine.totals(plan, data), empty=False)]
     ours = {row[0] if plan.only.keys else None: row for row in rows}
     plain = engine.query(case.sql, {scan.dataset: data[scan.dataset] for scan in plan.scans})
@@ -79,12 +87,11 @@ def test_quantiles_are_as_near_as_candidates_are(case: Case) -> None:
 
 @pytest.mark.parametrize("case", MEANT, ids=lambda case: case.id)
 def test_as_duckdb_has_it(case: Case) -> None:
-    rng = random.Random(11)
     # where rows of one unit meet, some units have two: no bound binds even so
     twice = case.chapter == "8-subqueries" or case.section == "2-private"
-    data = tables([visit(rng, pid) for pid in range(ROWS) for _ in range(2 if twice and pid % 2 else 1)])
+    data = visited(twice)
     engine = Engine()
-    plan = compile_job(case.sql, CATALOGUE, case.ask)
+    plan = accepted_plans()[case.id]
     labels = [output.label for output in plan.outputs]
     ours = [tuple(settled(row[label]) for label in labels) for row in engine.answer(plan, data)]
     if case.duckdb_raises:

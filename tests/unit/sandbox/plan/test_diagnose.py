@@ -15,10 +15,10 @@ from sandbox.plan.diagnose import ASK, at_most, binds, diagnosis
 from sandbox.plan.explain import explain
 from sandbox.plan.model import Plan
 from tests.properties.test_neighbours import ENGINE, data, violations
-from tests.questions import CATALOGUE, plan_for, tables, visit, with_part
+from tests.questions import CATALOGUE, accepted_plans, plan_for, tables, visit, with_part
 from tests.spec.cases import Case, cases
 
-ASKED = [case for case in cases() if case.refused is None and diagnosis(compile_job(case.sql, CATALOGUE, case.ask)) is not None]
+ASKED = [case for case in cases() if case.refused is None and diagnosis(accepted_plans()[case.id]) is not None]
 NARROW = {"fee": {"low": "0", "high": "100"}}
 
 
@@ -34,7 +34,7 @@ def test_most_queries_can_be_asked_about() -> None:
 
 @pytest.mark.parametrize("case", ASKED, ids=lambda case: case.id)
 def test_the_query_that_asks_is_accepted_and_priced(case: Case) -> None:
-    made = asking(compile_job(case.sql, CATALOGUE, case.ask))
+    made = asking(accepted_plans()[case.id])
     assert made.public_keys
     check(made)
 
