@@ -206,13 +206,6 @@ class StatementView(Closed):
     carried: str
 
 
-class StatementList(Closed):
-    model_config = ConfigDict(json_schema_extra=example(statements=[STATEMENT], payable="120.00"))
-
-    statements: list[StatementView]
-    payable: str = Field(description="all of them together")
-
-
 class RevenuePartView(Closed):
     licence: str
     period: str
@@ -247,6 +240,14 @@ class RevenueList(Closed):
     currency: Literal["CNY"] = "CNY"
     bodies: list[RevenueView]
     payable: str
+
+
+class StatementList(Closed):
+    model_config = ConfigDict(json_schema_extra=example(statements=[STATEMENT], payable="120.00", revenue=None))
+
+    statements: list[StatementView]
+    payable: str = Field(description="all of them together")
+    revenue: RevenueList | None = Field(default=None, description="the shares by body, where they were asked for")
 
 
 class PeriodClosing(Closed):

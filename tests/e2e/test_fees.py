@@ -148,6 +148,12 @@ def test_who_sees_money(town: tuple[Live, Leaping]) -> None:
         assert refused(live, who, "/v1/fees") == refused(live, who, seen) == "auth_forbidden"
     for who in ("builder", "operator-1", "reviewer", "admin"):
         assert refused(live, who, f"/v1/revenue?period={month}") == "auth_forbidden"
+        assert refused(live, who, f"{seen}&revenue=true") == "auth_forbidden"
+    for who in ("supervisor", "auditor"):
+        shares = live.http.get(f"/v1/revenue?period={month}", headers=live.headers(who)).json()
+        assert live.http.get(f"{seen}&revenue=true", headers=live.headers(who)).json()["revenue"] == shares
+        assert live.http.get(seen, headers=live.headers(who)).json()["revenue"] is None
+        assert shares["bodies"]
     assert live.http.get(f"/v1/revenue?period={month}", headers=live.headers("steward")).status_code == 200
     for who in ("operator-1", "builder", "auditor", "steward", "admin"):
         answer = live.http.post(f"/v1/periods/{month}/close", json={}, headers=live.headers(who))
@@ -199,7 +205,7 @@ def test_from_the_command_line(town: tuple[Live, Leaping], capsys: pytest.Captur
     live, clock = town
     said = {
         "zh": ("费用", "100.49 元，另按结果计：rows", "本期应付（元）", "省财政"),
-        "en": ("fee", "CNY 100.49, and by the answer: rows", "payable (yuan)", "treasury"),
+        "en": ("fee", "CNY 100.49, plus fees that depend on the result: rows", "payable (yuan)", "treasury"),
     }
     words = said[language]
     common = ["--licence", FEES, "--scenario", SCENARIO, "--epsilon", "0.5", "--delta", "0.00000001", "--lang", language]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 
 from starlette.responses import Response
@@ -27,10 +26,6 @@ def present(now: datetime) -> str:
     return f"{at.year}-Q{(at.month + 2) // 3}"
 
 
-async def _nothing() -> None:
-    return None
-
-
 @router.get("")
 async def fees(page: Looking, period: str = "", licence: str = "", before: str = "") -> Response:
     page.require("fee_list", "revenue_show")
@@ -38,11 +33,13 @@ async def fees(page: Looking, period: str = "", licence: str = "", before: str =
     period = period or present(services_of(page.request).clock())
     problem = None
     statements = revenue = None
+    shares = may("revenue_show") and not licence
     try:
-        statements, revenue = await asyncio.gather(
-            api.get("/v1/statements", period=period, licence=licence) if may("statement_show") else _nothing(),
-            api.get("/v1/revenue", period=period) if may("revenue_show") and not licence else _nothing(),
-        )
+        if may("statement_show"):  # shares are made of the same statements
+            statements = await api.get("/v1/statements", period=period, licence=licence, revenue=True if shares else None)
+            revenue = statements["revenue"]
+        elif shares:
+            revenue = await api.get("/v1/revenue", period=period)
     except Refused as refused:
         if refused.status not in (404, 422):
             raise

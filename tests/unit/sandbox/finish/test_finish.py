@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pyarrow as pa
@@ -11,7 +12,8 @@ from policies.problem import Problem
 from sandbox.finish import finish as room
 from sandbox.finish.finish import Released, check, finish
 from sandbox.noisy import NoisyTable
-from sandbox.plan.model import Output, Part, Plan, Scan, View
+from sandbox.plan.model import Output, Part, Plan, Scan
+from sandbox.plan.view import View
 from tests.handmade import private_part, public_part, whole
 
 
@@ -93,7 +95,7 @@ def test_what_cannot_run_is_found_before_any_charge(sql: str) -> None:
 
 
 @pytest.mark.parametrize("make", [public_part, private_part])
-def test_a_sound_plan_passes_the_check(make: type[Part]) -> None:
+def test_a_sound_plan_passes_the_check(make: Callable[[], Part]) -> None:
     check(whole(make()))
 
 
