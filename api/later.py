@@ -9,6 +9,7 @@ little once the server is ready (`worked_out`), or all at once for the documenta
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.routing import BaseRoute, compile_path, get_name
 
+RESTS = 4  # as many times as long as a step took, so that a fifth of the time goes into steps
 _turn = threading.RLock()
 
 
@@ -97,6 +99,16 @@ def worked_out(routes: Iterable[BaseRoute], *models: type[BaseModel]) -> Iterato
     for model in kinds(*models):
         if model.model_rebuild():
             yield model.__name__
+
+
+def little_by_little(steps: Iterator[object], rested: Callable[[float], bool]) -> None:
+    """Takes these steps and rests after each, longer after a long one, so that nobody else has to wait for more than a step. `rested`: waits
+    for so many seconds, and says whether to go on. A fixed rest would be nearly all of it: most steps take less than a millisecond."""
+    began = time.perf_counter()
+    for _ in steps:
+        if not rested((time.perf_counter() - began) * RESTS):
+            return
+        began = time.perf_counter()
 
 
 def kinds(*models: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -17,7 +17,7 @@ import uvicorn
 from api.app import create_app
 from api.console.frame import prepared
 from api.home import Held
-from api.later import worked_out
+from api.later import little_by_little, worked_out
 from api.problems import SERVER_LISTEN, SERVER_WORKERS
 from api.schemas import Closed
 from api.services import Services
@@ -30,7 +30,6 @@ from policies.model import Model
 
 log = structlog.get_logger("yunei.server")
 
-PACE_S = 0.1  # between two things that are made before anybody asks for them
 GRACE_S = 5  # for requests under way once the server is told to stop
 ADMIN = "admin"
 
@@ -79,8 +78,7 @@ def serve(settings: Settings, held: Held) -> int:
         gc.freeze()  # what was imported stays: looking through it again would hold up whoever waits then for a third of a second
         gc.enable()
         rest = chain(worked_out(app.routes, Closed, Model), prepared())
-        while listening.is_alive() and not stop.wait(PACE_S) and next(rest, None) is not None:
-            pass  # little by little: who asks first need not wait for it, nor anybody else meanwhile
+        little_by_little(rest, lambda seconds: not stop.wait(seconds) and listening.is_alive())  # who asks first need not wait for it
         gc.collect()
         gc.freeze()
         while listening.is_alive() and not stop.wait(1):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import pytest
@@ -15,7 +16,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.auth import Guarded
-from api.later import Later, kinds, pages, worked_out
+from api.later import RESTS, Later, kinds, little_by_little, pages, worked_out
 from api.schemas import Closed
 from policies.model import Model
 
@@ -136,3 +137,24 @@ def test_every_kind_of_model_can_be_built() -> None:
     list(worked_out((), Closed, Model))
     assert [each for each in models if not each.__pydantic_complete__] == []
     assert list(worked_out((), Closed, Model)) == [], "each once"
+
+
+def test_steps_are_rested_from_as_they_were_long_until_told_to_stop() -> None:
+    taken: list[float] = []
+    rests: list[float] = []
+
+    def steps() -> Iterator[float]:
+        for seconds in (0.0, 0.05, 0.0, 0.0):
+            time.sleep(seconds)
+            taken.append(seconds)
+            yield seconds
+
+    def rested(seconds: float) -> bool:
+        rests.append(seconds)
+        time.sleep(0.05)  # which is not to be taken for work
+        return len(rests) < 3
+
+    little_by_little(steps(), rested)
+    assert taken == [0.0, 0.05, 0.0], "the fourth is not taken any more"
+    assert rests[1] >= 0.05 * RESTS
+    assert rests[2] < rests[1]
