@@ -143,6 +143,7 @@ STATUS: dict[str, int] = {
     "product_form_missing": 406,
     "product_recalled": 410,
     "product_not_entitled": 403,
+    "product_entitlement_none": 409,
     "product_quota_used": 429,
     "product_trace_file": 422,
     "product_trace_nothing": 404,

@@ -24,7 +24,7 @@ from jobs.events import ChargeReleased, ChargeReserved, Cost, JobForfeited, JobR
 from jobs.register import Act, Register
 from policies.catalogue import Window
 from policies.loss import Loss
-from policies.problem import Problem, declare
+from policies.problem import Problem, declare, vocabulary
 from policies.quota import WINDOWS, period, renewal
 from policies.quota import Window as PaceWindow
 
@@ -95,12 +95,27 @@ LEDGER_CHARGE_EXISTS = declare(
         "There is no need to repeat it: check the state of the original job.",
     ),
 )
+vocabulary(
+    "charge_state",
+    {
+        "absent": ("不存在", "absent"),
+        "reserved": ("已预留", "reserved"),
+        "reading": ("正在读取", "reading"),
+        "spent": ("已支出", "spent"),
+        "released": ("已退还", "given back"),
+        "forfeited": ("已作废", "forfeited"),
+    },
+)
 LEDGER_CHARGE_STATE = declare(
     "ledger_charge_state",
-    zh=("该笔扣减的状态不允许此操作", "扣减 {charge} 处于 {state} 状态，需要 {needed} 状态。", "请刷新作业状态后再试；读取数据之后预算不退。"),
+    zh=(
+        "该笔扣减的状态不允许此操作",
+        "扣减 {charge} 的状态为{state:charge_state}，此操作需要{needed:charge_state}。",
+        "请刷新作业状态后再试；读取数据之后预算不退。",
+    ),
     en=(
         "The state of the charge does not allow this",
-        "Charge {charge} is {state}; this needs {needed}.",
+        "Charge {charge} is {state:charge_state}; this needs {needed:charge_state}.",
         "Check the job's state again; once rows have been read, the budget is not given back.",
     ),
 )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, select
 from infra.database import reading
 from infra.tables import documents, program_reviews, programs
 from jobs.register import Register
-from policies.problem import declare
+from policies.problem import declare, vocabulary
 from sandbox.program.package import Package, read_document
 from sandbox.program.report import Report, inspect
 
@@ -27,17 +27,26 @@ PROGRAM_STATE = declare(
     "program_state_conflict",
     zh=(
         "算法状态不允许此操作",
-        "算法 {program} 的状态为 {state}，此操作需要 {needed}。",
+        "算法 {program} 的状态为{state:program_state}，此操作需要{needed:program_state}。",
         "请核对状态；未予通过或已失效的算法，请修改后重新提交。",
     ),
     en=(
         "The state of the program does not allow this",
-        "Program {program} is {state}; this needs {needed}.",
+        "Program {program} is {state:program_state}; this needs {needed:program_state}.",
         "Check its state; a program that was rejected or invalidated must be changed and submitted again.",
     ),
 )
 
 ProgramState = Literal["submitted", "approved", "rejected", "superseded", "withdrawn", "invalidated"]
+PROGRAM_STATE_TITLES: dict[ProgramState, tuple[str, str]] = {
+    "submitted": ("已提交", "submitted"),
+    "approved": ("已批准", "approved"),
+    "rejected": ("未予通过", "rejected"),
+    "superseded": ("已有新版", "superseded"),
+    "withdrawn": ("已撤回", "withdrawn"),
+    "invalidated": ("已失效", "invalidated"),
+}
+vocabulary("program_state", PROGRAM_STATE_TITLES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,10 +162,15 @@ def _rules(policies: Mapping[str, Json], floor: bool, taken: Mapping[str, Json] 
         missing = [wanted for wanted in ANNOTATIONS if not said.get(wanted)]
         if missing:
             raise ValueError(f"rule {name} lacks @{missing[0]}")
-        zh = Words(said["title_zh"], f"{said['detail_zh']}（依据：{said['basis']}）", said["remedy_zh"])
-        en = Words(said["title_en"], f"{said['detail_en']} (Basis: {said['basis']})", said["remedy_en"])
+        zh = Words(said["title_zh"], f"{_in_words(said['detail_zh'])}（依据：{said['basis']}）", _in_words(said["remedy_zh"]))
+        en = Words(said["title_en"], f"{_in_words(said['detail_en'])} (Basis: {said['basis']})", _in_words(said["remedy_en"]))
         rules[name] = Rule(Kind(name, zh, en), said["basis"], _actions(policy), floor)
     return rules
+
+
+def _in_words(text: str) -> str:
+    """Who writes a rule names a fact; which vocabulary its codes are said in is known here."""
+    return text.replace("{state}", "{state:licence_state}").replace("{role}", "{role:role}")
 
 
 def shipped(name: str) -> str:

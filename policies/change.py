@@ -16,7 +16,7 @@ import cedarpy
 from policies.authority import Authority, Rule, shipped
 from policies.cases import POLICY_INVALID, cases_from_toml, faults, try_cases
 from policies.decide import AUTHORITY
-from policies.problem import KINDS, Words
+from policies.problem import KINDS, VOCABULARIES, Words
 from policies.reasons import Reason, explained
 
 TEXT_LIMIT = 512 * 1024  # characters of rules, and of cases
@@ -144,6 +144,6 @@ def _words(rule: Rule) -> list[Reason]:
 
 
 def _formatted(words: Words) -> bool:
-    """Whether a field has a conversion or a format: a width of a thousand million would be one."""
+    """Whether a field has a conversion, or a format that is no vocabulary: a width of a thousand million would be one."""
     texts = (words.title, words.detail, words.remedy)
-    return any(spec or conversion for text in texts for _, _, spec, conversion in Formatter().parse(text))
+    return any(conversion or (spec or "") not in ("", *VOCABULARIES) for text in texts for _, _, spec, conversion in Formatter().parse(text))

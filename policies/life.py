@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
+from policies.problem import vocabulary
+
 LicenceState = Literal["applied", "consented", "declined", "granted", "active", "suspended", "expired", "revoked"]
 STATES: tuple[LicenceState, ...] = get_args(LicenceState)
 STATE_TITLES: dict[LicenceState, tuple[str, str]] = {
@@ -22,6 +24,7 @@ STATE_TITLES: dict[LicenceState, tuple[str, str]] = {
     "expired": ("已期满", "expired"),
     "revoked": ("已撤销", "revoked"),
 }
+vocabulary("licence_state", STATE_TITLES)
 IN_FORCE: tuple[LicenceState, ...] = ("granted", "active", "suspended")  # granted and not at its end
 OPEN: tuple[LicenceState, ...] = ("applied", "consented", *IN_FORCE)
 ENDED: tuple[LicenceState, ...] = ("expired", "revoked")

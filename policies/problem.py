@@ -7,17 +7,42 @@ A room declares its kinds of problem once, beside the code that raises them, wit
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
-from typing import Literal
+from typing import Any, Literal
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 
+VOCABULARIES: dict[str, Mapping[Any, tuple[str, str]]] = {}
+
+
+def vocabulary(name: str, titles: Mapping[Any, tuple[str, str]]) -> None:
+    """What codes that are fields of problems (states, roles) are called, (Chinese, English), for their texts; the fields stay codes. ValueError
+    for a name that is taken."""
+    if VOCABULARIES.setdefault(name, titles) is not titles:
+        raise ValueError(f"vocabulary {name} is declared twice")
+
+
+class _Said(Formatter):
+    def __init__(self, language: Language) -> None:
+        self._at = LANGUAGES.index(language)
+
+    def format_field(self, value: Any, spec: str) -> str:
+        """Codes between slashes are alternatives; one that the vocabulary does not have is said as it is."""
+        if not spec:
+            return str(value)
+        titles = VOCABULARIES.get(spec, {})
+        said = [titles[code][self._at] if code in titles else code for code in str(value).split("/")]
+        return "“" + ("”或“", "” or “")[self._at].join(said) + "”"
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a person reads. `detail` and `remedy` are `str.format` templates over the problem's fields."""
+    """What a person reads. `detail` and `remedy` are `str.format` templates over the problem's fields; `{state:licence_state}` says a field in
+    the words of that vocabulary (`vocabulary`)."""
 
     title: str
     detail: str
@@ -90,8 +115,8 @@ class Problem(Exception):
         return Problem(self.kind, self.fields, parts)
 
     def words(self, language: Language) -> Words:
-        words = self.kind.zh if language == "zh" else self.kind.en
-        return Words(words.title, words.detail.format(**self.fields), words.remedy.format(**self.fields))
+        words, said = self.kind.zh if language == "zh" else self.kind.en, _Said(language)
+        return Words(words.title, said.format(words.detail, **self.fields), said.format(words.remedy, **self.fields))
 
     def as_data(self) -> dict[str, object]:
         """Code, fields, both languages and parts: what the API, the register and the command line all show."""

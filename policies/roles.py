@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from policies.catalogue import Title
+from policies.problem import vocabulary
 
 Role = Literal["operator", "builder", "steward", "reviewer", "supervisor", "auditor", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -24,6 +25,7 @@ ROLE_TITLES: Mapping[Role, Title] = {
     "auditor": Title(zh="审计员", en="auditor"),
     "admin": Title(zh="系统管理员", en="system administrator"),
 }
+vocabulary("role", {role: (title.zh, title.en) for role, title in ROLE_TITLES.items()})
 
 Act = Literal[
     "job_check",

@@ -14,19 +14,20 @@ from jobs.events import AlertAcknowledged, AlertClosed, AlertRulesChanged, Alert
 from jobs.register import Act, Register
 from jobs.watch import inforce
 from jobs.watch.rules import RuleSet, rules_from_toml, shipped_rules
-from policies.problem import declare
+from policies.problem import declare, vocabulary
 
 ALERT_UNKNOWN = declare(
     "alert_unknown",
     zh=("没有这一告警", "没有编号为 {alert} 的告警。", "请用 yunei alert list 查看编号。"),
     en=("No such alert", "There is no alert {alert}.", "Run yunei alert list to see the ids."),
 )
+vocabulary("alert_state", {"open": ("未确认", "not acknowledged"), "acknowledged": ("处理中", "being handled"), "closed": ("已办结", "closed")})
 ALERT_STATE = declare(
     "alert_state",
-    zh=("告警的状态不允许", "告警 {alert} 现为 {state}。", "未确认的请先确认，确认之后方可办结；已办结的不再变更。"),
+    zh=("告警的状态不允许", "告警 {alert} 的状态为{state:alert_state}。", "未确认的请先确认，确认之后方可办结；已办结的不再变更。"),
     en=(
         "Not in that state",
-        "Alert {alert} is {state}.",
+        "Alert {alert} is {state:alert_state}.",
         "Acknowledge an open alert first, then close it. A closed alert cannot change.",
     ),
 )

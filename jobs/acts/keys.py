@@ -25,8 +25,12 @@ KEY_UNKNOWN = declare(
 )
 KEY_SCOPE = declare(
     "auth_key_scope",
-    zh=("密钥权限超出角色", "{role} 角色没有 {act} 权限。", "请只列该角色可做的事项，见 docs/reference/roles.md。"),
-    en=("A key's scope exceeds the role", "The role {role} may not do {act}.", "List only what the role may do; see docs/reference/roles.md."),
+    zh=("密钥权限超出角色", "{role:role}角色没有 {act} 权限。", "请只列该角色可做的事项，见 docs/reference/roles.md。"),
+    en=(
+        "A key's scope exceeds the role",
+        "The role {role:role} may not do {act}.",
+        "List only what the role may do; see docs/reference/roles.md.",
+    ),
 )
 KEY_EXPIRY = declare(
     "auth_key_expiry",

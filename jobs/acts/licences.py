@@ -48,12 +48,12 @@ LICENCE_STATE_CONFLICT = declare(
     "licence_state_conflict",
     zh=(
         "协议状态不允许此操作",
-        "授权运营协议 {licence} 的状态为 {state}，此操作需要 {needed}。",
+        "授权运营协议 {licence} 的状态为{state:licence_state}，此操作需要{needed:licence_state}。",
         "请核对编号和状态；已撤销或期满的协议不能恢复。",
     ),
     en=(
         "The state of the licence does not allow this",
-        "Licence {licence} is {state}; this needs {needed}.",
+        "Licence {licence} is {state:licence_state}; this needs {needed:licence_state}.",
         "Check the id and the state; a revoked or expired licence cannot be resumed.",
     ),
 )

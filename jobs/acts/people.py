@@ -36,10 +36,10 @@ PRINCIPAL_UNKNOWN = declare(
 
 PRINCIPAL_ROLE = declare(
     "auth_principal_role",
-    zh=("主体角色不符", "主体 {principal} 的角色是 {role}，此事需要 {needed}。", "请选择相应角色的主体；一个主体只有一个角色。"),
+    zh=("主体角色不符", "主体 {principal} 的角色是{role:role}，此事需要{needed:role}。", "请选择相应角色的主体；一个主体只有一个角色。"),
     en=(
         "Wrong role",
-        "Principal {principal} has the role {role}; this needs {needed}.",
+        "Principal {principal} has the role {role:role}; this needs {needed:role}.",
         "Choose a principal in the required role; a principal has one role only.",
     ),
 )
@@ -58,12 +58,12 @@ APPOINTED_BY_TWO = declare(
     "auth_appointed_by_two",
     zh=(
         "任命须两人办理",
-        "{principal} 的角色是 {role}，{act} 须由管理员提出、监管员确认。",
+        "{principal} 的角色是{role:role}，{act} 须由管理员提出、监管员确认。",
         "请提出任命（POST /v1/appointments 或 yunei appointment propose），再由监管员确认。",
     ),
     en=(
         "An appointment takes two people",
-        "{principal} has the role {role}: {act} is proposed by an administrator and confirmed by a supervisor.",
+        "{principal} has the role {role:role}: {act} is proposed by an administrator and confirmed by a supervisor.",
         "Propose it (POST /v1/appointments, or yunei appointment propose) and have a supervisor confirm it.",
     ),
 )

@@ -64,11 +64,24 @@ PRODUCT_UNKNOWN = declare(
 )
 PRODUCT_STATE = declare(
     "product_state_conflict",
-    zh=("产品状态不允许此操作", "产品 {product} 的状态为 {state}，此操作需要 {needed}。", "请核对状态；已召回的产品不能恢复，请另建产品。"),
+    zh=(
+        "产品状态不允许此操作",
+        "产品 {product} 的状态为{state:product_state}，此操作需要{needed:product_state}。",
+        "请核对状态；已召回的产品不能恢复，请另建产品。",
+    ),
     en=(
         "The state of the product does not allow this",
-        "Product {product} is {state}; this needs {needed}.",
+        "Product {product} is {state:product_state}; this needs {needed:product_state}.",
         "Check its state; a recalled product cannot be reinstated: make another product.",
+    ),
+)
+PRODUCT_ENTITLEMENT_NONE = declare(
+    "product_entitlement_none",
+    zh=("没有可终止的取用资格", "{builder} 目前没有产品 {product} 的取用资格。", "请核对编号；已终止的取用资格无需再次终止。"),
+    en=(
+        "No entitlement to end",
+        "{builder} has no entitlement to product {product} now.",
+        "Check the ids; what has ended need not be ended again.",
     ),
 )
 PRODUCT_COLUMNS = declare(
@@ -308,7 +321,7 @@ def end_entitlement(register: Register, product: str, builder: str, *, reason: s
         _require(_theirs(act, product, by), ProductEntitlementEnded.kind)
         held = seen.entitlement(act.connection, product, builder)
         if held is None or held.state != "open":
-            raise PRINCIPAL_ROLE(principal=builder, role="—", needed=f"entitled to {product}")
+            raise PRODUCT_ENTITLEMENT_NONE(product=product, builder=builder)
         act.append(ProductEntitlementEnded(by=by, product=product, builder=builder, reason=reason))
 
 

@@ -17,7 +17,7 @@ from jobs.acts.people import PRINCIPAL_ROLE, known
 from jobs.register import Act, Register
 from jobs.reviews import Review
 from jobs.slots import parse_time
-from policies.problem import declare
+from policies.problem import declare, vocabulary
 from policies.review import Reason, Verdict, outcome
 
 REVIEW_JOBS = declare(
@@ -38,12 +38,23 @@ REVIEW_UNKNOWN = declare(
     zh=("没有这项审核", "没有编号为 {review} 的审核。", "请用 yunei review list 查看编号。"),
     en=("No such review", "There is no review {review}.", "Run yunei review list to see the ids."),
 )
+vocabulary(
+    "review_state",
+    {
+        "open": ("审核中", "under review"),
+        "referred": ("第三人审核", "with a third reviewer"),
+        "release": ("同意发布", "approved for release"),
+        "return": ("已退回", "returned"),
+        "reject": ("不予发布", "rejected"),
+        "withdrawn": ("已撤回", "withdrawn"),
+    },
+)
 REVIEW_OVER = declare(
     "review_state_conflict",
-    zh=("审核状态不允许此操作", "审核 {review} 的状态为 {state}。", "请核对编号和状态：只有尚未作出决定的审核可以投票或撤回。"),
+    zh=("审核状态不允许此操作", "审核 {review} 的状态为{state:review_state}。", "请核对编号和状态：只有尚未作出决定的审核可以投票或撤回。"),
     en=(
         "The state of the review does not allow this",
-        "Review {review} is {state}.",
+        "Review {review} is {state:review_state}.",
         "Check the id and the state: only an undecided review can be voted on or withdrawn.",
     ),
 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from policies.problem import vocabulary
+
 ProductState = Literal["draft", "registered", "published", "deprecated", "recalled"]
 PRODUCT_STATES: tuple[ProductState, ...] = get_args(ProductState)
 PRODUCT_STATE_TITLES: dict[ProductState, tuple[str, str]] = {
@@ -19,6 +21,7 @@ PRODUCT_STATE_TITLES: dict[ProductState, tuple[str, str]] = {
     "deprecated": ("不再更新", "deprecated"),
     "recalled": ("已召回", "recalled"),
 }
+vocabulary("product_state", PRODUCT_STATE_TITLES)
 SHOWN: tuple[ProductState, ...] = ("published", "deprecated", "recalled")  # to builders, in their catalogue
 SERVED: tuple[ProductState, ...] = ("published", "deprecated")  # delivered to those entitled
 GROWING: tuple[ProductState, ...] = ("draft", "registered", "published")  # may have further versions

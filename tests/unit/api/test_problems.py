@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from string import Formatter
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from api.problems import answer, document, invalid, language_of
 from api.reference import import_every_room
 from api.schemas import ProblemView
 from api.statuses import ROOMS, STATUS, status_of
-from policies.problem import KINDS, Problem
+from policies.problem import KINDS, VOCABULARIES, Problem
 
 import_every_room()
 
@@ -25,6 +26,19 @@ def test_every_problem_has_a_status_and_a_document(code: str) -> None:
     assert 400 <= status_of(code) < 600
     seen = ProblemView.model_validate(document(kind(**fields), "zh", instance="00"))
     assert (seen.code, seen.status, seen.title) == (code, status_of(code), seen.zh.title)
+
+
+@pytest.mark.parametrize("code", sorted(KINDS))
+def test_codes_are_said_in_words_of_a_vocabulary_that_there_is(code: str) -> None:
+    """The same field in both languages; a field that names a state or a role is never shown as its code."""
+    kind = KINDS[code]
+    specs = []
+    for words in (kind.zh, kind.en):
+        found = [(name, spec) for text in (words.detail, words.remedy) for _, name, spec, _ in Formatter().parse(text) if name]
+        assert {spec for _, spec in found if spec} <= VOCABULARIES.keys()
+        assert not [name for name, spec in found if not spec and name in ("state", "role", "needed")], code
+        specs.append({each for each in found if each[1]})
+    assert specs[0] == specs[1]
 
 
 def test_no_status_is_given_to_a_code_that_is_not() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,8 @@ def test_entitlement_is_per_builder_and_ends(bureau: Bureau) -> None:
     acts.entitle_builder(register, ID, "builder", by="supervisor")
     taken(bureau)
     acts.end_entitlement(register, ID, "builder", reason="x", by="operator-1")
+    ended_again = partial(acts.end_entitlement, register, ID, "builder", reason="x", by="operator-1")
+    assert refused(ended_again, register) == "product_entitlement_none"
     assert code_of(lambda: taken(bureau, again_s=60)) == "product_not_entitled"
     acts.entitle_builder(register, ID, "builder", by="operator-1", until=datetime.now(UTC) + timedelta(milliseconds=1))
     assert code_of(lambda: taken(bureau)) == "product_not_entitled"

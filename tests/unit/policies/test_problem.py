@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from policies.problem import KINDS, Kind, Problem, Words, adopt, declare
+from policies import problem
+from policies.problem import KINDS, Kind, Problem, Words, adopt, declare, vocabulary
 
 FRUIT = Kind("test_fruit", Words("果", "{name} 坏了", "换 {other}"), Words("Fruit", "{name} is bad", "take {other}"))
 
@@ -22,6 +23,21 @@ def test_a_problem_renders_its_fields_in_both_languages() -> None:
         "zh": {"title": "果", "detail": "apple 坏了", "remedy": "换 3"},
         "en": {"title": "Fruit", "detail": "apple is bad", "remedy": "take 3"},
     }
+
+
+def test_a_code_is_said_in_the_words_of_its_vocabulary_and_stays_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problem, "VOCABULARIES", {})
+    vocabulary("ripeness", {"green": ("未熟", "not ripe"), "red": ("熟", "ripe")})
+    kind = Kind(
+        "test_ripe", Words("果", "现为{state:ripeness}", "须{needed:ripeness}"), Words("Fruit", "it is {state:ripeness}", "{needed:ripeness}")
+    )
+    found = kind(state="green", needed="red/green/blue")
+    assert found.words("zh") == Words("果", "现为“未熟”", "须“熟”或“未熟”或“blue”")
+    assert found.words("en") == Words("Fruit", "it is “not ripe”", "“ripe” or “not ripe” or “blue”")
+    assert found.fields == {"state": "green", "needed": "red/green/blue"}
+    assert pickle.loads(pickle.dumps(found)).words("zh") == found.words("zh")
+    with pytest.raises(ValueError, match="twice"):
+        vocabulary("ripeness", {})
 
 
 def test_a_field_may_hold_braces() -> None:
