@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Annotated
 
 import pytest
@@ -14,6 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from api import later
 from api.app import create_app
 from api.auth import Guarded
 from api.later import RESTS, Later, kinds, little_by_little, pages, worked_out
@@ -139,22 +141,23 @@ def test_every_kind_of_model_can_be_built() -> None:
     assert list(worked_out((), Closed, Model)) == [], "each once"
 
 
-def test_steps_are_rested_from_as_they_were_long_until_told_to_stop() -> None:
+def test_steps_are_rested_from_as_they_were_long_until_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(later, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     taken: list[float] = []
     rests: list[float] = []
 
     def steps() -> Iterator[float]:
-        for seconds in (0.0, 0.05, 0.0, 0.0):
-            time.sleep(seconds)
+        for seconds in (0.25, 0.5, 0.0, 1.0):
+            now[0] += seconds
             taken.append(seconds)
             yield seconds
 
     def rested(seconds: float) -> bool:
         rests.append(seconds)
-        time.sleep(0.05)  # which is not to be taken for work
+        now[0] += seconds  # which is not to be taken for work
         return len(rests) < 3
 
     little_by_little(steps(), rested)
-    assert taken == [0.0, 0.05, 0.0], "the fourth is not taken any more"
-    assert rests[1] >= 0.05 * RESTS
-    assert rests[2] < rests[1]
+    assert taken == [0.25, 0.5, 0.0], "the fourth is not taken any more"
+    assert rests == [0.25 * RESTS, 0.5 * RESTS, 0.0]
