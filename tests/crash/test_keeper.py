@@ -164,9 +164,18 @@ with held(Settings(home=Path(sys.argv[1]), workers=1, object_store_bytes=80 * 2*
 
 
 def keepers(folder: Path) -> list[int]:
-    """Processes that keep a Ray for this folder."""
+    """Processes that keep a Ray for this folder; a child of one is called as it is until it runs a program of its own."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    return [pid for pid in pids if "infra.keeper" in command(pid) and str(folder) in command(pid)]
+    found = {pid: parent(pid) for pid in pids if "infra.keeper" in command(pid) and str(folder) in command(pid)}
+    return [pid for pid, of in found.items() if of not in found]
+
+
+def parent(pid: int) -> int:
+    """0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def test_ray_is_on_its_way_before_a_server_has_read_its_program_and_ends_with_it(folder: Path) -> None:
