@@ -158,7 +158,7 @@ class Services:
         self._lock, self._ray = lock, ray
         self._workers: ClosablePool | None = None
         self._office: Office | None = None
-        self._rehearsal = threading.Thread(target=rehearse, name="rehearsal")
+        self._rehearsal = threading.Thread(target=_rehearsed, name="rehearsal")
         if lock is not None:
             self.leases.void(place)
             self.staging.sweep()
@@ -280,6 +280,13 @@ class Services:
         self.register.close()
         if self._lock is not None:
             self._lock.close()
+
+
+def _rehearsed() -> None:
+    try:
+        rehearse()
+    except Exception as error:  # jobs will say what is wrong, in words; nothing of this one is anybody's
+        log.error("not_rehearsed", error=type(error).__name__)
 
 
 def _workers(settings: Settings, ray: keeper.Begun | None) -> Workers:

@@ -104,4 +104,5 @@ def opened(home: Path, *, clock: Clock = system_clock, workers: ClosablePool | N
     """Services on a home that `set_up` made, carrying jobs in this process unless other workers are given."""
     services = Services.open(settings_in(home, **changes), serving=True, clock=clock)
     services.start(workers or cast(ClosablePool, InlineWorkers()))
+    services._rehearsal.join()  # which goes through what tests put something else in the place of
     return services

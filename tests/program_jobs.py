@@ -143,6 +143,7 @@ def opened_with_programs(folder: Path) -> Services:
     services.cells = FakeRoom(services.settings, services.register, services.clock)
     services.cells.fake = FakeCells()
     services.start(cast(ClosablePool, InlineWorkers()))
+    services._rehearsal.join()
     return services
 
 

@@ -191,7 +191,7 @@ COUNT_DISTINCT = declare(
     en=(
         "COUNT(DISTINCT …) counts one column's values",
         "{fragment} does not count one column of integers, text, dates, times or booleans.",
-        "Write COUNT(DISTINCT column); round floating-point numbers first: COUNT(DISTINCT floor(x)).",
+        "Write COUNT(DISTINCT column); round DOUBLE values first: COUNT(DISTINCT floor(x)).",
     ),
 )
 QUANTILE_SHARE = declare(
