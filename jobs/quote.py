@@ -65,7 +65,8 @@ def check(office: Office, order: Order) -> Quoted:
         raise refusals[0].with_parts(parts) if len(refusals) > 1 else refusals[0]
     kind = kind_of(order)
     kind.check(plan)
-    kind.readable(office, plan)
+    if not answered and (refusal := admission.unreadable(office, order, plan)) is not None:
+        raise refusal
     slots = Slots(office.clock(), admission.slot_of(office.settings, order, plan, catalogue), office.settings.slots_ms)
     accounts = tuple(ledger.balances(office.register, names))
     slot_ms = 0 if answered else slots.rung_ms(slots.chosen)

@@ -13,6 +13,7 @@ from api.services import ClosablePool
 from infra.database import reading
 from infra.tables import charges
 from infra.workers import InlineWorkers
+from jobs import quote
 from policies.problem import Problem
 from tests.bureau import Home, opened, order
 
@@ -35,6 +36,9 @@ def test_a_job_without_a_node_for_its_data_costs_nothing(bureau_home: Home, tmp_
         with pytest.raises(Problem) as caught:
             services.submit(order()).result(60)
         assert caught.value.code == "data_place_absent"
+        with pytest.raises(Problem) as quoted:
+            quote.check(services.office, order())
+        assert quoted.value.code == "data_place_absent"
         with reading(services.register.engine) as connection:
             assert connection.execute(select(charges.c.state)).all() == []
         pool.is_there = True

@@ -347,6 +347,7 @@ def test_a_version_that_cannot_be_opened_is_refused_before_any_charge(bureau: Bu
 def test_the_answer_is_there_though_its_version_cannot_be_opened_any_more(bureau: Bureau) -> None:
     first = ended(bureau, order())
     damage(bureau)
+    assert quote.check(bureau.services.office, order()).answered
     again = ended(bureau, order())
     assert (again.state, again.reused, again.release) == ("published", True, first.release)
 
