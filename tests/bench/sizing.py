@@ -9,7 +9,6 @@ import os
 import pickle
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -28,17 +27,9 @@ from sandbox.raw.run import exact_totals, run_shard, shard_tasks, warm
 from sandbox.raw.totals import combine
 from tests.bench import visits
 from tests.bench.engine import CASES, MEMORY_BYTES, SEED, prepare
+from tests.timing import least
 
 SMALL, FITTED, UNSEEN = 20_000, 4_000_000, (1_000_000, 10_000_000)  # rows: what a shard costs by itself, a row; what the model has to foretell
-
-
-def least(runs: int, act: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
-    best = float("inf")
-    for _ in range(runs):
-        began = clock()
-        act()
-        best = min(best, clock() - began)
-    return best
 
 
 def planned(folder: Path, rows: int) -> tuple[Plan, Vault]:
@@ -58,12 +49,12 @@ def hot_cpu_s(plan: Plan, vault: Vault) -> float:
     tasks = shard_tasks(plan.only, vault, SEED, MEMORY_BYTES)
     for task in tasks:
         assert run_shard(task) is not None
-    return least(9, lambda: [run_shard(task) for task in tasks])
+    return least(9, lambda: [run_shard(task) for task in tasks], time.process_time)
 
 
 def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: float, small: tuple[Plan, Vault]) -> Calibration:
     cold = shard_tasks(plan.only, vault, SEED, 0)
-    cold_s = least(5, lambda: [run_shard(task) for task in cold])  # first: what is kept from then on would be found
+    cold_s = least(5, lambda: [run_shard(task) for task in cold], time.process_time)  # first: what is kept from then on would be found
     hot = shard_tasks(plan.only, vault, SEED, MEMORY_BYTES)
     held = [partial for partial in map(run_shard, hot) if partial is not None]
     assert len(held) == len(hot)
@@ -77,7 +68,7 @@ def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: fl
     whole = [part.read([column.name for column in visits.dataset(rows).columns]) for part in version.parts]
     columns_share = sum(table.nbytes for table in columns) / sum(table.nbytes for table in whole)  # of a file; its columns lie apart
     stored = sum(path.stat().st_size for path in folder.rglob("part-*"))
-    merge_s = least(5, lambda: combine(plan.only, iter(held)))
+    merge_s = least(5, lambda: combine(plan.only, iter(held)), time.process_time)
     row_s = (hot_s / len(hot) - shard_s) / (rows / len(hot) - SMALL)
     shard_s = max(0.0, shard_s - SMALL * row_s)
     return Calibration(
@@ -92,7 +83,7 @@ def calibrated(plan: Plan, vault: Vault, folder: Path, rows: int, dispatch_s: fl
         merge_s_per_group=merge_s / len(held) / groups,
         partial_bytes_per_group=len(pickle.dumps(held[0])) / groups,
         groups=groups,
-        finish_s=least(3, lambda: finish(plan, [draw(plan.only, totals)])),
+        finish_s=least(3, lambda: finish(plan, [draw(plan.only, totals)]), time.process_time),
     )
 
 
@@ -107,7 +98,9 @@ def bench(folder: Path, into: Path | None = None) -> dict[str, Any]:
     points: list[Point] = []
     try:
         warm(workers)
-        dispatch_s = least(20, lambda: workers.map(abs, list(range(100)))) / 100  # of this process, which hands out one after the other
+        dispatch_s = (
+            least(20, lambda: workers.map(abs, list(range(100))), time.process_time) / 100
+        )  # of this process, which hands out one after the other
         plans = {rows: planned(folder, rows) for rows in (FITTED, *UNSEEN)}
         measured = calibrated(*plans[FITTED], newest(folder, FITTED), FITTED, dispatch_s, planned(folder, SMALL))
         for rows, (plan, vault) in plans.items():

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from jobs.rotation import announce_log_key, retire_log_key
 from policies.loss import Loss
 from tests.audited import LIES, fill, sign_behind_the_registers_back
 from tests.small_register import Ticking, a_register, settings_in, submit, title
+from tests.timing import least
 from yunei import NotVerified
 from yunei.auditing import Audited, audit_folder, carry, lines, main
 from yunei.replay import RULES, Book
@@ -158,14 +158,17 @@ def test_the_command_line_of_the_carried_file(made: Register, capsys: pytest.Cap
 
 def test_replaying_is_quick() -> None:
     """At least 20,000 events a second of this thread's time, of which other threads and programs take nothing."""
-    book, events = Book(), []
+    events = []
     for number in range(5_000):
         event = {"kind": "principal_registered", "at": "2026-11-22T08:00:00.000000Z", "by": "system", "principal": f"p{number}"}
         events.append(json.dumps(event, sort_keys=True, separators=(",", ":")).encode())
-    began = time.thread_time()
-    for index, entry in enumerate(events):
-        book.apply(index, entry)
-    assert time.thread_time() - began < 5_000 / 20_000
+
+    def replay() -> None:
+        book = Book()
+        for index, entry in enumerate(events):
+            book.apply(index, entry)
+
+    assert least(3, replay) < 5_000 / 20_000
 
 
 def test_one_person_alone_raises_no_cap(copy: Register) -> None:

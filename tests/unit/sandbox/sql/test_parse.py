@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 
 import pytest
@@ -14,6 +13,7 @@ from sandbox.plan import compile_job, tables_in
 from sandbox.sql.parse import parse
 from tests.questions import CATALOGUE, ask, plan_for
 from tests.spec.cases import cases
+from tests.timing import least
 
 
 def code(sql: str) -> str:
@@ -48,9 +48,8 @@ def code(sql: str) -> str:
     ids=lambda value: str(value)[:40],
 )
 def test_limits(sql: str, wanted: str) -> None:
-    started = time.thread_time()
     assert code(sql) == wanted
-    assert time.thread_time() - started < 1
+    assert least(3, lambda: code(sql)) < 1
 
 
 def test_long_chains_are_fine() -> None:
@@ -59,11 +58,12 @@ def test_long_chains_are_fine() -> None:
 
 def test_typical_queries_take_milliseconds() -> None:
     accepted = [case for case in cases() if case.refused is None]
-    compile_job(accepted[0].sql, CATALOGUE, accepted[0].ask)
-    started = time.thread_time()
-    for case in accepted:
-        compile_job(case.sql, CATALOGUE, case.ask)
-    assert (time.thread_time() - started) / len(accepted) < 0.05
+
+    def compile_all() -> None:
+        for case in accepted:
+            compile_job(case.sql, CATALOGUE, case.ask)
+
+    assert least(2, compile_all) / len(accepted) < 0.05
 
 
 def test_tables_in() -> None:
