@@ -18,6 +18,7 @@ PICO = 10**12
 ATTO = 10**18
 MAX_PICO_RHO = 10**9 * PICO  # far past any meaning as privacy; the ledger's own caps are lower, so that sums fit BIGINT
 _SLACK = 1 + 1e-12  # covers the rounding of the few float operations in a conversion
+_NEAR = 1e-9  # so near the best order, epsilon is beyond the least by about its square: less than the last digit of a float
 
 Number = int | Decimal | Fraction
 
@@ -73,8 +74,12 @@ class Loss:
         left = Fraction(delta) - Fraction(self.atto_delta, ATTO)
         if left <= 0:
             return None
-        value = zcdp_epsilon(self.pico_rho / PICO * _SLACK, float(left) / _SLACK)
-        return Decimal(value).quantize(Decimal("0.000001"), ROUND_CEILING)
+        return _epsilon(self.pico_rho, float(left) / _SLACK)
+
+
+@lru_cache(maxsize=2**14)  # a page of the console says it of every account; what it says of most is what it said before
+def _epsilon(pico_rho: int, room: float) -> Decimal:
+    return Decimal(zcdp_epsilon(pico_rho / PICO * _SLACK, room)).quantize(Decimal("0.000001"), ROUND_CEILING)
 
 
 def zcdp_epsilon(rho: float, delta: float) -> float:
@@ -95,7 +100,7 @@ def zcdp_epsilon(rho: float, delta: float) -> float:
     ratio = (math.sqrt(5) - 1) / 2
     a, b = high - ratio * (high - low), low + ratio * (high - low)
     at_a, at_b = at(a), at(b)
-    for _ in range(120):
+    while high - low > _NEAR:
         if at_a < at_b:
             high, b, at_b = b, a, at_a
             a = high - ratio * (high - low)
