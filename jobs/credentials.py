@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, Row, Select, select, update
+from sqlalchemy import Connection, Engine, Row, String, bindparam, select, update
 
 from infra.database import UNAVAILABLE, insert_ignoring, writing
+from infra.prepared import Prepared, fetch
 from infra.tables import api_keys, credential_uses, principals, sessions, subjects
 from jobs.directory import Principal, principal_of
 from jobs.events import rfc3339
@@ -124,7 +125,8 @@ def _live(status: str, ends: str | None, now: datetime) -> bool:
 
 
 def _row(connection: Connection, kind: Kind, id: str) -> Row[tuple[object, ...]] | None:
-    return connection.execute(_QUERIES[kind].where((api_keys.c.prefix if kind == "key" else sessions.c.id) == id)).one_or_none()
+    found = fetch(connection, _QUERIES[kind], {"id_": id})
+    return found[0] if found else None
 
 
 _KEYS = (
@@ -141,6 +143,7 @@ _KEYS = (
     )
     .join(api_keys, api_keys.c.principal == principals.c.id)
     .outerjoin(credential_uses, credential_uses.c.id == api_keys.c.prefix)
+    .where(api_keys.c.prefix == bindparam("id_", type_=String))
 )
 _SESSIONS = (
     select(
@@ -159,8 +162,9 @@ _SESSIONS = (
     .join(sessions, sessions.c.principal == principals.c.id)
     .outerjoin(api_keys, api_keys.c.prefix == sessions.c.key)
     .outerjoin(credential_uses, credential_uses.c.id == sessions.c.id)
+    .where(sessions.c.id == bindparam("id_", type_=String))
 )
-_QUERIES: dict[Kind, Select[tuple[object, ...]]] = {"key": _KEYS, "session": _SESSIONS}
+_QUERIES: dict[Kind, Prepared] = {"key": Prepared(_KEYS), "session": Prepared(_SESSIONS)}
 
 
 def keys(connection: Connection, now: datetime, principal: str | None = None) -> list[KeyRecord]:

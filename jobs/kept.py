@@ -76,7 +76,9 @@ class Kept:
         for row in self._rows(fee_counts, names):
             self.counts[row.licence, row.period][row.scenario, row.free] = row.fees, row.fen
         months = select(usage_months).where(usage_months.c.licence.in_(self._licences))
-        for row in connection.execute(months.where(usage_months.c.month.in_({str(month) for each in periods for month in each.months()}))):
+        for row in connection.execute(
+            months.where(usage_months.c.month.in_({str(month) for each in periods for month in each.months()}))
+        ).all():
             self._used[row.licence, row.month].update({name: getattr(row, name) for name in ("releases", "deliveries", *USED)})
         self._unsee_fees(set(names))
         self._unsee_releases()
@@ -99,14 +101,14 @@ class Kept:
         unseen = select(fees.c.entry, fees.c.licence, fees.c.period, fees.c.scenario, fees.c.free, fees.c.fen).where(
             fees.c.visible_at > self._now
         )
-        rows = {row.entry: row for row in self._connection.execute(unseen) if row.licence in self._licences and row.period in periods}
+        rows = {row.entry: row for row in self._connection.execute(unseen).all() if row.licence in self._licences and row.period in periods}
         rows = {entry: row for entry, row in rows.items() if (row.licence, row.period) not in self.closed}
         for row in rows.values():
             _less(self.counts[row.licence, row.period], (row.scenario or "", row.free), (1, row.fen))
-        for line in self._connection.execute(select(fee_lines).where(fee_lines.c.fee.in_(rows))):
+        for line in self._connection.execute(select(fee_lines).where(fee_lines.c.fee.in_(rows))).all():
             fee = rows[line.fee]
             _less(self.items[fee.licence, fee.period], (line.item, line.measure, fee.free), (line.quantity, line.fen))
-        for share in self._connection.execute(select(fee_shares).where(fee_shares.c.fee.in_(rows))):
+        for share in self._connection.execute(select(fee_shares).where(fee_shares.c.fee.in_(rows))).all():
             fee = rows[share.fee]
             self.bodies[fee.licence, fee.period][share.body] -= share.fen
 
@@ -119,7 +121,7 @@ class Kept:
     def _unsee_releases(self) -> None:
         columns = (metering.c.licence, releases.c.published_at, *(metering.c[name] for name in USED))
         query = select(*columns).join(releases, releases.c.id == metering.c.release).where(releases.c.visible_at > self._now)
-        for row in self._connection.execute(query):
+        for row in self._connection.execute(query).all():
             month = str(Period.holding("month", parse_time(row.published_at)))
             self._unseen[row.licence, month].update({"releases": 1, **{name: getattr(row, name) or 0 for name in USED}})
 

@@ -11,15 +11,21 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, String, bindparam, delete, func, select, update
 
 from infra.clock import Clock
 from infra.database import UNAVAILABLE, insert_ignoring, writing
+from infra.prepared import Prepared, fetch
 from infra.settings import Settings
 from infra.tables import lockouts
 from jobs.events import rfc3339
 
 LONGEST_LOCK_S = 86_400
+_LATEST = Prepared(
+    select(func.max(lockouts.c.until)).where(
+        (lockouts.c.subject == bindparam("one_", type_=String)) | (lockouts.c.subject == bindparam("other_", type_=String))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,7 @@ class Limits:
         now = self._clock()
         try:
             with self._engine.connect() as connection:
-                query = select(func.max(lockouts.c.until)).where(lockouts.c.subject.in_(ids))
-                latest: str | None = connection.execute(query).scalar_one_or_none()
+                ((latest,),) = fetch(connection, _LATEST, {"one_": ids[0], "other_": ids[-1]})
         except UNAVAILABLE:
             return 0
         return _seconds(latest, now)

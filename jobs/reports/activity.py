@@ -96,7 +96,7 @@ class Activity:
         columns = (jobs.c.id, jobs.c.operator, jobs.c.licence, jobs.c.scenario, jobs.c.kind)
         for start in range(0, len(wanted), CHUNK):
             query = select(*columns).where(jobs.c.id.in_(wanted[start : start + CHUNK]))
-            for row in self.source.connection.execute(query):
+            for row in self.source.connection.execute(query).all():
                 found[row.id] = JobSeen(row.operator, row.licence, row.scenario, row.kind)
         return found
 
@@ -147,7 +147,7 @@ class Activity:
         months = [str(month) for month in self.period.months()]
         found: dict[tuple[str, str, str, str, str], Sums] = defaultdict(Sums)
         kept = select(usage_months).where(usage_months.c.licence.in_(self.world.makers), usage_months.c.month.in_(months))
-        for row in self.source.connection.execute(kept):
+        for row in self.source.connection.execute(kept).all():
             if self.mine(maker := self.world.makers[row.licence]):
                 found[maker, row.licence, row.scenario, row.kind, row.month].add(row)
         later = (
@@ -156,7 +156,7 @@ class Activity:
             .join(jobs, jobs.c.id == releases.c.job)
             .where(releases.c.entry >= self.source.size, releases.c.published_at < rfc3339(self.period.end))
         )
-        for row in self.source.connection.execute(later):
+        for row in self.source.connection.execute(later).all():
             key = row.operator, row.licence, row.scenario or "", row.kind, china_day(row.published_at)[:7]
             if key in found:
                 found[key].add(row, -1)

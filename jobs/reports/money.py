@@ -94,13 +94,13 @@ class Money:
         """What is kept, less the fees that were posted after the source."""
         found: dict[tuple[str, str], _Posted] = defaultdict(_Posted)
         execute = self.source.connection.execute
-        for row in execute(select(fee_counts)):
+        for row in execute(select(fee_counts)).all():
             posted = found[row.licence, row.period]
             posted.fees += row.fees
             posted.free += row.fees if row.free else 0
-        for row in execute(select(fee_bodies)):
+        for row in execute(select(fee_bodies)).all():
             found[row.licence, row.period].shares[row.body] += row.fen
-        for row in execute(select(fee_items)):
+        for row in execute(select(fee_items)).all():
             found[row.licence, row.period].add(row.item, row.measure, row.free, row.quantity, row.fen)
         for entry in self.source.since(self.source.size, "fee_posted"):
             posted = found[entry["licence"], entry["period"]]

@@ -99,7 +99,7 @@ class Source:
         while True:
             page = fetch(self.connection, OF_KIND, {"kind_": kind, "start": start, "end": end, "most": PAGE})
             for row in page:
-                event = from_json(bytes(row.body))
+                event = from_json(row.body)
                 yield Entry(row.position, event["at"], kind, event)
             if len(page) < PAGE:
                 return
@@ -121,5 +121,5 @@ class Source:
         found: dict[str, bytes] = {}
         for start in range(0, len(wanted), CHUNK):
             query = select(documents.c.digest, documents.c.body).where(documents.c.digest.in_(wanted[start : start + CHUNK]))
-            found |= {row.digest: bytes(row.body) for row in self.connection.execute(query)}
+            found |= {row.digest: bytes(row.body) for row in self.connection.execute(query).all()}
         return found
