@@ -99,6 +99,17 @@ def test_processes_count_together(tmp_path: Path) -> None:
             assert connection.execute(lockouts.select()).all() == []
 
 
+def test_whichever_of_the_two_is_locked_nobody_gets_past_with_another_of_the_other(tmp_path: Path) -> None:
+    """Sixteen of each: of the two names that are looked up, the one or the other comes first."""
+    with house(tmp_path / "home", lockout_address_failures=1, lockout_key_failures=2, lockout_s=60) as home:
+        limits = home.services.door.limits
+        assert limits.failed("198.51.100.1", None) == (60, True)
+        assert {limits.locked("198.51.100.1", f"{'b' * 7}{letter}") for letter in "abcdefghijklmnop"} == {60}
+        assert [limits.failed(f"203.0.113.{number}", "cccccccc")[1] for number in range(2)] == [True, True]
+        assert {limits.locked(f"192.0.2.{number}", "cccccccc") for number in range(16)} == {60}
+        assert limits.locked("192.0.2.1", "dddddddd") == limits.locked("192.0.2.1", None) == 0
+
+
 def test_with_the_database_away_nobody_is_locked_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sqlalchemy.exc import OperationalError
 
