@@ -98,9 +98,8 @@ def bench(folder: Path, into: Path | None = None) -> dict[str, Any]:
     points: list[Point] = []
     try:
         warm(workers)
-        dispatch_s = (
-            least(20, lambda: workers.map(abs, list(range(100))), time.process_time) / 100
-        )  # of this process, which hands out one after the other
+        hundred_s = least(20, lambda: workers.map(abs, list(range(100))), time.process_time)  # of this process: one after the other
+        dispatch_s = hundred_s / 100
         plans = {rows: planned(folder, rows) for rows in (FITTED, *UNSEEN)}
         measured = calibrated(*plans[FITTED], newest(folder, FITTED), FITTED, dispatch_s, planned(folder, SMALL))
         for rows, (plan, vault) in plans.items():
