@@ -170,6 +170,15 @@ def keepers(folder: Path) -> list[int]:
     return [pid for pid, of in found.items() if of not in found]
 
 
+def only_keeper(folder: Path) -> int:
+    """Waits for its command line: `Popen` returns while the kernel still lays out the new program, and till then there is none to read."""
+    until = time.monotonic() + 10
+    while not (found := keepers(folder)) and time.monotonic() < until:
+        time.sleep(0.01)
+    (pid,) = found
+    return pid
+
+
 def parent(pid: int) -> int:
     """0 when it is gone."""
     try:
@@ -185,7 +194,7 @@ def test_ray_is_on_its_way_before_a_server_has_read_its_program_and_ends_with_it
     try:
         with process.stdout as said:
             assert said.readline() == "nothing\n"
-        (pid,) = keepers(folder)
+        pid = only_keeper(folder)
         assert keeper._read(folder / "ray") is None, "nobody has waited for it"
     finally:
         process.send_signal(signal.SIGTERM)
@@ -199,7 +208,7 @@ def test_a_keeper_that_was_begun_is_the_one_that_is_used(folder: Path) -> None:
     size = {"workers": 1, "object_store_bytes": 80 * 2**20, "linger_s": 0.0}
     begun = keeper.begin(folder / "ray", **size)  # type: ignore[arg-type]  # the numbers are what they are
     try:
-        (pid,) = keepers(folder)
+        pid = only_keeper(folder)
         found = begun.there()
         assert (found.pid, begun.there()) == (pid, found)
         time.sleep(1)
