@@ -34,6 +34,7 @@ LAZY = {
     "jobs.rulebook._KNOWN",
     "sandbox.finish.finish._ran",
     "sandbox.raw.kept._eras",
+    "sandbox.raw.verify._idle",
     "sandbox.raw.verify._passed",
     "yunei.cli.app.groups",
 }

@@ -188,11 +188,13 @@ def chosen_keys(part: Part, draw: Draw) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A checked measurement over DB. `first` is the draw that chooses the keys (None: keys are public and one invocation does all)."""
+    """A measurement over DB, and the (rho, delta) that OpenDP's map gives for one unit. `first` is the draw that chooses the keys (None: keys
+    are public and one invocation does all)."""
 
     part: Part
     measurement: Any
     first: Any | None
+    loss: tuple[float, float]
 
     def rest(self, draw: Draw, released: Sequence[str]) -> Any:
         """The measurement of another total over the released keys; its map is the one that was fixed when the chain was built."""
@@ -205,27 +207,28 @@ def build(part: Part) -> tuple[Chain, Mapping[str, tuple[float, float]]]:
         size, place = by_product(part)
         made = [values(part, draw, size, place) for draw in part.draws]
         losses = {draw.total: (one.map(1), 0.0) for draw, one in zip(part.draws, made, strict=True)}
-        return Chain(part, bounding(part) >> dp.c.make_composition(made), None), losses
+        whole = bounding(part) >> dp.c.make_composition(made)
+        return Chain(part, whole, None, in_full(whole.map(1))), losses
     first = chosen_keys(part, part.draws[0])
     none_yet = by_released(())  # the map of a draw does not depend on which keys it covers
     losses = {part.draws[0].total: first.map(1)}
     losses |= {draw.total: dp.c.make_approximate(values(part, draw, *none_yet)).map(1) for draw in part.draws[1:]}
     together = dp.c.make_adaptive_composition(*bounded_space(part), _APPROXIMATE_ZCDP, d_in=1, d_mids=list(losses.values()))
-    return Chain(part, bounding(part) >> together, first), losses
+    whole = bounding(part) >> together
+    return Chain(part, whole, first, in_full(whole.map(1))), losses
 
 
 def checked(part: Part) -> Chain:
     """The chain, after OpenDP's map for one unit has agreed with the price of every draw and of the part. Raises `plan_price_disagrees`."""
     try:
         chain, losses = build(part)
-        whole = chain.measurement.map(1)
     except (dp.OpenDPException, ValueError, OverflowError, TypeError):
-        chain, losses, whole = None, {}, None
+        chain, losses = None, {}
     if chain is None:  # OpenDP gives the part no finite loss at all, e.g. a threshold below the cap
         raise disagreement(part.loss, "—", "—")
     for draw in part.draws:
         agree(draw.loss, losses[draw.total], grains=1)
-    agree(part.loss, in_full(whole), grains=len(part.draws))
+    agree(part.loss, chain.loss, grains=len(part.draws))
     return chain
 
 
@@ -264,15 +267,20 @@ def check(plan: Plan) -> None:
     Parts compose adaptively: which measurement a later one is may depend on what earlier ones released, its loss does not.
     """
     chains = [checked(part) for part in plan.parts]
-    losses = [in_full(chain.measurement.map(1)) for chain in chains]
+    losses = [chain.loss for chain in chains]
     try:
-        together = dp.c.make_adaptive_composition(*database_space(plan.space, plan.scans), _APPROXIMATE_ZCDP, d_in=1, d_mids=losses)
-        whole = in_full(together.map(1))
+        whole = losses[0] if len(losses) == 1 else composed(plan, losses)
     except (dp.OpenDPException, ValueError, OverflowError, TypeError):
         whole = (float("inf"), 1.0)
     agree(plan.loss, whole, grains=len(plan.draws))
     for chain in chains:
         _kept.put(chain)
+
+
+def composed(plan: Plan, losses: list[tuple[float, float]]) -> tuple[float, float]:
+    """What OpenDP's map gives for all parts of a plan, of these losses."""
+    space = database_space(plan.space, plan.scans)
+    return in_full(dp.c.make_adaptive_composition(*space, _APPROXIMATE_ZCDP, d_in=1, d_mids=losses).map(1))
 
 
 def in_full(loss: Any) -> tuple[float, float]:

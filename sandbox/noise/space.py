@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -138,8 +138,7 @@ def units(d_in: object) -> int:
 def database_space(space: str, scans: Sequence[Scan]) -> tuple[Any, Any]:
     """DB: all databases behind these snapshots; distance: how many units of the plan's space were added or removed, with all their rows."""
     read = [[scan.dataset, scan.version, scan.digest, scan.private] for scan in scans]
-    name = f"databases {json.dumps([space, read])}"
-    return dp.user_domain(name, lambda member: isinstance(member, Database)), dp.user_distance(f"units of {space} added or removed")
+    return _domain("databases", json.dumps([space, read]), Database), _distance(f"units of {space} added or removed")
 
 
 def bounded_space(part: Part) -> tuple[Any, Any]:
@@ -150,9 +149,17 @@ def bounded_space(part: Part) -> tuple[Any, Any]:
         "keys": [[key.name, key.type] for key in part.keys],
         "sql": hashlib.sha256(part.shard_sql.encode()).hexdigest(),
     }
-    name = f"bounded totals {json.dumps(bounds, sort_keys=True)}"
-    domain = dp.user_domain(name, lambda member: isinstance(member, Bounded), descriptor=bounds)
-    return domain, dp.user_distance(f"bounded contributions of units of {part.space}")
+    return _domain("bounded totals", json.dumps(bounds, sort_keys=True), Bounded), _distance(f"bounded contributions of units of {part.space}")
+
+
+@lru_cache(maxsize=256)  # a part is in one space with each of its draws: OpenDP is told of it once, not for each of them
+def _domain(name: str, described: str, kind: type) -> Any:
+    return dp.user_domain(f"{name} {described}", lambda member: isinstance(member, kind), descriptor=json.loads(described))
+
+
+@lru_cache(maxsize=256)
+def _distance(name: str) -> Any:
+    return dp.user_distance(name)
 
 
 def bounding(part: Part) -> Any:

@@ -6,7 +6,12 @@ computed from these numbers. A plan that fails is a fault of this program, never
 
 from __future__ import annotations
 
+import atexit
 import logging
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import duckdb
@@ -31,14 +36,53 @@ PLAN_DOUBTED = declare(
         "This is a defect of the software, not of the query: report the job's id to the bureau, or write the query differently.",
     ),
 )
+Empty = tuple[str, tuple[str, ...], tuple[str, ...]]  # a table without rows: its name, columns and types
 _SEED = "CAST($seed AS UBIGINT)"
 _LOG = logging.getLogger(__name__)
+
+
+_MOST_IDLE = 16
+_idle: deque[tuple[tuple[Empty, ...], duckdb.DuckDBPyConnection]] = deque()  # with the tables they have, the newest last
+_lock = threading.Lock()
 
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
     """A database of its own, with empty tables only."""
-    return duckdb.connect(":memory:", config={"threads": "1", "python_enable_replacements": "false", "enable_external_access": "false"})
+    database = duckdb.connect(":memory:", config={"threads": "1", "python_enable_replacements": "false", "enable_external_access": "false"})
+    atexit.register(_close, database)
+    return database
+
+
+def _close(database: duckdb.DuckDBPyConnection) -> None:
+    while _idle:
+        _idle.pop()[1].close()
+    database.close()
+
+
+@contextmanager
+def _having(tables: tuple[Empty, ...]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that has these empty tables and no others, for one at a time; kept for the next query of the same ones."""
+    with _lock:
+        found = next((place for place, (had, _) in enumerate(_idle) if had == tables), None)
+        connection = None if found is None else _idle[found][1]
+        if found is not None:
+            del _idle[found]
+    connection = connection or _database().cursor()
+    try:
+        if found is None:
+            for name, columns, types in tables:
+                told = ", ".join(f"{_quoted(column)} {kind}" for column, kind in zip(columns, types, strict=True))
+                connection.execute(f"CREATE TEMP TABLE {_quoted(name)} ({told})")
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+    with _lock:
+        _idle.append((tables, connection))
+        left = _idle.popleft()[1] if len(_idle) > _MOST_IDLE else None
+    if left is not None:
+        left.close()
 
 
 def check_plan(plan: Plan) -> None:
@@ -125,15 +169,9 @@ def _check_rows(part: Part, scans: tuple[Scan, ...]) -> None:
 
 def bound(sql: str, scans: tuple[Scan, ...]) -> Rows:
     """What DuckDB makes of a query over empty tables of the declared columns and types. Raises Doubt, duckdb.Error."""
-    connection = _database().cursor()
-    try:
-        for scan in scans:
-            columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in zip(scan.columns, scan.types, strict=True))
-            connection.execute(f"CREATE TEMP TABLE {_quoted(scan.alias)} ({columns})")
+    with _having(tuple((scan.alias, scan.columns, scan.types) for scan in scans)) as connection:
         ((serialised,),) = connection.execute("SELECT json_serialize_plan(?)", [sql.replace(_SEED, "CAST(7 AS UBIGINT)")]).fetchall()
-        return rows_of(serialised, {scan.alias: Declared(scan.columns, scan.unit, scan.space) for scan in scans})
-    finally:
-        connection.close()
+    return rows_of(serialised, {scan.alias: Declared(scan.columns, scan.unit, scan.space) for scan in scans})
 
 
 def _quoted(name: str) -> str:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from policies.loss import PICO, Loss, zcdp_epsilon
 from policies.problem import Problem
 from sandbox.noise import chain as chains
+from sandbox.noise import space
 from sandbox.noise.chain import build, check, keyed_map, vector_map
 from sandbox.noise.draw import draw
 from sandbox.noise.rounding import float_above, root_above
@@ -188,6 +189,17 @@ def test_opendp_refuses_a_map_made_for_other_bounds(changes: dict[str, object]) 
     with pytest.raises(dp.OpenDPException, match=r"(?i)mismatch"):
         bounding(other) >> chains.values(plan, plan.draws[0], size, place)
     bounding(plan) >> chains.values(plan, plan.draws[0], size, place)
+
+
+def test_a_space_is_known_by_what_it_is_named_not_by_the_object() -> None:
+    """One that was forgotten meanwhile, and made again, is the same."""
+    plan = public_part()
+    size, place = chains.by_product(plan)
+    step = bounding(plan)
+    space._domain.cache_clear()
+    space._distance.cache_clear()
+    measurement = step >> chains.values(plan, plan.draws[0], size, place)
+    assert measurement.map(1) == pytest.approx(plan.draws[0].loss.pico_rho / PICO)
 
 
 def test_the_loss_of_a_later_draw_does_not_depend_on_which_keys_it_covers() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from policies.problem import Problem
 from sandbox.plan import compile_job
 from sandbox.plan.model import Plan, Rows
-from sandbox.raw import bound_values
+from sandbox.raw import bound_values, verify
 from sandbox.raw.verify import check_plan
 from tests.expressions import GROUPS
 from tests.questions import CATALOGUE, plan_for, with_part
@@ -174,6 +175,27 @@ def test_rows_for_the_dense_kernel_come_with_their_unit() -> None:
     assert stored.only.rows.columns
     check_plan(stored)
     refused(with_part(stored, rows=Rows(None, tuple((name, "city") for name, _ in stored.only.rows.columns))))
+
+
+def test_a_query_is_read_over_the_tables_declared_for_it_and_no_others() -> None:
+    """Connections are kept for the next query of the same tables: more sorts of tables than are kept, by several threads at once."""
+    (scan,) = plan_for(CITY).scans
+
+    def read(number: int) -> None:
+        columns = tuple(f"c{place}" for place in range(number + 1))
+        declared = dataclasses.replace(scan, columns=columns, types=("BIGINT",) * number + ("VARCHAR",), unit="c0" if number else "")
+        rows = verify.bound(f'SELECT c{number} FROM "{scan.alias}"', (declared,))
+        assert [fact.unit for fact in rows.columns] == [False]
+        with pytest.raises(verify.Doubt):
+            verify.bound(f'SELECT c{number + 1} FROM "{scan.alias}"', (declared,))
+        with pytest.raises(verify.Doubt):
+            verify.bound(f"SELECT c{number} FROM other", (declared,))
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(read, number % 24) for number in range(96)]:
+            done.result()
+    assert len(verify._idle) <= verify._MOST_IDLE
+    assert len({tables for tables, _ in verify._idle}) > 1
 
 
 def test_every_function_on_the_list_is_consistent_and_called() -> None:
