@@ -8,10 +8,11 @@ the log's key has signed two histories.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Integer, Row, bindparam, select
 
 from infra.database import reading
 from infra.journal.checkpoint import Checkpoint
@@ -20,8 +21,21 @@ from infra.journal.note import Signer, VerifierKey, add_lines, sign_note, split_
 from infra.journal.proof import Receipt, consistency, inclusion
 from infra.journal.tiles import TileName, edge_names, encode_entries, encode_hashes, entry_names, tile_names, width_of
 from infra.journal.tree import TILE_WIDTH, CompactRange, JournalError, ReadTile, range_at
+from infra.prepared import Prepared, fetch
 from infra.tables import documents, entries, log_hashes, log_head
 from jobs.log_keys import KEY_KINDS, Succession, active, kept_receipt, successions
+
+_first, _end = bindparam("first", type_=Integer), bindparam("end", type_=Integer)
+_at, _level = entries.c.position, bindparam("level_", type_=Integer)
+_HEAD = Prepared(select(log_head.c.size, log_head.c.edge))
+_ENTRIES = Prepared(select(entries.c.body, entries.c.leaf, entries.c.kind).where(_at >= _first, _at < _end).order_by(_at))
+_LEAVES = Prepared(select(entries.c.leaf.label("hash")).where(_at >= _first, _at < _end).order_by(_at))
+_HASHES = Prepared(
+    select(log_hashes.c.hash)
+    .where(log_hashes.c.level == _level, log_hashes.c.position >= _first, log_hashes.c.position < _end)
+    .order_by(log_hashes.c.position)
+)
+_DOCUMENTS = Prepared(select(documents.c.digest, documents.c.body).where(documents.c.entry >= _first, documents.c.entry < _end))
 
 
 class LogForked(Exception):
@@ -34,18 +48,9 @@ def tile_reader(connection: Connection, size: int) -> ReadTile:
 
     def read(level: int, n: int) -> list[bytes]:
         if (level, n) not in known:
-            first, width = n * TILE_WIDTH, width_of(size, level, n)
-            if level == 0:
-                query = (
-                    select(entries.c.leaf).where(entries.c.position >= first, entries.c.position < first + width).order_by(entries.c.position)
-                )
-            else:
-                query = (
-                    select(log_hashes.c.hash)
-                    .where(log_hashes.c.level == level, log_hashes.c.position >= first, log_hashes.c.position < first + width)
-                    .order_by(log_hashes.c.position)
-                )
-            known[level, n] = [bytes(value) for value in connection.scalars(query)]
+            span = {"first": n * TILE_WIDTH, "end": n * TILE_WIDTH + width_of(size, level, n)}
+            rows = fetch(connection, _HASHES, {**span, "level_": level}) if level else fetch(connection, _LEAVES, span)
+            known[level, n] = [bytes(row.hash) for row in rows]
         return known[level, n]
 
     return read
@@ -123,7 +128,7 @@ class Sequencer:
         self.forked = LogForked(why)
 
     def _publish(self, connection: Connection) -> _Published:
-        head = connection.execute(select(log_head.c.size, log_head.c.edge)).one()
+        (head,) = fetch(connection, _HEAD, {})
         note, last = self._files.checkpoint(), self._last
         if last is None or note != last.note:
             last = self._adopt(connection, note, head.size)
@@ -164,8 +169,7 @@ class Sequencer:
     def _write(self, connection: Connection, old: int, new: int, tail: list[tuple[bytes, bytes]]) -> None:
         """Tiles and documents that a tree of `new` entries has and one of `old` has not. `tail`: entries and leaves since the last full tile
         of `old`."""
-        query = select(documents.c.digest, documents.c.body).where(documents.c.entry >= old, documents.c.entry < new)
-        for row in connection.execute(query):
+        for row in fetch(connection, _DOCUMENTS, {"first": old, "end": new}):
             self._files.put_document(row.digest, bytes(row.body))
         first = old - old % TILE_WIDTH
         for name in entry_names(old, new):
@@ -244,6 +248,5 @@ def _pairs(connection: Connection, start: int, end: int) -> list[tuple[bytes, by
     return [(bytes(row.body), bytes(row.leaf)) for row in _entries(connection, start, end)]
 
 
-def _entries(connection: Connection, start: int, end: int) -> Iterable[Row[tuple[bytes, bytes, str]]]:
-    query = select(entries.c.body, entries.c.leaf, entries.c.kind).where(entries.c.position >= start, entries.c.position < end)
-    return connection.execute(query.order_by(entries.c.position))
+def _entries(connection: Connection, start: int, end: int) -> Sequence[Row[Any]]:
+    return fetch(connection, _ENTRIES, {"first": start, "end": end})

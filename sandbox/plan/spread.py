@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sandbox.plan.model import Draw, Total
 from sandbox.sql.expr import float_literal
@@ -46,6 +47,7 @@ class Noise:
         return laplace_half_width(self.scales[name]) if self.pure else discrete_half_width(self.scales[name])
 
 
+@lru_cache(maxsize=4096)  # a plan asks several times, and so do those that follow with the same price
 def discrete_half_width(scale: float) -> int:
     """The least w with P(|X| ≤ w) ≥ 95 % for the discrete Gaussian of that scale (a bound on it when the scale is large)."""
     if scale > 200:
