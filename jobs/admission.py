@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, String, bindparam, func, literal_column, or_, select, union_all
 
-from infra.prepared import Prepared
+from infra.prepared import Prepared, fetch
 from infra.settings import Settings
 from infra.tables import answers, jobs, openings, releases
 from jobs import directory, ledger, verdicts
@@ -188,6 +188,17 @@ def _reserve(
     return Admitted(job, order, plan, catalogue, question, charge, slots, lease, State.READING if fresh else State.ADMITTED)
 
 
+_licence = jobs.c.licence == bindparam("licence_", type_=String)
+_RUNNING = Prepared(
+    select(jobs.c.submitted_at, jobs.c.slot_ms).where(
+        _licence, or_(*(jobs.c.state == literal_column(f"'{state}'") for state in (*CARRIED, State.ATTACHED.value)))
+    )
+)
+_ADMITTED = Prepared(
+    select(func.count().label("admitted")).where(_licence, jobs.c.submitted_at >= bindparam("since", type_=String), jobs.c.charge.is_not(None))
+)
+
+
 def require_quota(connection: Connection, licence_id: str, now: datetime, settings: Settings) -> None:
     """Raise what the licence's quotas say against one more job now. Jobs that wait for another one's answer count as running, repetitions
     that were answered free do not count at all."""
@@ -195,18 +206,15 @@ def require_quota(connection: Connection, licence_id: str, now: datetime, settin
     if record is None:
         return  # refused elsewhere, in words of its own
     quota = record.licence.quota
-    of_licence = jobs.c.licence == licence_id
     if quota.jobs_at_once is not None:
-        query = select(jobs.c.submitted_at, jobs.c.slot_ms).where(of_licence, jobs.c.state.in_([*CARRIED, State.ATTACHED.value]))
-        running = connection.execute(query).all()
+        running = fetch(connection, _RUNNING, {"licence_": licence_id})
         if len(running) >= quota.jobs_at_once:
             slots = [Slots.of(parse_time(row.submitted_at), row.slot_ms or settings.slots_ms[0], settings.slots_ms) for row in running]
             free_at = min(each.visible_at(now) for each in slots)
             raise JOB_QUOTA_AT_ONCE(licence=licence_id, most=quota.jobs_at_once, running=len(running), retry_at=ev.rfc3339(free_at))
     if quota.jobs_a_day is not None:
         since = ev.rfc3339(begin("day", now))
-        counted = select(func.count()).select_from(jobs).where(of_licence, jobs.c.submitted_at >= since, jobs.c.charge.is_not(None))
-        admitted = connection.execute(counted).scalar_one()
+        admitted = fetch(connection, _ADMITTED, {"licence_": licence_id, "since": since})[0].admitted
         if admitted >= quota.jobs_a_day:
             retry_at = renewal("day", now).isoformat()
             raise JOB_QUOTA_DAY(licence=licence_id, most=quota.jobs_a_day, admitted=admitted, retry_at=retry_at)
