@@ -31,6 +31,7 @@ from policies.model import Model
 log = structlog.get_logger("yunei.server")
 
 GRACE_S = 5  # for requests under way once the server is told to stop
+TURN_S = 0.001  # the longest that a thread which computes keeps others waiting that could go on; Python's own 5 ms are long beside a hop
 ADMIN = "admin"
 
 
@@ -40,6 +41,7 @@ def serve(settings: Settings, held: Held) -> int:
     HTTP has a thread of its own, so that the main thread can start the workers, as Ray wants it, while the server answers already.
     """
     began = time.monotonic()
+    sys.setswitchinterval(TURN_S)
     hold()
     for area in plaintext_swap():
         log.warning("swap_in_plaintext", area=area)

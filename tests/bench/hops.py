@@ -8,6 +8,7 @@ from submitting on.
 from __future__ import annotations
 
 import statistics
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from api.server import TURN_S
 from api.services import Services
 from infra.settings import Settings
 from jobs import admission, hops, verdicts
@@ -66,6 +68,7 @@ def bench(home: Path) -> dict[str, float]:
         waited.ms = getattr(waited, "ms", 0.0) + (time.perf_counter() - started) * 1000
 
     Crew.wait_until = wait_until  # type: ignore[method-assign]  # a bench: this process measures and ends
+    sys.setswitchinterval(TURN_S)  # as the server does
     services = Services.open(Settings(home=home), serving=True)
     try:
         services.start()
