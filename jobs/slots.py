@@ -26,7 +26,9 @@ def parse_time(text: str) -> datetime:
     >>> parse_time("2026-11-22T08:30:00.000001Z").microsecond
     1
     """
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if len(text) != 27 or text[10] + text[26] != "TZ":  # the language takes other forms of a time, too
+        raise ValueError(f"{text!r} is no time in UTC with microseconds")
+    return datetime.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
+from operator import add
+from typing import NamedTuple
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import func, select
 
 from infra.tables import deliveries, job_months, jobs, metering, releases, usage_months
 from jobs.events import rfc3339
@@ -18,8 +19,6 @@ from jobs.reports.world import World
 from jobs.slots import parse_time
 from policies.period import Period
 from policies.quota import CHINA
-
-SUMMED = ("releases", "rows", "bytes", "compute_ms", "pico_rho")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,7 @@ class JobSeen:
     kind: str
 
 
-@dataclass(slots=True)
-class Sums:
+class Sums(NamedTuple):
     """What releases come to: how many, rows, bytes, milliseconds by public slots, pico-rho."""
 
     releases: int = 0
@@ -42,17 +40,15 @@ class Sums:
     compute_ms: int = 0
     pico_rho: int = 0
 
-    def add(self, row: Any, sign: int = 1) -> None:
-        for name in SUMMED:
-            setattr(self, name, getattr(self, name) + sign * int(getattr(row, name) or 0))
+    def plus(self, more: Iterable[int]) -> Sums:
+        return Sums(*map(add, self, more))
 
     @property
-    def cells(self) -> tuple[str, str, str, str, str]:
-        return str(self.releases), str(self.rows), str(self.bytes), str(self.compute_ms), str(self.pico_rho)
+    def cells(self) -> tuple[str, ...]:
+        return tuple(map(str, self))
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """So many deliveries of a product to a recipient; of a release that is in no product: None."""
 
     product: str | None
@@ -104,9 +100,9 @@ class Activity:
     def work(self) -> Work:
         made = Work(submitted=self._submitted())
         if self.operator is None:
-            count = partial(self.source.count, start=self.start, end=self.end)
-            made.refused, made.cancelled = count("job_refused"), count("job_cancelled")
-            made.forfeited, made.reused = count("job_forfeited"), count("release_reused")
+            count = self.source.counts(("job_refused", "job_cancelled", "job_forfeited", "release_reused"), self.start, self.end)
+            made.refused, made.cancelled = count["job_refused"], count["job_cancelled"]
+            made.forfeited, made.reused = count["job_forfeited"], count["release_reused"]
             for entry in self.events("job_refused"):
                 made.codes.update(set(entry["rules"]) or set(entry["codes"]))
             return made
@@ -145,28 +141,32 @@ class Activity:
     def sums(self) -> dict[tuple[str, str, str, str, str], Sums]:
         """By operator, licence, scenario, kind of job and month: what is kept, less what came after the source."""
         months = [str(month) for month in self.period.months()]
-        found: dict[tuple[str, str, str, str, str], Sums] = defaultdict(Sums)
-        kept = select(usage_months).where(usage_months.c.licence.in_(self.world.makers), usage_months.c.month.in_(months))
-        for row in self.source.connection.execute(kept).all():
-            if self.mine(maker := self.world.makers[row.licence]):
-                found[maker, row.licence, row.scenario, row.kind, row.month].add(row)
+        found: dict[tuple[str, str, str, str, str], Sums] = {}
+        of = [usage_months.c[name] for name in ("licence", "scenario", "kind", "month")]
+        kept = select(*of, *(usage_months.c[name] for name in Sums._fields))
+        kept = kept.where(usage_months.c.licence.in_(self.world.makers), usage_months.c.month.in_(months))
+        for licence, scenario, kind, month, *amounts in self.source.connection.execute(kept).all():
+            if self.mine(maker := self.world.makers[licence]):
+                found[maker, licence, scenario, kind, month] = Sums(*map(int, amounts))
+        spent = (metering.c[name] for name in ("rows", "bytes", "compute_ms", "pico_rho"))
         later = (
-            select(literal_column("1").label("releases"), releases.c.published_at, jobs.c.kind, metering)
+            select(metering.c.operator, metering.c.licence, metering.c.scenario, jobs.c.kind, releases.c.published_at, *spent)
             .join(metering, metering.c.release == releases.c.id)
             .join(jobs, jobs.c.id == releases.c.job)
             .where(releases.c.entry >= self.source.size, releases.c.published_at < rfc3339(self.period.end))
         )
-        for row in self.source.connection.execute(later).all():
-            key = row.operator, row.licence, row.scenario or "", row.kind, china_day(row.published_at)[:7]
+        for operator, licence, scenario, kind, at, *amounts in self.source.connection.execute(later).all():
+            key = operator, licence, scenario or "", kind, china_day(at)[:7]
             if key in found:
-                found[key].add(row, -1)
+                found[key] = found[key].plus((-1, *(-int(amount or 0) for amount in amounts)))
         return {key: each for key, each in found.items() if each.releases}
 
     def total(self, *places: int) -> dict[tuple[str, ...], Sums]:
         """The sums by some of their keys, in order."""
-        found: dict[tuple[str, ...], Sums] = defaultdict(Sums)
+        found: dict[tuple[str, ...], Sums] = {}
         for key, each in self.sums.items():
-            found[tuple(key[place] for place in places)].add(each)
+            of = tuple(key[place] for place in places)
+            found[of] = found[of].plus(each) if of in found else each
         return dict(sorted(found.items()))
 
     @cached_property
@@ -178,8 +178,11 @@ class Activity:
         query = select(deliveries.c.product, deliveries.c.recipient, func.count())
         if self.operator is not None:
             query = query.join(metering, metering.c.release == deliveries.c.release).where(metering.c.operator == self.operator)
-        query = query.where(deliveries.c.entry >= self.start, deliveries.c.entry < self.end)
-        rows = self.source.connection.execute(query.group_by(deliveries.c.product, deliveries.c.recipient))
+        start, end = rfc3339(self.period.start), rfc3339(self.period.end)
+        query = query.where(deliveries.c.delivered_at >= start, deliveries.c.delivered_at < end)  # as the index has them
+        if any(True for _ in self.source.since(self.source.size, "product_delivered")):
+            query = query.where(deliveries.c.entry < self.source.size)
+        rows = self.source.connection.execute(query.group_by(deliveries.c.product, deliveries.c.recipient)).all()
         return tuple(Delivered(*row) for row in rows)
 
     def by_month(self) -> tuple[tuple[str, int], ...]:

@@ -37,7 +37,7 @@ def _pdf(report: Report, language: Language) -> bytes:
     return pdf.page(report, language)
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=vars)  # of a model: its fields
 _WRITTEN: Mapping[Form, Callable[[Report, Language], bytes]] = {"html": html.page, "pdf": _pdf, "csv": sheets.sheets}
 
 
@@ -58,7 +58,7 @@ class File:
 def document(report: Report) -> bytes:
     """The report itself, as RFC 8785 canonical JSON, in both languages: names are ASCII, so sorted the same by any measure, and it has no
     number but the size, which is whole."""
-    return _CANONICAL.encode(report.model_dump(mode="json")).encode()
+    return _CANONICAL.encode(report).encode()
 
 
 class Named(Protocol):

@@ -53,13 +53,16 @@ class Table(Model):
 
     @model_validator(mode="after")
     def _typed(self) -> Self:
-        shaped = [(place, column.type) for place, column in enumerate(self.columns) if column.type in _SHAPES]
+        width = len(self.columns)
         for row in self.rows:
-            if len(row) != len(self.columns):
-                raise ValueError(f"table {self.name}: a row has {len(row)} cells for {len(self.columns)} columns")
-            for place, type in shaped:
-                if not fits(row[place], type):
-                    raise ValueError(f"table {self.name}: {row[place]!r} is no {type}")
+            if len(row) != width:
+                raise ValueError(f"table {self.name}: a row has {len(row)} cells for {width} columns")
+        for place, column in enumerate(self.columns):
+            if column.type not in _SHAPES:
+                continue
+            for cell in {row[place] for row in self.rows}:
+                if not fits(cell, column.type):
+                    raise ValueError(f"table {self.name}: {cell!r} is no {column.type}")
         return self
 
 

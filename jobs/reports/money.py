@@ -14,6 +14,7 @@ from functools import cached_property
 
 from sqlalchemy import select
 
+from infra.prepared import Prepared, fetch
 from infra.tables import fee_bodies, fee_counts, fee_items
 from jobs.reports.source import Entry, Source
 from jobs.reports.world import LicenceSeen, World
@@ -22,6 +23,10 @@ from policies.catalogue import Title
 from policies.fees import settle
 from policies.period import PERIOD_KINDS, Period
 from policies.tariff import Body, Item, Measure
+
+_COUNTS = Prepared(select(*(fee_counts.c[name] for name in ("licence", "period", "free", "fees"))))
+_BODIES = Prepared(select(fee_bodies))
+_ITEMS = Prepared(select(fee_items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +98,14 @@ class Money:
     def _posted(self) -> dict[tuple[str, str], _Posted]:
         """What is kept, less the fees that were posted after the source."""
         found: dict[tuple[str, str], _Posted] = defaultdict(_Posted)
-        execute = self.source.connection.execute
-        for row in execute(select(fee_counts)).all():
-            posted = found[row.licence, row.period]
-            posted.fees += row.fees
-            posted.free += row.fees if row.free else 0
-        for row in execute(select(fee_bodies)).all():
-            found[row.licence, row.period].shares[row.body] += row.fen
-        for row in execute(select(fee_items)).all():
-            found[row.licence, row.period].add(row.item, row.measure, row.free, row.quantity, row.fen)
+        for licence, period, free, fees in fetch(self.source.connection, _COUNTS, {}):
+            posted = found[licence, period]
+            posted.fees += fees
+            posted.free += fees if free else 0
+        for licence, period, body, fen in fetch(self.source.connection, _BODIES, {}):
+            found[licence, period].shares[body] += fen
+        for licence, period, item, measure, free, quantity, fen in fetch(self.source.connection, _ITEMS, {}):
+            found[licence, period].add(item, measure, free, quantity, fen)
         for entry in self.source.since(self.source.size, "fee_posted"):
             posted = found[entry["licence"], entry["period"]]
             posted.fees -= 1

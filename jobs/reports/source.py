@@ -7,15 +7,16 @@ they were checked when they were written, and the audit checks them again.
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import BigInteger, Connection, String, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, String, bindparam, func, literal_column, select, union_all
 
 from infra.journal.tree import range_at
 from infra.prepared import Prepared, fetch
@@ -23,27 +24,38 @@ from infra.tables import documents, entries
 from jobs.sequencer import tile_reader
 from jobs.slots import parse_time
 
-PAGE, CHUNK = 2_000, 500
+PAGE, CHUNK, AT_ONCE, WAYS = 2_000, 500, 64, 16
 LAST = 2**63 - 1
-OF_KIND = Prepared(
-    select(entries.c.position, entries.c.body)
-    .where(
-        entries.c.kind == bindparam("kind_", type_=String),
-        entries.c.position >= bindparam("start", type_=BigInteger),
-        entries.c.position < bindparam("end", type_=BigInteger),
-    )
-    .order_by(entries.c.position)
-    .limit(bindparam("most", type_=BigInteger))
+_START, _END, _MOST = (bindparam(name, type_=BigInteger) for name in ("start", "end", "most"))
+_PLACES = [f"place_{number}" for number in range(WAYS)]
+_AT = Prepared(select(entries.c.position, entries.c.body).where(entries.c.position.in_([bindparam(name, type_=BigInteger) for name in _PLACES])))
+
+_DIGESTS = [f"digest_{number}" for number in range(AT_ONCE)]
+_DOCUMENTS = Prepared(
+    select(documents.c.digest, documents.c.body).where(documents.c.digest.in_([bindparam(name, type_=String) for name in _DIGESTS]))
 )
-_ENTRY = Prepared(select(entries.c.body).where(entries.c.position == bindparam("position_", type_=BigInteger)))
 
 
-@dataclass(frozen=True, slots=True)
+@lru_cache(maxsize=64)
+def of_kinds(count: int) -> Prepared:
+    """Entries of so many kinds (`kind_0` and so on) in order: kind by kind as the index has them, and merged. Of kinds in a list SQLite sorts
+    all rows for every page of them, and PostgreSQL may look through the whole log."""
+    columns = entries.c.position, entries.c.kind, entries.c.body
+    within = entries.c.position >= _START, entries.c.position < _END
+    each = [select(*columns).where(entries.c.kind == bindparam(f"kind_{number}", type_=String), *within) for number in range(count)]
+    found = union_all(*each) if count > 1 else each[0]
+    return Prepared(found.order_by(literal_column("position")).limit(_MOST))
+
+
+@dataclass(slots=True)
 class Entry:
     index: int
-    at: str
     kind: str
     event: Mapping[str, Any]
+
+    @property
+    def at(self) -> str:
+        return str(self.event["at"])
 
     def __getitem__(self, name: str) -> Any:
         return self.event[name]
@@ -60,29 +72,35 @@ class Source:
         self.size = size
         self.origin = origin
         self._times: dict[int, str] = {}
-        self.at: str = self._at(size - 1)
+        self.at: str = self._at([size - 1])[0]
         self.moment: datetime = parse_time(self.at)  # when the newest entry was written
         self.root = range_at(size, tile_reader(connection, size)).root().hex()
 
-    def _at(self, index: int) -> str:
-        if index not in self._times:
-            (row,) = fetch(self.connection, _ENTRY, {"position_": index})
-            self._times[index] = str(from_json(bytes(row.body))["at"])
-        return self._times[index]
+    def _at(self, places: Iterable[int]) -> list[str]:
+        """When entries were written, at most WAYS of them."""
+        unknown = [place for place in places if place not in self._times]
+        if unknown:
+            asked = unknown + unknown[-1:] * (WAYS - len(unknown))
+            for row in fetch(self.connection, _AT, dict(zip(_PLACES, asked, strict=True))):
+                self._times[row.position] = str(from_json(row.body)["at"])
+        return [self._times[place] for place in places]
 
     def at_of(self, index: int) -> datetime:
         """When an entry was written."""
-        return parse_time(self._at(index))
+        return parse_time(self._at([index])[0])
 
     def first_at(self, moment: str) -> int:
-        """The first entry at this time or later, `size` if there is none: time in the log never runs backwards, so halving finds it."""
+        """The first entry at this time or later, `size` if there is none: time in the log never runs backwards, so looking at a few places that
+        divide what is left finds it."""
+        if self.at < moment:
+            return self.size
         low, high = 0, self.size
         while low < high:
-            middle = (low + high) // 2
-            if self._at(middle) < moment:
-                low = middle + 1
-            else:
-                high = middle
+            places = range(low, high, -(-(high - low) // WAYS))
+            before = bisect_left(self._at(places), moment)
+            if not before:
+                return low
+            low, high = places[before - 1] + 1, places[before] if before < len(places) else high
         return low
 
     def entries(self, kinds: tuple[str, ...], start: int = 0, end: int | None = None) -> Iterator[Entry]:
@@ -90,17 +108,12 @@ class Source:
         return self._in_order(kinds, start, min(self.size, self.size if end is None else end))
 
     def _in_order(self, kinds: Iterable[str], start: int, end: int) -> Iterator[Entry]:
-        """Kind by kind as the index has them, and merged here. Of kinds in a list SQLite sorts all rows for every page of them, and PostgreSQL
-        may look through the whole log."""
-        streams = [self._of_kind(kind, start, end) for kind in dict.fromkeys(kinds)]
-        return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=attrgetter("index"))
-
-    def _of_kind(self, kind: str, start: int, end: int) -> Iterator[Entry]:
+        asked: dict[str, Any] = {f"kind_{number}": kind for number, kind in enumerate(dict.fromkeys(kinds))}
+        statement = of_kinds(len(asked))
         while True:
-            page = fetch(self.connection, OF_KIND, {"kind_": kind, "start": start, "end": end, "most": PAGE})
-            for row in page:
-                event = from_json(row.body)
-                yield Entry(row.position, event["at"], kind, event)
+            page = fetch(self.connection, statement, {**asked, "start": start, "end": end, "most": PAGE})
+            for position, kind, body in page:
+                yield Entry(position, kind, from_json(body))
             if len(page) < PAGE:
                 return
             start = page[-1].position + 1
@@ -109,17 +122,17 @@ class Source:
         """Entries of these kinds from `index` on, those that came after the source, too: what sums that are kept today must be held against."""
         return self._in_order(kinds, index, LAST)
 
-    def count(self, kind: str, start: int, end: int) -> int:
-        """How many entries of a kind there are from `start` until before `end`."""
-        query = select(func.count()).select_from(entries).where(entries.c.kind == kind)
+    def counts(self, kinds: tuple[str, ...], start: int, end: int) -> Counter[str]:
+        """How many entries of each of these kinds there are from `start` until before `end`."""
+        query = select(entries.c.kind, func.count()).where(entries.c.kind.in_(kinds))
         query = query.where(entries.c.position >= start, entries.c.position < min(end, self.size))
-        return int(self.connection.execute(query).scalar_one())
+        return Counter({kind: count for kind, count in self.connection.execute(query.group_by(entries.c.kind))})
 
     def documents(self, digests: Iterable[str]) -> dict[str, bytes]:
         """Content that entries name, as far as it is held; it cannot be another later."""
-        wanted = sorted(set(digests))
-        found: dict[str, bytes] = {}
-        for start in range(0, len(wanted), CHUNK):
-            query = select(documents.c.digest, documents.c.body).where(documents.c.digest.in_(wanted[start : start + CHUNK]))
-            found |= {row.digest: bytes(row.body) for row in self.connection.execute(query).all()}
+        wanted, found = sorted(set(digests)), dict[str, bytes]()
+        for start in range(0, len(wanted), AT_ONCE):
+            asked = wanted[start : start + AT_ONCE]
+            asked += asked[-1:] * (AT_ONCE - len(asked))
+            found.update(tuple(row) for row in fetch(self.connection, _DOCUMENTS, dict(zip(_DIGESTS, asked, strict=True))))
         return found
