@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 # Public cost model, in milliseconds on one core, deliberately generous: a slot missed says more than a slot too long.
 # Sources: the bench workload (docs/measurements.md) and OpenDP's draw rate of 40 k Gaussian samples per core-second.

@@ -10,15 +10,16 @@ from functools import cached_property
 from operator import add
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
-from infra.tables import deliveries, job_months, jobs, metering, releases, usage_months
+from infra.tables import deliveries, job_months, jobs, metering, releases, review_votes, reviews, usage_months
 from jobs.events import rfc3339
 from jobs.reports.source import CHUNK, Entry, Source
 from jobs.reports.world import World
 from jobs.slots import parse_time
 from policies.period import Period
 from policies.quota import CHINA
+from policies.review import VERDICTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,20 @@ class Activity:
             query = query.where(deliveries.c.entry < self.source.size)
         rows = self.source.connection.execute(query.group_by(deliveries.c.product, deliveries.c.recipient)).all()
         return tuple(Delivered(*row) for row in rows)
+
+    @cached_property
+    def decided(self) -> Counter[str]:
+        """Reviews by their outcome. Each stays as it was decided, but for those withdrawn afterwards, whose entries tell."""
+        mine = () if self.operator is None else (reviews.c.operator == self.operator,)
+        kept = select(reviews.c.id, reviews.c.state).where(reviews.c.state.in_(VERDICTS), *mine)
+        kept = kept.where(reviews.c.changed_at >= rfc3339(self.period.start), reviews.c.changed_at < rfc3339(self.period.end))
+        later = {entry["review"] for entry in self.source.since(self.source.size, "review_decided")}
+        found = Counter(state for id, state in self.source.connection.execute(kept).all() if id not in later)
+        voted = exists().where(review_votes.c.review == reviews.c.id, review_votes.c.opened.is_not(None))
+        withdrawn = select(reviews.c.id).where(reviews.c.state == "withdrawn", voted, *mine)
+        if undone := set(self.source.connection.execute(withdrawn).scalars()):
+            found.update(entry["outcome"] for entry in self.events("review_decided") if entry["review"] in undone)
+        return found
 
     def by_month(self) -> tuple[tuple[str, int], ...]:
         """Releases in each month of the period; in each day, when it is one month."""

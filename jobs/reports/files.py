@@ -37,7 +37,7 @@ def _pdf(report: Report, language: Language) -> bytes:
     return pdf.page(report, language)
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=vars)  # of a model: its fields
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=vars)  # a model's fields
 _WRITTEN: Mapping[Form, Callable[[Report, Language], bytes]] = {"html": html.page, "pdf": _pdf, "csv": sheets.sheets}
 
 

@@ -28,7 +28,9 @@ PAGE, CHUNK, AT_ONCE, WAYS = 2_000, 500, 64, 16
 LAST = 2**63 - 1
 _START, _END, _MOST = (bindparam(name, type_=BigInteger) for name in ("start", "end", "most"))
 _PLACES = [f"place_{number}" for number in range(WAYS)]
-_AT = Prepared(select(entries.c.position, entries.c.body).where(entries.c.position.in_([bindparam(name, type_=BigInteger) for name in _PLACES])))
+_AT = Prepared(
+    select(entries.c.position, entries.c.body).where(entries.c.position.in_([bindparam(name, type_=BigInteger) for name in _PLACES]))
+)
 
 _DIGESTS = [f"digest_{number}" for number in range(AT_ONCE)]
 _DOCUMENTS = Prepared(
@@ -38,13 +40,14 @@ _DOCUMENTS = Prepared(
 
 @lru_cache(maxsize=64)
 def of_kinds(count: int) -> Prepared:
-    """Entries of so many kinds (`kind_0` and so on) in order: kind by kind as the index has them, and merged. Of kinds in a list SQLite sorts
-    all rows for every page of them, and PostgreSQL may look through the whole log."""
+    """Entries of so many kinds (`kind_0` and so on) in order: kind by kind as the index has them, and merged, for which PostgreSQL wants to hear
+    of each kind's order. Of kinds in a list SQLite sorts all rows for every page of them, and PostgreSQL may look through the whole log."""
     columns = entries.c.position, entries.c.kind, entries.c.body
     within = entries.c.position >= _START, entries.c.position < _END
-    each = [select(*columns).where(entries.c.kind == bindparam(f"kind_{number}", type_=String), *within) for number in range(count)]
-    found = union_all(*each) if count > 1 else each[0]
-    return Prepared(found.order_by(literal_column("position")).limit(_MOST))
+    kinds = (bindparam(f"kind_{number}", type_=String) for number in range(count))
+    each = [select(*columns).where(entries.c.kind == kind, *within).order_by(entries.c.position) for kind in kinds]
+    found = union_all(*(select(one.subquery()) for one in each)).order_by(literal_column("position")) if count > 1 else each[0]
+    return Prepared(found.limit(_MOST))
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -136,13 +135,11 @@ def acts(activity: Activity, world: World, kinds: tuple[str, ...], name: str, zh
 
 def oversight(activity: Activity, world: World) -> Section:
     """What the bureau did: reviews of results, and acts that stop or change something."""
-    operators = {entry["review"]: world.makers[entry["licence"]] for entry in world.entries("review_requested")} if activity.operator else {}
-    outcomes = Counter(entry["outcome"] for entry in activity.events("review_decided") if activity.mine(operators.get(entry["review"])))
     reviews = Table(
         name="reviews",
         title=pair("结果审核", "Reviews of results"),
         columns=(column("outcome", "结论", "Outcome"), column("times", "件数", "Times", "count")),
-        rows=tuple((words.said(words.VERDICTS, name), str(times)) for name, times in sorted(outcomes.items())),
+        rows=tuple((words.said(words.VERDICTS, name), str(times)) for name, times in sorted(activity.decided.items())),
     )
     table = acts(activity, world, (*STOPS, *CHANGES), "acts", "监管措施", "Acts of supervision")
     return Section(name="oversight", title=pair("审核与监管", "Review and supervision"), tables=(reviews, table))

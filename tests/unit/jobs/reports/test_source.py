@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_left
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
 from infra.database import open_engine
 from infra.tables import entries
+from jobs.events import rfc3339
 from jobs.reports import source
-from jobs.reports.source import OF_KIND, Source
+from jobs.reports.source import Source, of_kinds
 
 ROWS = 20_000
 RARE = ("freeze_set", "alert_closed", "cap_raised")
@@ -20,11 +24,23 @@ def kind_of(position: int) -> str:
     return RARE[position // 1_999 % 3] if position % 1_999 == 7 else ("job_spent", "job_staged")[position % 2]
 
 
+def time_of(position: int) -> str:
+    """Three entries to a second."""
+    return rfc3339(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=position // 3))
+
+
+def of_no_tree(connection: Connection) -> Source:
+    some = object.__new__(Source)
+    some.connection, some.size, some._times = connection, ROWS - 100, {}
+    return some
+
+
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
     engine = open_engine(database_url)
     with engine.begin() as filling:
-        rows = [{"position": at, "kind": kind_of(at), "body": b'{"at": "2026-01-01T00:00:00Z"}', "leaf": b"\0" * 32} for at in range(ROWS)]
+        said = [json.dumps({"at": time_of(at)}).encode() for at in range(ROWS)]
+        rows = [{"position": at, "kind": kind_of(at), "body": said[at], "leaf": b"\0" * 32} for at in range(ROWS)]
         filling.execute(insert(entries), rows)
         filling.execute(text("ANALYZE"))
     with engine.connect() as connection:
@@ -35,8 +51,7 @@ def connection(database_url: str) -> Iterator[Connection]:
 @pytest.mark.parametrize("page", [3, 2_000])
 def test_entries_of_several_kinds_come_in_order(connection: Connection, page: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "PAGE", page)
-    some = object.__new__(Source)  # of a log that has no tree
-    some.connection, some.size = connection, ROWS - 100
+    some = of_no_tree(connection)
     for kinds in (RARE, (*RARE, "job_spent"), ("cap_raised",), ("cap_raised", "cap_raised")):
         wanted = select(entries.c.position, entries.c.kind).where(entries.c.kind.in_(kinds), entries.c.position >= ROWS - 4_100)
         there = [(row.position, row.kind) for row in connection.execute(wanted.order_by(entries.c.position))]
@@ -47,10 +62,20 @@ def test_entries_of_several_kinds_come_in_order(connection: Connection, page: in
         assert list(some.entries(kinds, ROWS - 4_100))[-1].index < some.size
 
 
-def test_the_index_has_a_rare_kind_in_order(connection: Connection) -> None:
-    sql, given = OF_KIND.on(connection.dialect)
+@pytest.mark.parametrize("kinds", [RARE[:1], RARE])
+def test_the_index_has_kinds_in_order(connection: Connection, kinds: tuple[str, ...]) -> None:
+    sql, given = of_kinds(len(kinds)).on(connection.dialect)
     explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
-    values = given({"kind_": "cap_raised", "start": 100, "end": ROWS, "most": 50})
+    values = given({**{f"kind_{number}": kind for number, kind in enumerate(kinds)}, "start": 100, "end": ROWS, "most": 50})
     plan = "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {sql}", values))
-    assert "ix_entries_kind_position" in plan, plan
-    assert not [word for word in ("TEMP B-TREE", "SCAN entries", "Sort", "Seq Scan", "Filter") if word in plan], plan
+    assert plan.count("ix_entries_kind_position") == len(kinds), plan
+    assert not [word for word in ("TEMP B-TREE", "SCAN entries", "Sort  (", "Seq Scan", "Filter") if word in plan], plan
+
+
+def test_a_moment_is_found_wherever_it_lies(connection: Connection) -> None:
+    some = of_no_tree(connection)
+    every = [time_of(position) for position in range(ROWS)]
+    some.at = every[some.size - 1]
+    for moment in (*every[:3], *every[:: ROWS // 7], *every[-103:-98], "2025-12-31T00:00:00.000000Z", f"{every[500]}~", "2027"):
+        assert some.first_at(moment) == bisect_left(every, moment, 0, some.size), moment
+    assert some.at_of(5).isoformat() == "2026-01-01T00:00:01+00:00"
