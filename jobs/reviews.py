@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from infra.database import reading
+from infra.prepared import Prepared, fetch
 from infra.tables import (
     approvals,
     charge_accounts,
@@ -213,19 +214,21 @@ def opening(connection: Connection, commitment: str) -> tuple[bytes, bytes]:
     return bytes(row.salt), bytes(row.content)
 
 
+_OUT = Prepared(  # outer joins, so that databases begin with what people let out: it is little beside what accounts were charged for
+    select(charge_accounts.c.account, metering.c.rows)
+    .select_from(approvals)
+    .outerjoin(releases, releases.c.job == approvals.c.job)
+    .outerjoin(metering, metering.c.release == releases.c.id)
+    .outerjoin(charges, charges.c.job == approvals.c.job)
+    .outerjoin(charge_accounts, charge_accounts.c.charge == charges.c.id)
+)
+
+
 def exact_counts(register: Register, accounts: Sequence[str] | None = None) -> list[Exact]:
     """How many exact tables, and rows of them, left of each account's data, ever: by the charges of nothing that they made."""
-    query = (  # outer joins, so that databases begin with what people let out: it is little beside what accounts were charged for
-        select(charge_accounts.c.account, metering.c.rows)
-        .select_from(approvals)
-        .outerjoin(releases, releases.c.job == approvals.c.job)
-        .outerjoin(metering, metering.c.release == releases.c.id)
-        .outerjoin(charges, charges.c.job == approvals.c.job)
-        .outerjoin(charge_accounts, charge_accounts.c.charge == charges.c.id)
-    )
     tables, cells = Counter[str](), Counter[str]()
     with reading(register.engine) as connection:
-        for account, rows in connection.execute(query):
+        for account, rows in fetch(connection, _OUT, {}):
             if account is not None and rows is not None:  # approved, and gone
                 tables[account] += 1
                 cells[account] += rows

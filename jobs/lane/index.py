@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from infra.database import reading
@@ -140,7 +141,7 @@ def _shown(connection: Connection, space: str, last: int, approved: Sequence[App
     )
     sealed_of = {one.release: one.approval for one in approved}
     for row in connection.execute(query):
-        yield Left(row.id, row.licence, row.operator, row.entry, json.loads(bytes(row.content)), sealed_of.get(row.id))
+        yield Left(row.id, row.licence, row.operator, row.entry, from_json(row.content), sealed_of.get(row.id))
 
 
 def _approval(office: Office, job: str, locked: bytes) -> dict[str, Any]:

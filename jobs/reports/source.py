@@ -40,8 +40,8 @@ _DOCUMENTS = Prepared(
 
 @lru_cache(maxsize=64)
 def of_kinds(count: int) -> Prepared:
-    """Entries of so many kinds (`kind_0` and so on) in order: kind by kind as the index has them, and merged, for which PostgreSQL wants to hear
-    of each kind's order. Of kinds in a list SQLite sorts all rows for every page of them, and PostgreSQL may look through the whole log."""
+    """Entries of so many kinds (`kind_0` and so on) in order: kind by kind as the index has them, and merged; PostgreSQL does so when it is
+    told each kind's order. Of kinds in a list SQLite sorts all rows for every page of them, and PostgreSQL may look through the whole log."""
     columns = entries.c.position, entries.c.kind, entries.c.body
     within = entries.c.position >= _START, entries.c.position < _END
     kinds = (bindparam(f"kind_{number}", type_=String) for number in range(count))

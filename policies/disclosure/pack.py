@@ -263,6 +263,7 @@ class RulePack(Model):
             yield Fault(("rules",), "须有一条差分规则（differencing）", "a pack has a rule differencing")
 
 
+@lru_cache(maxsize=16)
 def pack_from_toml(text: str) -> RulePack:
     """The pack a file states. Raises `data_rule_pack_invalid`, with one located part per fault."""
     document = parse_toml(text, data_rule_pack_invalid)
