@@ -10,9 +10,9 @@ from functools import cached_property
 from operator import add
 from typing import NamedTuple
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 
-from infra.tables import deliveries, job_months, jobs, metering, releases, review_votes, reviews, usage_months
+from infra.tables import deliveries, job_months, jobs, metering, release_days, releases, review_votes, reviews, usage_months
 from jobs.events import rfc3339
 from jobs.reports.source import CHUNK, Entry, Source
 from jobs.reports.world import World
@@ -209,12 +209,20 @@ class Activity:
         return tuple((str(month), months.get((str(month),), Sums()).releases) for month in self.period.months())
 
     def _by_day(self) -> Counter[str]:
-        hour = func.substr(releases.c.published_at, 1, 13)  # China's midnight is a full hour of UTC
-        query = select(hour, func.count()).where(releases.c.entry >= self.start, releases.c.entry < self.end).group_by(hour)
+        """Of everybody: what is kept, less what came after the source."""
         if self.operator is not None:
-            query = query.join(metering, metering.c.release == releases.c.id).where(metering.c.operator == self.operator)
+            mine = exists().where(metering.c.release == releases.c.id, metering.c.operator == self.operator)
+            return self._counted(releases.c.entry >= self.start, releases.c.entry < self.end, mine)
+        kept = select(release_days).where(release_days.c.day.in_(month_days(self.period)))
+        days = Counter({day: count for day, count in self.source.connection.execute(kept)})
+        days.subtract(self._counted(releases.c.entry >= self.source.size, releases.c.published_at < rfc3339(self.period.end)))
+        return days
+
+    def _counted(self, *which: ColumnElement[bool]) -> Counter[str]:
+        """Releases by their day of China."""
+        hour = func.substr(releases.c.published_at, 1, 13)  # China's midnight is a full hour of UTC
         days: Counter[str] = Counter()
-        for at, count in self.source.connection.execute(query):
+        for at, count in self.source.connection.execute(select(hour, func.count()).where(*which).group_by(hour)):
             days[china_day(f"{at}:00:00.000000Z")] += count
         return days
 

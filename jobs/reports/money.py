@@ -22,7 +22,7 @@ from jobs.slots import parse_time
 from policies.catalogue import Title
 from policies.fees import settle
 from policies.period import PERIOD_KINDS, Period
-from policies.tariff import Body, Item, Measure
+from policies.tariff import Body, Measure
 
 _COUNTS = Prepared(select(*(fee_counts.c[name] for name in ("licence", "period", "free", "fees"))))
 _BODIES = Prepared(select(fee_bodies))
@@ -154,7 +154,7 @@ class Money:
             allowed = tariff.allowed_fen if tariff else None
             settled = settle(posted.shares, brought, allowed)
             payable, carried = dict(settled.payable), dict(settled.carried)
-        known = {body.id: body for version in licence.versions if version.licence.tariff for body in version.licence.tariff.bodies}
+        known = licence.bodies
         bodies = tuple(
             BodySum(known[name], posted.shares.get(name, 0), brought.get(name, 0), payable.get(name, 0), carried.get(name, 0))
             for name in sorted(posted.shares.keys() | brought.keys())
@@ -165,8 +165,5 @@ class Money:
 
 
 def _items(licence: LicenceSeen, posted: _Posted) -> Iterator[ItemSum]:
-    known: dict[str, Item] = {
-        item.name: item for version in licence.versions if version.licence.tariff for item in version.licence.tariff.items
-    }
     for (item, measure), (charged, free, fen) in sorted(posted.items.items()):
-        yield ItemSum(item, known[item].title, measure, charged, free, fen)
+        yield ItemSum(item, licence.items[item].title, measure, charged, free, fen)

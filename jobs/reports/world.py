@@ -23,6 +23,7 @@ from policies.life import LIFE, standing
 from policies.period import Period
 from policies.product import Description
 from policies.quota import begin, period
+from policies.tariff import Body, Item
 
 LICENCE_KINDS = tuple(step.kind for step in LIFE)
 _AFTER = {step.kind: step.after for step in LIFE}
@@ -47,7 +48,7 @@ class Version:
     index: int
 
 
-@dataclass(slots=True)
+@dataclass
 class LicenceSeen:
     """`asked`: the application's document, if there was one; `acts`: everything that happened to it."""
 
@@ -63,6 +64,15 @@ class LicenceSeen:
         found = self.versions[-1].licence if self.versions else self.asked
         assert found is not None  # a licence is granted or applied for, with a document
         return found
+
+    @cached_property
+    def bodies(self) -> dict[str, Body]:
+        """Of all its tariffs, the newest last; asked for when every version is known."""
+        return {body.id: body for version in self.versions if version.licence.tariff for body in version.licence.tariff.bodies}
+
+    @cached_property
+    def items(self) -> dict[str, Item]:
+        return {item.name: item for version in self.versions if version.licence.tariff for item in version.licence.tariff.items}
 
     def state_at(self, moment: datetime) -> LicenceState:
         return standing(self.state, self.present.valid_from, self.present.valid_until, moment)
