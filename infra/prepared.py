@@ -70,7 +70,7 @@ def adding(table: Table, rows: Select[*tuple[Any, ...]], sums: Sequence[str]) ->
     return Prepared(said)
 
 
-def fetch(connection: Connection, statement: Prepared, values: Values) -> Sequence[Row[Any]]:
+def fetch(connection: Connection, statement: Prepared, values: Values) -> Sequence[Row[*tuple[Any, ...]]]:
     """All rows of a query, with what the driver makes of them, in the connection's transaction: for questions that every job asks, and none
     of which needs a statement made anew. Booleans are 0 and 1 on SQLite."""
     sql, given = statement.on(connection.dialect)

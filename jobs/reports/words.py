@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from jobs.reports.model import pair
 from policies.catalogue import Title
@@ -89,7 +90,7 @@ EVENTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def said(table: Mapping[str, tuple[str, str]], name: str) -> Title:
+def said(table: Mapping[Any, tuple[str, str]], name: str) -> Title:
     """The name itself where the table does not know it: a register may be written by a newer program."""
     return pair(*table.get(name, (name, name)))
 
@@ -99,11 +100,11 @@ def job_kind(name: str) -> Title:
 
 
 def licence_state(name: str) -> Title:
-    return said({str(key): value for key, value in STATE_TITLES.items()}, name)
+    return said(STATE_TITLES, name)
 
 
 def product_state(name: str) -> Title:
-    return said({str(key): value for key, value in PRODUCT_STATE_TITLES.items()}, name)
+    return said(PRODUCT_STATE_TITLES, name)
 
 
 def grade(name: str) -> Title:
