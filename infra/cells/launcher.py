@@ -68,7 +68,6 @@ class Launcher:
 
     def serve(self, door: socket.socket, until: Callable[[], bool] = lambda: False) -> None:
         """Takes connections for as long as `until` says no, looking twice a second."""
-        self.sweep()
         children: set[int] = set()
         door.settimeout(0.5)
         try:
@@ -233,6 +232,7 @@ def main() -> int:
         if settings.cells_launcher is None:
             raise CellsError("cells_unavailable", "YUNEI_CELLS_LAUNCHER")
         launcher = from_settings(settings)
+        launcher.sweep()  # before there is a socket: whoever sees it finds nothing of the launcher before this one
         with door(settings.cells_launcher) as listening:
             launcher.serve(listening, ending.is_set)
     except (CellsError, OSError) as problem:
