@@ -1,25 +1,32 @@
-"""Where the milliseconds of a small job go, waiting for public instants taken out. Server and Ray in this process, no HTTP.
+"""Where the milliseconds of a small job go, waiting for public instants taken out. Server and Ray in this process.
 
 First one job after the other, each with another constant; then each with a name of its own for a column, so that its last query is a new one;
 then the first kind again, five a second, so that one is admitted while another is drawn and published. `work` is what one job takes in all,
-from submitting on.
+from submitting on. At last the same five a second over HTTP, by clients in a process of their own that wait for each job as clients do: what
+they took to submit, with the hops after it, and what they took to read of the job once it was published.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
 import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+
+from api.app import create_app
 from api.server import TURN_S
 from api.services import Services
 from infra.settings import Settings
-from jobs import admission, hops, verdicts
+from jobs import acts, admission, hops, verdicts
 from jobs.kinds import sql as kind
 from jobs.kinds.sql import SqlRequest
 from jobs.order import Asker, Order
@@ -34,7 +41,36 @@ HOPS = {
 }
 AFTER = HOPS[hops]  # admission, one after the other
 WARM = 5
-PACES = {"": (25, 0.4), "_of_a_new_shape": (25, 0.4), "_at_5_per_s": (100, 0.2)}  # jobs, and seconds from one to the next
+FIVE = (100, 0.2)
+PACES = {"": (25, 0.4), "_of_a_new_shape": (25, 0.4), "_at_5_per_s": FIVE}  # jobs, and seconds from one to the next
+SQL = "SELECT male, COUNT(*) AS n, AVG(age) AS {} FROM nafld1 WHERE futime > {} GROUP BY male"
+ASKING = """
+import json, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from yunei import Client
+url, key, every_s, *questions = sys.argv[1:]
+mine = threading.local()
+
+def timed(call, *words, **more):
+    started = time.perf_counter()
+    return call(*words, **more), (time.perf_counter() - started) * 1000
+
+def ask(sql):
+    if not hasattr(mine, "client"):
+        mine.client = Client(url, key, "en")
+        list(mine.client.jobs(limit=1))  # connected
+    job, submitted = timed(mine.client.submit, sql, licence="bench", scenario="bench", rho="0.001")
+    mine.client.wait(job)
+    return job.id, submitted, timed(mine.client.job, job.id)[1]
+
+with ThreadPoolExecutor(5) as people:
+    due, asked = time.perf_counter(), []
+    for question in questions:
+        asked.append(people.submit(ask, question))
+        due += float(every_s)
+        time.sleep(max(0.0, due - time.perf_counter()))
+    print(json.dumps([one.result() for one in asked]))
+"""
 
 
 def bench(home: Path) -> dict[str, float]:
@@ -82,7 +118,7 @@ def bench(home: Path) -> dict[str, float]:
             for _ in range(jobs + WARM):
                 asked += 1
                 name = f"age_{asked}" if pace == "_of_a_new_shape" else "age"
-                sql = f"SELECT male, COUNT(*) AS n, AVG(age) AS {name} FROM nafld1 WHERE futime > {2000 + asked} GROUP BY male"
+                sql = SQL.format(name, 2000 + asked)
                 started = time.perf_counter()
                 order = Order(Asker("demo-operator", "operator", "active"), "bench", "bench", SqlRequest(sql, ask))
                 job = services.submit(order).result()
@@ -98,6 +134,38 @@ def bench(home: Path) -> dict[str, float]:
             found[f"work{pace}"] = statistics.median(totals)
             if pace == "_at_5_per_s":
                 found[f"work{pace}_p99"] = statistics.quantiles(totals, n=100)[-1]
+        whole.clear()
+        with _served(services) as url:
+            key = acts.issue_key(services.register, "demo-operator")
+            for job, submitted, read in _asked(url, key, [SQL.format("age", 2001 + asked + n) for n in range(FIVE[0] + WARM)]):
+                whole[job] += submitted + read
+        totals = list(whole.values())[WARM:]
+        found["work_over_http_at_5_per_s"] = statistics.median(totals)
+        found["work_over_http_at_5_per_s_p99"] = statistics.quantiles(totals, n=100)[-1]
     finally:
         services.close()
     return {name: round(ms, 1) for name, ms in found.items()}
+
+
+@contextmanager
+def _served(services: Services) -> Iterator[str]:
+    """Over HTTP, by a thread of this process, as the server does it."""
+    http = uvicorn.Server(
+        uvicorn.Config(create_app(services), host="127.0.0.1", port=0, log_config=None, access_log=False, proxy_headers=False)
+    )
+    listening = threading.Thread(target=http.run, daemon=True)
+    listening.start()
+    while not http.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{http.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        services.stopping()
+        http.should_exit = True
+        listening.join()
+
+
+def _asked(url: str, key: str, questions: list[str]) -> list[tuple[str, float, float]]:
+    """Each as soon as it is due: the job, and the milliseconds of submitting it and of reading how it stands once it has ended."""
+    command = [sys.executable, "-c", ASKING, url, key, str(FIVE[1]), *questions]
+    return [(job, submitted, read) for job, submitted, read in json.loads(subprocess.check_output(command))]
