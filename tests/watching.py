@@ -12,8 +12,11 @@ from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
+from sqlalchemy import Connection, select
+
 from infra.database import reading
 from infra.settings import Settings
+from infra.tables import products, schedule_runs, schedules
 from jobs import acts, ledger
 from jobs import events as ev
 from jobs.acts.data import register_dataset
@@ -112,7 +115,19 @@ class Town:
                 published = {"release": f"r-{job}", "job": job, "charge": charge, "operator": who, "licence": f"L-{who}", "question": plan}
                 published |= {"plan_digest": plan, "record": act.seal(b"record"), "table_sha256": "b" * 64}
                 act.append(ev.ReleasePublished(by="system", **published, rows=11, bytes=2_000, cost=ev.Cost.of(loss), visible_at=act.at))
+            if scheduled:
+                self._by_schedule(act.connection, who, job, act.at)
         return job
+
+    def _by_schedule(self, connection: Connection, who: str, job: str, at: str) -> None:
+        """The server submitted it for a schedule of the operator's; how such a one comes to be is another test's."""
+        name, then = f"of-{who}", {"changed_at": at}
+        if connection.execute(select(schedules.c.id).where(schedules.c.id == name)).one_or_none() is None:
+            product = {"operator": who, "state": "registered", "document": "d" * 64, "version": 0, "drafted_at": at}
+            connection.execute(products.insert().values(id=name, **product, **then))
+            order = {"licence": f"L-{who}", "request": "d" * 64, "releases_at_most": 100, "runs": 0, "set_at": at}
+            connection.execute(schedules.insert().values(id=name, product=name, operator=who, state="active", **order, **then))
+        connection.execute(schedule_runs.insert().values(schedule=name, snapshots=sha256(job.encode()).hexdigest(), job=job, entry=0))
 
     def refuse(self, who: str, code: str = CODES[0]) -> None:
         with self.register.transaction(publish=False) as act:

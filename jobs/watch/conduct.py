@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
 
 from jobs.watch.facts import Delivery, Finding, Question, Refusal, Setback, newest, numbers, things
@@ -43,27 +43,26 @@ def refusals(rule: Refusals, new: Refusal, before: Sequence[Refusal]) -> list[Fi
     return [Finding(rule.id, rule.severity, new.who[:64], about, newest(each.entry for each in found), facts, 1)]
 
 
-def unusual_hours(rule: UnusualHours, new: Question, before: Sequence[Question]) -> list[Finding]:
-    """`before`: all questions of the operator in `history_days`. Days are weekdays or not; an hour is usual when the operator worked at it, or
-    at one beside it, on an earlier day of the same sort."""
-    today = _local(new.at).date()
-    history = [each for each in before if _local(each.at).date() < today and not each.scheduled]
-    if new.scheduled or len({_local(each.at).date() for each in history}) < rule.active_days:
+def unusual_hours(rule: UnusualHours, new: Question, worked: Collection[datetime], today: Callable[[], Sequence[Question]]) -> list[Finding]:
+    """`worked`: the hours, by their beginnings, in which the operator asked something itself on the `history_days` before this one; `today`:
+    what it asked on this one before. Days are weekdays or not; an hour is usual when the operator worked at it, or at one beside it, on an
+    earlier day of the same sort."""
+    if new.scheduled:
         return []
-    usual: set[tuple[bool, int]] = set()
-    for each in history:
-        at = _local(each.at)
-        usual |= {(_working(at.date()), (at.hour + more) % 24) for more in (-1, 0, 1)}
-    odd = {
-        each.job: each
-        for each in (*before, new)
-        if not each.scheduled and (at := _local(each.at)).date() == today and (_working(today), at.hour) not in usual
-    }
-    if new.job not in odd or len(odd) < rule.questions:
+    hours = [_local(each) for each in worked]
+    if len({each.date() for each in hours}) < rule.active_days:
         return []
-    facts = numbers(questions=len(odd), day=today.isoformat(), from_hour=min(_local(each.at).hour for each in odd.values()))
+    usual = {(_working(each.date()), (each.hour + more) % 24) for each in hours for more in (-1, 0, 1)}
+    now = _local(new.at)
+    sort, day = _working(now.date()), now.date().isoformat()
+    if (sort, now.hour) in usual:
+        return []
+    odd = {each.job: each for each in (*today(), new) if not each.scheduled and (sort, _local(each.at).hour) not in usual}
+    if len(odd) < rule.questions:
+        return []
+    facts = numbers(questions=len(odd), day=day, from_hour=min(_local(each.at).hour for each in odd.values()))
     about = things("principal", [new.who]) + things("job", odd)
-    return [Finding(rule.id, rule.severity, f"{new.who}/{today}", about, newest(each.entry for each in odd.values()), facts, rule.questions)]
+    return [Finding(rule.id, rule.severity, f"{new.who}/{day}", about, newest(each.entry for each in odd.values()), facts, rule.questions)]
 
 
 def volume(rule: Volume, new: Delivery, before: Sequence[Delivery]) -> list[Finding]:

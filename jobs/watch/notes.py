@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from infra.database import insert_ignoring, reading
 from infra.tables import jobs, metering, openings, product_versions, schedule_runs, watch_notes
@@ -40,6 +40,7 @@ class Notes:
         self._datasets: dict[tuple[str, int], tuple[Dataset, str] | None] = {}
         self._sizes: dict[str, Sizes] = {}
         self._questions: dict[tuple[int, int], Question] = {}
+        self._hours: dict[tuple[str, datetime, datetime], tuple[datetime, ...]] = {}
 
     # ── from entries ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,14 +180,26 @@ class Notes:
         where = [watch_notes.c.topic == "question", watch_notes.c.space == new.space, watch_notes.c.place == 0]
         return [self.question(connection, note) for note in _rows(connection, [*where, *_span(since, new.at, new.entry)], MOST)]
 
-    def by(self, connection: Connection, new: Question, since: datetime, most: int = 3000) -> list[Question]:
+    def by(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
         """What the operator asked before it; one a job."""
-        where = [watch_notes.c.topic == "question", watch_notes.c.who == new.who, watch_notes.c.place == 0]
-        return [self.question(connection, note) for note in _rows(connection, [*where, *_span(since, new.at, new.entry)], most)]
+        return [self.question(connection, note) for note in _rows(connection, [*_asked_by(new.who), *_span(since, new.at, new.entry)], MOST)]
+
+    def hours(self, connection: Connection, who: str, since: datetime, until: datetime) -> tuple[datetime, ...]:
+        """The hours of a time that is over, by their beginnings, in which somebody asked a question that no schedule asked. Read once: no
+        note is added to a time before the newest."""
+        asked = who, since, until
+        if asked not in self._hours:
+            if len(self._hours) >= 1000:
+                self._hours.clear()
+            hour = func.substr(watch_notes.c.at, 1, len("2026-01-01T00"))
+            where = [*_asked_by(who), watch_notes.c.body.not_like('%"scheduled":true}'), watch_notes.c.at >= ev.rfc3339(since)]
+            query = select(hour).where(*where, watch_notes.c.at < ev.rfc3339(until)).distinct()
+            self._hours[asked] = tuple(parse_time(f"{each}:00:00.000000Z") for each in connection.execute(query).scalars())
+        return self._hours[asked]
 
     def admitted(self, connection: Connection, who: str, since: datetime, until: datetime) -> int:
-        where = [watch_notes.c.topic == "question", watch_notes.c.who == who, watch_notes.c.place == 0]
-        return len(_rows(connection, [*where, watch_notes.c.at >= ev.rfc3339(since), watch_notes.c.at <= ev.rfc3339(until)], 10_000))
+        span = watch_notes.c.at >= ev.rfc3339(since), watch_notes.c.at <= ev.rfc3339(until)
+        return int(connection.execute(select(func.count()).select_from(watch_notes).where(*_asked_by(who), *span)).scalar_one())
 
     @staticmethod
     def before(connection: Connection, note: Note, since: datetime, most: int = 5000) -> list[Note]:
@@ -211,6 +224,11 @@ def delivery(note: Note) -> Delivery:
 def _note(recorded: ev.Recorded, place: int, topic: str, who: str, subject: str, *, form: str = "", space: str = "", body: Any) -> Note:
     made = {"entry": recorded.index, "place": place, "topic": topic, "at": recorded.at, "who": who, "subject": subject}
     return {**made, "form": form, "space": space, "body": json.dumps(body, ensure_ascii=False, separators=(",", ":"))}
+
+
+def _asked_by(who: str) -> list[Any]:
+    """One note a job."""
+    return [watch_notes.c.topic == "question", watch_notes.c.who == who, watch_notes.c.place == 0]
 
 
 def _span(since: datetime, until: datetime, entry: int) -> list[Any]:

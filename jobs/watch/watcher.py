@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import takewhile
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -65,6 +67,8 @@ class Watcher(Rounds):
             for page in self._pages(now - timedelta(days=rules.back_days)):
                 charged |= {account: each.index for each in page if isinstance(each.event, ChargeReserved) for account in each.event.accounts}
                 made += self._looked_through(rules, page)
+                if self.stopping:  # the cursor stays: the next process looks at this page
+                    return made
             made += self._standing(rules, charged, now)
             self._prune(now, rules)
             return made
@@ -104,7 +108,8 @@ class Watcher(Rounds):
         with writing(self._register.engine) as connection:
             self._notes.keep(connection, notes)
         with reading(self._register.engine) as connection:
-            findings = [finding for note in notes for finding in self._found(connection, rules, note)]
+            soon = takewhile(lambda _: not self.stopping, notes)  # a page may be minutes of looking, which nobody waits for who stops a server
+            findings = [finding for note in soon for finding in self._found(connection, rules, note)]
         return raised(self._register, rules, findings)
 
     def _found(self, connection: Connection, rules: RuleSet, note: Note) -> Iterator[Finding]:
@@ -146,8 +151,9 @@ class Watcher(Rounds):
                         before = list({(each.job, each.form): each for each in (*before, *nearby) if each.at >= since}.values())
                     yield from questions.collusion(rule, new, before)
                 case "hours" if note["place"] == 0:
-                    since = conduct.day_begins(new.at, rule.history_days)
-                    yield from conduct.unusual_hours(rule, new, self._notes.by(connection, new, since))
+                    midnight = conduct.day_begins(new.at)
+                    worked = self._notes.hours(connection, new.who, conduct.day_begins(new.at, rule.history_days), midnight)
+                    yield from conduct.unusual_hours(rule, new, worked, partial(self._notes.by, connection, new, midnight))
 
     def _of_setback(self, connection: Connection, rules: RuleSet, note: Note) -> Iterator[Finding]:
         new = setback(note)

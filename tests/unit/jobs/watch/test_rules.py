@@ -163,9 +163,13 @@ def an_old_key(town: Town) -> None:
         town.shut_out(1, principal="op-1")
 
 
-def month_of_days(town: Town, who: str = "op-1", days: int = 15) -> None:
-    """Two questions a working day, at ten and at three in China."""
+def month_of_days(town: Town, who: str = "op-1", days: int = 15, schedule: bool = False) -> None:
+    """Two questions a working day, at ten and at three in China; with a schedule, a third at two in the morning that nobody asks."""
     for _ in range(days):
+        if schedule:
+            town.clock.now = town.clock.now.replace(hour=18) - timedelta(days=1)
+            town.ask(who, f"{COUNT} WHERE age > {town.jobs % 100} AND fee > {town.jobs}", scheduled=True)
+            town.wait(days=1)
         for hour in (2, 7):
             town.clock.now = town.clock.now.replace(hour=hour)
             town.ask(who, f"{COUNT} WHERE age > {town.jobs % 100} AND fee > {town.jobs}")
@@ -178,6 +182,22 @@ def by_night(town: Town) -> None:
     for number in range(5):
         town.wait(minutes=5)
         town.ask("op-1", f"{COUNT} WHERE age > {number} AND fee > 100")
+
+
+def by_night_as_if_it_were_the_schedule(town: Town) -> None:
+    month_of_days(town, schedule=True)
+    town.clock.now = town.clock.now.replace(hour=18) - timedelta(days=1)
+    for number in range(5):
+        town.wait(minutes=5)
+        town.ask("op-1", f"{COUNT} WHERE age > {number} AND fee > 100")
+
+
+def a_schedule_by_night(town: Town) -> None:
+    month_of_days(town)
+    town.clock.now = town.clock.now.replace(hour=18)
+    for number in range(8):
+        town.wait(minutes=5)
+        town.ask("op-1", f"{COUNT} WHERE age > {number} AND fee > 100", scheduled=number > 3)
 
 
 def a_long_evening(town: Town) -> None:
@@ -305,6 +325,7 @@ STORIES: list[tuple[str, Story, Story]] = [
     ("failures", failing_on_purpose, a_bad_day),
     ("refusals", guessing_keys, an_old_key),
     ("hours", by_night, a_long_evening),
+    ("hours", by_night_as_if_it_were_the_schedule, a_schedule_by_night),
     ("volume", taking_everything, a_busy_day),
     ("forecast", on_the_way_to_nothing, in_good_time),
     ("exhaustion", nearly_all, much),

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from infra.database import reading
 from infra.tables import watch_cursor, watch_notes
@@ -15,6 +15,8 @@ from jobs import acts
 from jobs import events as ev
 from jobs.projections import DoesNotFit
 from jobs.watch import alerts, auditing, inforce, raising
+from jobs.watch.facts import Question
+from jobs.watch.notes import Note, Notes
 from jobs.watch.rules import rules_from_toml, shipped_rules, shipped_rules_text
 from jobs.watch.watcher import Watcher
 from jobs.webhooks.topics import TOPICS
@@ -69,6 +71,27 @@ def test_a_crash_between_notes_and_alert_loses_nothing(town: Town, monkeypatch: 
     assert cursor(town) == -1
     with reading(town.register.engine) as connection:
         assert len(connection.execute(select(watch_notes)).all()) == 6
+    assert town.look() == ["averaging"]
+
+
+def test_who_stops_a_server_does_not_wait_for_a_long_look_and_the_next_process_looks_at_all_of_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    the_same_again(town)
+    looked: list[str] = []
+
+    def asks(notes: Notes, connection: Connection, note: Note) -> Question:
+        looked.append(note["subject"])
+        town.watcher.stop()
+        return question(notes, connection, note)
+
+    question = Notes.question
+    with monkeypatch.context() as patch:
+        patch.setattr(Notes, "question", asks)
+        assert town.watcher.once() == []
+    assert (looked[0], set(looked)) == ("job-1", {"job-1"}), "none after the one that was being looked at"
+    assert cursor(town) == -1
+    town.watcher = Watcher(town.register, interval_s=1)
     assert town.look() == ["averaging"]
 
 
