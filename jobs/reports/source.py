@@ -38,6 +38,18 @@ _DOCUMENTS = Prepared(
 )
 
 
+def _kinds_there() -> Prepared:
+    """Each kind that the log has, with the first and the last of its entries: the index is asked for one kind after the other."""
+    kind = select(func.min(entries.c.kind).label("kind")).cte("found", recursive=True)
+    after = select(func.min(entries.c.kind)).where(entries.c.kind > kind.c.kind).scalar_subquery()
+    kind = kind.union_all(select(after).where(kind.c.kind.is_not(None)))
+    first, last = (select(end(entries.c.position)).where(entries.c.kind == kind.c.kind).scalar_subquery() for end in (func.min, func.max))
+    return Prepared(select(kind.c.kind, first, last).where(kind.c.kind.is_not(None)))
+
+
+_KINDS_THERE = _kinds_there()
+
+
 @lru_cache(maxsize=64)
 def of_kinds(count: int) -> Prepared:
     """Entries of so many kinds (`kind_0` and so on) in order: kind by kind as the index has them, and merged; PostgreSQL does so when it is
@@ -75,6 +87,7 @@ class Source:
         self.size = size
         self.origin = origin
         self._times: dict[int, str] = {}
+        self._there: dict[str, tuple[int, int]] | None = None
         self.at: str = self._at([size - 1])[0]
         self.moment: datetime = parse_time(self.at)  # when the newest entry was written
         self.root = range_at(size, tile_reader(connection, size)).root().hex()
@@ -111,7 +124,13 @@ class Source:
         return self._in_order(kinds, start, min(self.size, self.size if end is None else end))
 
     def _in_order(self, kinds: Iterable[str], start: int, end: int) -> Iterator[Entry]:
-        asked: dict[str, Any] = {f"kind_{number}": kind for number, kind in enumerate(dict.fromkeys(kinds))}
+        """Kinds that have no entry there are not asked for: PostgreSQL takes a fifth of a millisecond to plan for each."""
+        if self._there is None:
+            self._there = {kind: (first, last) for kind, first, last in fetch(self.connection, _KINDS_THERE, {})}
+        there = [kind for kind in dict.fromkeys(kinds) if (span := self._there.get(kind)) is not None and span[0] < end and start <= span[1]]
+        if not there:
+            return
+        asked: dict[str, Any] = {f"kind_{number}": kind for number, kind in enumerate(there)}
         statement = of_kinds(len(asked))
         while True:
             page = fetch(self.connection, statement, {**asked, "start": start, "end": end, "most": PAGE})

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from infra.database import open_engine
+from infra.prepared import Prepared
 from infra.tables import entries
 from jobs.events import rfc3339
 from jobs.reports import source
@@ -31,7 +32,7 @@ def time_of(position: int) -> str:
 
 def of_no_tree(connection: Connection) -> Source:
     some = object.__new__(Source)
-    some.connection, some.size, some._times = connection, ROWS - 100, {}
+    some.connection, some.size, some._times, some._there = connection, ROWS - 100, {}, None
     return some
 
 
@@ -60,6 +61,40 @@ def test_entries_of_several_kinds_come_in_order(connection: Connection, page: in
         found = [(entry.index, entry.kind) for entry in some.entries(kinds, ROWS - 4_100, ROWS - 200)]
         assert found == [(position, kind) for position, kind in there if position < ROWS - 200]
         assert list(some.entries(kinds, ROWS - 4_100))[-1].index < some.size
+
+
+def test_kinds_are_asked_for_where_they_are_and_nowhere_else(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(count: int) -> Prepared:
+        asked.append(count)
+        return of_kinds(count)
+
+    monkeypatch.setattr(source, "of_kinds", counted)
+    every = connection.execute(select(entries.c.position, entries.c.kind).order_by(entries.c.position)).all()
+    spans = {kind: [row.position for row in every if row.kind == kind] for kind in RARE}
+    assert all(spans.values())
+    some = of_no_tree(connection)
+    for kind, places in spans.items():
+        first, last = places[0], places[-1]
+        for start, end in ((0, first), (0, first + 1), (first, first + 1), (first + 1, ROWS), (last, ROWS), (last + 1, ROWS), (first, last)):
+            asked.clear()
+            wanted = [place for place in places if start <= place < min(end, some.size)]
+            assert [entry.index for entry in some.entries((kind, "never_happened"), start, end)] == wanted
+            assert len(asked) <= 1, "one page"
+            assert asked or not wanted
+            assert not asked or (first < min(end, some.size) and start <= last)
+
+
+def test_the_index_says_which_kinds_there_are(connection: Connection) -> None:
+    sql, given = source._KINDS_THERE.on(connection.dialect)
+    found = {kind: (first, last) for kind, first, last in connection.exec_driver_sql(sql, given({}))}
+    every = select(entries.c.kind, func.min(entries.c.position), func.max(entries.c.position)).group_by(entries.c.kind)
+    assert found == {kind: (first, last) for kind, first, last in connection.execute(every)}
+    plan = "\n".join(
+        str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' * (connection.dialect.name == 'sqlite')}{sql}", given({}))
+    )
+    assert not [word for word in ("SCAN entries", "Seq Scan on entries") if word in plan], plan
 
 
 @pytest.mark.parametrize("kinds", [RARE[:1], RARE])
