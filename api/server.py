@@ -32,6 +32,7 @@ log = structlog.get_logger("yunei.server")
 
 GRACE_S = 5  # for requests under way once the server is told to stop
 TURN_S = 0.001  # the longest that a thread which computes keeps others waiting that could go on; Python's own 5 ms are long beside a hop
+SELDOM = 100  # rounds of the collector's middle generation until it looks through everything; Python's own 10 pass within a dozen long pages
 ADMIN = "admin"
 
 
@@ -77,12 +78,11 @@ def serve(settings: Settings, held: Held) -> int:
         took = time.monotonic() - began
         log.info("ready", address=_address(http), seconds=round(took, 1))
         _say(f"域内已就绪 · yunei is ready: {_address(http)}  ({took:.1f} s)")
-        gc.freeze()  # what was imported stays: looking through it again would hold up whoever waits then for a third of a second
-        gc.enable()
+        settled()
         rest = chain(worked_out(app.routes, Closed, Model), prepared())
         little_by_little(rest, lambda seconds: not stop.wait(seconds) and listening.is_alive())  # who asks first need not wait for it
         gc.collect()
-        gc.freeze()
+        settled()
         while listening.is_alive() and not stop.wait(1):
             pass
         return 0
@@ -95,6 +95,14 @@ def serve(settings: Settings, held: Held) -> int:
             listening.join(GRACE_S + 2)
         services.close()
         log.info("stopped")
+
+
+def settled() -> None:
+    """What there is by now stays: looking through it again would hold up whoever waits then for a third of a second. What comes later is looked
+    through seldom, each time for as long as a short page takes."""
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], SELDOM)
+    gc.enable()
 
 
 def _on_signals(stop: threading.Event) -> None:

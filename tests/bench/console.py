@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.console.frame import prepared
+from api.server import settled
 from infra.database import open_engine, reading
 from infra.tables import releases
 from infra.transfer import transfer
@@ -99,7 +100,7 @@ def looked(filled: Filled, looks: int) -> list[dict[str, Any]]:
     found = []
     app = create_app(filled.bureau.services)
     gc.collect()
-    gc.freeze()  # as the server does once it is up
+    settled()  # as the server is once it is up
     for visitor in VISITORS:
         with TestClient(app, headers={"Accept-Language": "zh"}) as browser:
             answer = browser.post("/console/sign-in", data={"key": filled.bureau.keys[visitor]}, follow_redirects=False)

@@ -8,6 +8,7 @@ they took to submit, with the hops after it, and what they took to read of the j
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 import subprocess
@@ -23,7 +24,7 @@ from typing import Any
 import uvicorn
 
 from api.app import create_app
-from api.server import TURN_S
+from api.server import TURN_S, settled
 from api.services import Services
 from infra.settings import Settings
 from jobs import acts, admission, hops, verdicts
@@ -108,6 +109,8 @@ def bench(home: Path) -> dict[str, float]:
     services = Services.open(Settings(home=home), serving=True)
     try:
         services.start()
+        gc.collect()
+        settled()  # as the server is once it is up
         ask = Ask.model_validate({"privacy": {"rho": "0.001"}})
         found: dict[str, float] = {}
         asked = 0
