@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import combinations, islice
+from operator import itemgetter
 
 from jobs.events import AlertFact
 from jobs.watch.facts import Finding, Question, newest, numbers, things
@@ -49,12 +51,7 @@ def differencing(rule: Differencing, new: Question, before: Sequence[Question]) 
     populations = list(asked.values())
     if not any(_between(new, other, rule.rows) for other in populations):
         return []
-    pairs = [
-        (one, other)
-        for place, one in enumerate(populations)
-        for other in populations[place + 1 :]
-        if one.job != other.job and _between(one, other, rule.rows)
-    ]
+    pairs = [(one, other) for one, other in _close(populations, rule.rows) if one.job != other.job and _between(one, other, rule.rows)]
     if len(pairs) < rule.pairs:
         return []
     members = {each.job: each for pair in pairs for each in pair}
@@ -80,6 +77,20 @@ def collusion(rule: Collusion, new: Question, before: Sequence[Question]) -> lis
     facts = numbers(operators=len(active), questions=len(members), rows=rule.rows, window_h=rule.window_h)
     subject = "+".join([new.space, *sorted(active)])
     return [_finding(rule, subject, members, facts, rule.questions * rule.operators)]
+
+
+def _close(populations: Sequence[Question], rows: int) -> Iterator[tuple[Question, Question]]:
+    """Pairs, each once, but for those whose sizes say that more rows than these lie between: in the order of sizes the others are near."""
+    sizes = {each.where: each.sizes.rows_of(each.where) for each in populations}
+    known = sorted(((float(there), each) for each in populations if (there := sizes[each.where]) is not None), key=itemgetter(0))
+    unknown = [each for each in populations if sizes[each.where] is None]
+    for place, (size, one) in enumerate(known):
+        for larger, other in islice(known, place + 1, None):
+            if larger - size > rows + 1:  # rounding is not worth a row
+                break
+            yield one, other
+    yield from combinations(unknown, 2)
+    yield from ((one, other) for one in unknown for _, other in known)
 
 
 def _between(one: Question, other: Question, rows: int) -> bool:
