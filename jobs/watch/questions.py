@@ -94,7 +94,19 @@ def _close(populations: Sequence[Question], rows: int) -> Iterator[tuple[Questio
 
 
 def _between(one: Question, other: Question, rows: int) -> bool:
-    """Whether one population lies within the other, with some rows between them, as far as can be expected, and few."""
+    """Whether one population lies within the other, with some rows between them, as far as can be expected, and few. The same questions are
+    held against each other whenever another one comes, so it is remembered."""
+    if one.sizes is not other.sizes:
+        return _lies_between(one, other, rows)
+    pair, known = (one.where, other.where, rows), one.sizes.compared
+    if pair not in known:
+        if len(known) >= 2**16:
+            known.clear()
+        known[pair] = _lies_between(one, other, rows)
+    return known[pair]
+
+
+def _lies_between(one: Question, other: Question, rows: int) -> bool:
     if one.where == other.where or _unlike(one, other, Fraction(rows)):
         return False
     for inner, outer in ((one, other), (other, one)):

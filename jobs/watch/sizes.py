@@ -25,6 +25,9 @@ class Sizes:
     datasets: Mapping[str, Dataset]
     _known: dict[tuple[str, Values], Share] = field(default_factory=dict, repr=False, compare=False)
     _sized_before: dict[Population, Fraction | None] = field(default_factory=dict, repr=False, compare=False)
+    compared: dict[tuple[Population, Population, int], bool] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # by rules, for themselves
 
     @property
     def rows(self) -> int:
