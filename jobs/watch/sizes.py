@@ -20,14 +20,12 @@ Share = Fraction | None
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the datasets one question reads, by case-folded name."""
+    """Of the datasets one question reads, by case-folded name. `compared`: what rules found of two populations and so many rows."""
 
     datasets: Mapping[str, Dataset]
     _known: dict[tuple[str, Values], Share] = field(default_factory=dict, repr=False, compare=False)
     _sized_before: dict[Population, Fraction | None] = field(default_factory=dict, repr=False, compare=False)
-    compared: dict[tuple[Population, Population, int], bool] = field(
-        default_factory=dict, repr=False, compare=False
-    )  # by rules, for themselves
+    compared: dict[tuple[Population, Population, int], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def rows(self) -> int:

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from infra.cells import bpf, docker, frames
+from infra.cells import bpf, docker, frames, launcher
 from infra.cells.base import Cargo, Cell, Limits
-from infra.cells.launcher import converse
+from infra.cells.launcher import Launcher, converse
 from infra.cells.wire import memory_file
 from tests.cells import TRIALS
 from tests.echo_cells import MOST, Echo, EchoCell
@@ -252,3 +253,23 @@ def test_flags_are_the_same_for_every_job(tmp_path: Path) -> None:
     assert not {"Binds", "Devices", "CapAdd", "VolumesFrom", "Tmpfs", "PidMode", "UsernsMode", "PortBindings"} & host.keys()
     assert body["User"] == "64001:64001"
     assert body["Image"].startswith("sha256:")
+
+
+def test_what_is_left_is_cleared_away_before_there_is_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sees the socket finds nothing of the launcher before."""
+    path, said = tmp_path / "socket", []
+
+    def sweep() -> int:
+        said.append(("sweep", path.exists()))
+        return 0
+
+    def serve(_launcher: Launcher, _door: socket.socket, _until: object) -> None:
+        said.append(("serve", path.exists()))
+
+    settings = SimpleNamespace(cells_launcher=path)
+    monkeypatch.setattr(launcher.Settings, "load", lambda: settings)
+    monkeypatch.setattr(launcher, "from_settings", lambda _settings: Launcher(Counting(), False, frozenset(), MOST, sweep))
+    monkeypatch.setattr(launcher.Launcher, "serve", serve)
+    monkeypatch.setattr(launcher.signal, "signal", lambda *_: None)
+    assert launcher.main() == 0
+    assert said == [("sweep", False), ("serve", True)]

@@ -36,25 +36,32 @@ def listed(text: str) -> list[str]:
     return re.findall(r'<tr><th scope="row">([^ <]+)', text.partition("</table>")[0])
 
 
+def prefixes(text: str) -> list[str]:
+    return re.findall(r'<td class="mono">(\w+)</td>', text)
+
+
 def links(text: str, rel: str) -> list[str]:
     return [each.replace("&amp;", "&") for each in re.findall(rf'<a href="([^"]+)" rel="{rel}">', text)]
 
 
-def test_every_list_comes_in_parts_that_stay_small_and_lead_through_all_of_it(crowd: Furnished) -> None:
+@pytest.mark.parametrize("name", ["principals", "keys"])
+def test_a_list_comes_in_parts_that_stay_small_and_lead_through_all_of_it(crowd: Furnished, name: str) -> None:
     browser = crowd.visit("supervisor")
-    everybody = sorted(each.id for each in crowd.bureau.services.register.principals())
+    shown = listed if name == "principals" else prefixes
+    people = crowd.bureau.services.register.principals()
+    everything = sorted(each.id for each in people) if name == "principals" else sorted(key.split("_")[1] for key in crowd.bureau.keys.values())
     seen: list[str] = []
     address = "/console/people"
     for _ in range(20):
         answer = browser.get(address)
         assert answer.status_code == 200
         assert len(answer.content) < 40_000
-        seen += listed(answer.text)
-        later = [each for each in links(answer.text, "next") if re.search(r"[?&]principals=\d+$", each)]
+        seen += shown(answer.text)
+        later = [each for each in links(answer.text, "next") if re.search(rf"[?&]{name}=\d+$", each)]
         if not later:
             break
         address = later[0]
-    assert seen == everybody
+    assert (seen if name == "principals" else sorted(seen)) == everything
     assert len(links(browser.get(address).text, "prev")) == 1, "the other lists are at their beginning"
 
 
