@@ -197,13 +197,13 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def insert_ignoring(connection: Connection, table: Any, values: dict[str, object]) -> None:
-    """Insert one row unless a row with its key is already there."""
+def insert_ignoring(connection: Connection, table: Any, *rows: dict[str, object]) -> None:
+    """Insert each row, all of the same columns, unless a row with its key is already there. Several are one statement, run for each."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
-        connection.execute(postgresql_insert(table).values(values).on_conflict_do_nothing())
+        connection.execute(postgresql_insert(table).on_conflict_do_nothing(), rows)
     else:
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-        connection.execute(sqlite_insert(table).values(values).on_conflict_do_nothing())
+        connection.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)

@@ -24,7 +24,7 @@ from jobs.watch.facts import Delivery, Question, Refusal, Setback
 from jobs.watch.sizes import Sizes
 from jobs.watch.sketch import sketch
 from policies.catalogue import Dataset
-from policies.disclosure.predicate import population
+from policies.disclosure.predicate import Population, population
 
 KINDS = ("job_admitted", "job_refused", "job_forfeited", "access_refused", "product_delivered", "charge_reserved")
 MOST = 300  # notes a rule is given: the newest
@@ -40,6 +40,7 @@ class Notes:
         self._datasets: dict[tuple[str, int], tuple[Dataset, str] | None] = {}
         self._sizes: dict[str, Sizes] = {}
         self._questions: dict[tuple[int, int], Question] = {}
+        self._populations: dict[str, Population] = {}
         self._hours: dict[tuple[str, datetime, datetime], tuple[datetime, ...]] = {}
 
     # ── from entries ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,8 +122,7 @@ class Notes:
     @staticmethod
     def keep(connection: Connection, notes: Iterable[Note]) -> None:
         """A note that is there already stays as it is: after a crash entries are read again."""
-        for note in notes:
-            insert_ignoring(connection, watch_notes, note)
+        insert_ignoring(connection, watch_notes, *notes)
 
     @staticmethod
     def forget_audits(connection: Connection) -> None:
@@ -143,6 +143,7 @@ class Notes:
         if place not in self._questions:
             if len(self._questions) >= 20_000:
                 self._questions.clear()
+                self._populations.clear()
             self._questions[place] = self._question_of(connection, note)
         return self._questions[place]
 
@@ -156,10 +157,17 @@ class Notes:
             space=note["space"],
             form=note["form"],
             snapshots=body["snapshots"],
-            where=population(body["where"]),
+            where=self._population(body["where"]),
             sizes=self._sized(connection, body["reads"]),
             scheduled=body["scheduled"],
         )
+
+    def _population(self, where: Any) -> Population:
+        """One object for all questions about it: as keys, two of them are compared by looking through both."""
+        key = json.dumps(where)
+        if key not in self._populations:
+            self._populations[key] = population(where)
+        return self._populations[key]
 
     def _sized(self, connection: Connection, reads: list[list[Any]]) -> Sizes:
         key = json.dumps(reads)
