@@ -55,6 +55,7 @@ from sandbox.raw.open import open_vault
 from sandbox.raw.run import Pool, warm
 
 log = structlog.get_logger("yunei.server")
+WATCHING = 0.25  # of a core, for as long as there is something new to look through
 
 
 class ClosablePool(Pool, Protocol):
@@ -147,7 +148,8 @@ class Services:
         self.issuer = Issuer(register, interval_s=settings.report_interval_s)
         self.sweep = Sweep(register, self.ended, interval_s=settings.licence_sweep_s)
         self.forgetting = Forgetting(register, self.vault, lambda: self._workers)
-        self.watcher = Watcher(register, interval_s=settings.alert_interval_s, audit_interval_h=settings.audit_interval_h)
+        hours = settings.audit_interval_h
+        self.watcher = Watcher(register, interval_s=settings.alert_interval_s, audit_interval_h=hours, share=WATCHING)
         tokens = Tokens(key_ring, clock, random, name=settings.log_origin, lifetime_s=settings.token_s, generation=settings.token_generation)
         limits = Limits(register.engine, clock, settings)
         self.tally = Tally(register, clock, settings.refusals_window_s, limits.sweep)

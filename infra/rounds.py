@@ -21,7 +21,7 @@ class Rounds(ABC):
         self._name = name
         self._interval_s = interval_s
         self._at_once = at_once
-        self._stopping = False
+        self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -32,7 +32,11 @@ class Rounds(ABC):
     @property
     def stopping(self) -> bool:
         """Whether a long round should leave the rest to the next process."""
-        return self._stopping
+        return self._stopped.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Within a round: leave the processor to others for so long, or until it should stop."""
+        self._stopped.wait(seconds)
 
     def wake(self) -> None:
         """There is something to do: do not wait for the interval. While a round is under way: another one follows it."""
@@ -45,7 +49,7 @@ class Rounds(ABC):
 
     def stop(self, patience_s: float | None = None) -> None:
         """No further round; returns when the one under way is over, or after `patience_s`. For good: it cannot be started again."""
-        self._stopping = True
+        self._stopped.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(patience_s)
@@ -53,7 +57,7 @@ class Rounds(ABC):
     def _run(self) -> None:
         if not self._at_once:
             self._rest()
-        while not self._stopping:
+        while not self.stopping:
             try:
                 self.once()
             except Exception as error:

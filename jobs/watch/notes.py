@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Select, delete, func, select
 
 from infra.database import insert_ignoring, reading
 from infra.tables import jobs, metering, openings, product_versions, schedule_runs, watch_notes
@@ -45,10 +45,10 @@ class Notes:
 
     # ── from entries ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def made(self, page: Sequence[ev.Recorded]) -> list[Note]:
-        """What rules will want to know of these entries."""
+    def made(self, recorded: ev.Recorded) -> list[Note]:
+        """What rules will want to know of an entry."""
         with reading(self._register.engine) as connection:
-            return [note for recorded in page for note in self._of(connection, recorded)]
+            return list(self._of(connection, recorded))
 
     def _of(self, connection: Connection, recorded: ev.Recorded) -> Iterator[Note]:
         event = recorded.event
@@ -149,6 +149,8 @@ class Notes:
 
     def _question_of(self, connection: Connection, note: Note) -> Question:
         body = json.loads(note["body"])
+        where, sizes = self._population(body["where"]), self._sized(connection, body["reads"])
+        rows = sizes.rows_of(where)
         return Question(
             entry=note["entry"],
             at=parse_time(note["at"]),
@@ -157,8 +159,9 @@ class Notes:
             space=note["space"],
             form=note["form"],
             snapshots=body["snapshots"],
-            where=self._population(body["where"]),
-            sizes=self._sized(connection, body["reads"]),
+            where=where,
+            sizes=sizes,
+            rows=None if rows is None else float(rows),
             scheduled=body["scheduled"],
         )
 
@@ -181,16 +184,23 @@ class Notes:
     def alike(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
         """Questions of the same form before it, by anybody: the newest of them, the oldest first."""
         where = [watch_notes.c.form == new.form, *_span(since, new.at, new.entry)]
-        return [self.question(connection, note) for note in _rows(connection, where, MOST)]
+        return self._questions_of(connection, where)
 
     def nearby(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
         """Questions of the same population before it, of any form; one a job."""
         where = [watch_notes.c.topic == "question", watch_notes.c.space == new.space, watch_notes.c.place == 0]
-        return [self.question(connection, note) for note in _rows(connection, [*where, *_span(since, new.at, new.entry)], MOST)]
+        return self._questions_of(connection, [*where, *_span(since, new.at, new.entry)])
 
     def by(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
         """What the operator asked before it; one a job."""
-        return [self.question(connection, note) for note in _rows(connection, [*_asked_by(new.who), *_span(since, new.at, new.entry)], MOST)]
+        return self._questions_of(connection, [*_asked_by(new.who), *_span(since, new.at, new.entry)])
+
+    def _questions_of(self, connection: Connection, where: list[Any]) -> list[Question]:
+        """The newest of them, the oldest first. Mostly each was read before, and where it stands is enough."""
+        places = connection.execute(_newest([watch_notes.c.entry, watch_notes.c.place], where, MOST)).all()
+        known = [self._questions.get((entry, place)) for entry, place in reversed(places)]
+        found = [each for each in known if each is not None]
+        return found if len(found) == len(known) else [self.question(connection, note) for note in _rows(connection, where, MOST)]
 
     def hours(self, connection: Connection, who: str, since: datetime, until: datetime) -> tuple[datetime, ...]:
         """The hours of a time that is over, by their beginnings, in which somebody asked a question that no schedule asked. Read once: no
@@ -244,8 +254,11 @@ def _span(since: datetime, until: datetime, entry: int) -> list[Any]:
 
 
 def _rows(connection: Connection, where: list[Any], most: int) -> list[Note]:
-    query = select(watch_notes).where(*where).order_by(watch_notes.c.at.desc(), watch_notes.c.entry.desc(), watch_notes.c.place).limit(most)
-    return [dict(row._mapping) for row in connection.execute(query)][::-1]
+    return [dict(row._mapping) for row in connection.execute(_newest([watch_notes], where, most))][::-1]
+
+
+def _newest(of: list[Any], where: list[Any], most: int) -> Select[Any]:
+    return select(*of).where(*where).order_by(watch_notes.c.at.desc(), watch_notes.c.entry.desc(), watch_notes.c.place).limit(most)
 
 
 def _operator(connection: Connection, job: str | None) -> str | None:

@@ -4,45 +4,55 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import combinations, islice
 from operator import itemgetter
 
 from jobs.events import AlertFact
 from jobs.watch.facts import Finding, Question, newest, numbers, things
 from jobs.watch.rules import Averaging, Collusion, Differencing, Sweep
+from jobs.watch.sizes import MOST_PAIRS
 from policies.disclosure.predicate import Population
+
+ROUNDING = 1  # sizes are compared in about before they are compared exactly, and no rounding is worth a row
+
+
+def subject(new: Question) -> str:
+    """What averaging, sweeping and subtracting are found of: one operator, and whom it asks about."""
+    return f"{new.who}/{new.space}"
 
 
 def averaging(rule: Averaging, new: Question, before: Sequence[Question]) -> list[Finding]:
     """`before`: questions of the same form by the same operator, within the window."""
     size = new.sizes.rows_of(new.where)
+    most = None if size is None else size * rule.percent / 100
+    about = float("inf") if most is None else float(most)
     alike = {new.job: new}
     for other in before:
         if other.who != new.who or other.snapshots != new.snapshots:
             continue
-        if size is not None and _unlike(new, other, size * rule.percent / 100):
+        if _unlike(new, other, about):
             continue
         apart = new.sizes.apart(new.where, other.where)
-        if apart is not None and (apart == 0 or (size is not None and apart * 100 <= size * rule.percent)):
+        if apart is not None and (apart == 0 or (most is not None and apart <= most)):
             alike.setdefault(other.job, other)
     if len(alike) < rule.questions:
         return []
     facts = numbers(questions=len(alike), window_h=rule.window_h, percent=rule.percent)
-    return [_finding(rule, f"{new.who}/{new.space}", list(alike.values()), facts, rule.questions)]
+    return [_finding(rule, subject(new), list(alike.values()), facts, rule.questions)]
 
 
 def sweep(rule: Sweep, new: Question, before: Sequence[Question]) -> list[Finding]:
     """`before`: as for averaging."""
+    if not few(new, rule.rows):
+        return []
     found: dict[Population, Question] = {}
     for each in (new, *before):
-        size = each.sizes.rows_of(each.where)
-        if each.who == new.who and size is not None and size <= rule.rows:
+        if each.who == new.who and few(each, rule.rows):
             found.setdefault(each.where, each)
-    if new.where not in found or len(found) < rule.populations:
+    if len(found) < rule.populations:
         return []
     facts = numbers(populations=len(found), rows=rule.rows, window_h=rule.window_h)
-    return [_finding(rule, f"{new.who}/{new.space}", list(found.values()), facts, rule.populations)]
+    return [_finding(rule, subject(new), list(found.values()), facts, rule.populations)]
 
 
 def differencing(rule: Differencing, new: Question, before: Sequence[Question]) -> list[Finding]:
@@ -56,7 +66,7 @@ def differencing(rule: Differencing, new: Question, before: Sequence[Question]) 
         return []
     members = {each.job: each for pair in pairs for each in pair}
     facts = numbers(pairs=len(pairs), rows=rule.rows, window_h=rule.window_h)
-    return [_finding(rule, f"{new.who}/{new.space}", list(members.values()), facts, rule.pairs)]
+    return [_finding(rule, subject(new), list(members.values()), facts, rule.pairs)]
 
 
 def collusion(rule: Collusion, new: Question, before: Sequence[Question]) -> list[Finding]:
@@ -81,12 +91,11 @@ def collusion(rule: Collusion, new: Question, before: Sequence[Question]) -> lis
 
 def _close(populations: Sequence[Question], rows: int) -> Iterator[tuple[Question, Question]]:
     """Pairs, each once, but for those whose sizes say that more rows than these lie between: in the order of sizes the others are near."""
-    sizes = {each.where: each.sizes.rows_of(each.where) for each in populations}
-    known = sorted(((float(there), each) for each in populations if (there := sizes[each.where]) is not None), key=itemgetter(0))
-    unknown = [each for each in populations if sizes[each.where] is None]
+    known = sorted(((each.rows, each) for each in populations if each.rows is not None), key=itemgetter(0))
+    unknown = [each for each in populations if each.rows is None]
     for place, (size, one) in enumerate(known):
         for larger, other in islice(known, place + 1, None):
-            if larger - size > rows + 1:  # rounding is not worth a row
+            if larger - size > rows + ROUNDING:
                 break
             yield one, other
     yield from combinations(unknown, 2)
@@ -96,18 +105,20 @@ def _close(populations: Sequence[Question], rows: int) -> Iterator[tuple[Questio
 def _between(one: Question, other: Question, rows: int) -> bool:
     """Whether one population lies within the other, with some rows between them, as far as can be expected, and few. The same questions are
     held against each other whenever another one comes, so it is remembered."""
+    if _unlike(one, other, rows):
+        return False
     if one.sizes is not other.sizes:
         return _lies_between(one, other, rows)
     pair, known = (one.where, other.where, rows), one.sizes.compared
     if pair not in known:
-        if len(known) >= 2**16:
+        if len(known) >= MOST_PAIRS:
             known.clear()
         known[pair] = _lies_between(one, other, rows)
     return known[pair]
 
 
 def _lies_between(one: Question, other: Question, rows: int) -> bool:
-    if one.where == other.where or _unlike(one, other, Fraction(rows)):
+    if one.where == other.where:
         return False
     for inner, outer in ((one, other), (other, one)):
         if inner.where.within(outer.where):
@@ -116,10 +127,10 @@ def _lies_between(one: Question, other: Question, rows: int) -> bool:
     return False
 
 
-def _unlike(one: Question, other: Question, rows: Fraction) -> bool:
+def _unlike(one: Question, other: Question, rows: float) -> bool:
     """Whether their sizes alone say that more rows than these are in one of them only: quicker than to compare whom they are about."""
-    mine, theirs = one.sizes.rows_of(one.where), other.sizes.rows_of(other.where)
-    return mine is not None and theirs is not None and abs(mine - theirs) > rows
+    mine, theirs = one.rows, other.rows
+    return mine is not None and theirs is not None and abs(mine - theirs) > rows + ROUNDING
 
 
 def _circles(one: Question, other: Question, rows: int) -> bool:
@@ -130,7 +141,9 @@ def _circles(one: Question, other: Question, rows: int) -> bool:
 
 
 def few(question: Question, rows: int) -> bool:
-    size: Fraction | None = question.sizes.rows_of(question.where)
+    if question.rows is None or question.rows > rows + ROUNDING:
+        return False
+    size = question.sizes.rows_of(question.where)
     return size is not None and size <= rows
 
 

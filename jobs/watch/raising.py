@@ -41,6 +41,11 @@ def raised(register: Register, rules: RuleSet, findings: Sequence[Finding]) -> l
     return made
 
 
+def not_closed(connection: Connection) -> set[str]:
+    """Keys of alerts that stand: whatever is found of them now is nothing new."""
+    return set(connection.execute(select(alerts.c.key).where(alerts.c.state != "closed")).scalars())
+
+
 @dataclass(frozen=True, slots=True)
 class _Last:
     """The newest alert of a key."""

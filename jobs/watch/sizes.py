@@ -16,6 +16,7 @@ from policies.catalogue import Column, Dataset
 from policies.disclosure.predicate import EVERYTHING, Population, Span, Values, value_of
 
 Share = Fraction | None
+MOST_PAIRS = 2**14  # remembered: the measures of a job are held against the same ones, one after the other
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Sizes:
     datasets: Mapping[str, Dataset]
     _known: dict[tuple[str, Values], Share] = field(default_factory=dict, repr=False, compare=False)
     _sized_before: dict[Population, Fraction | None] = field(default_factory=dict, repr=False, compare=False)
+    _apart_before: dict[tuple[Population, Population], Fraction | None] = field(default_factory=dict, repr=False, compare=False)
     compared: dict[tuple[Population, Population, int], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -72,6 +74,14 @@ class Sizes:
 
     def apart(self, one: Population, other: Population) -> Fraction | None:
         """Rows that are in one of them alone."""
+        pair = one, other
+        if pair not in self._apart_before:
+            if len(self._apart_before) >= MOST_PAIRS:
+                self._apart_before.clear()
+            self._apart_before[pair] = self._apart(one, other)
+        return self._apart_before[pair]
+
+    def _apart(self, one: Population, other: Population) -> Fraction | None:
         if one == other:
             return Fraction(0)
         both = one & other

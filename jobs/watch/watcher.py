@@ -8,10 +8,11 @@ there is one alert at a time. Several server processes may watch one register.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import takewhile
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -23,23 +24,26 @@ from jobs.events import ChargeReserved, Recorded, rfc3339
 from jobs.register import Register
 from jobs.sequencer import LogForked
 from jobs.watch import auditing, conduct, gather, questions, standing
-from jobs.watch.facts import Finding, Question
+from jobs.watch.facts import Finding, Question, key_of
 from jobs.watch.inforce import rules_in_force
 from jobs.watch.notes import KINDS, Note, Notes, delivery, refusal, setback
-from jobs.watch.raising import over, raised
+from jobs.watch.raising import not_closed, over, raised
 from jobs.watch.rules import RuleSet
 
 log = structlog.get_logger("yunei.watch")
-PAGE = 500
+PAGE = 100
+T = TypeVar("T")
 
 
 class Watcher(Rounds):
     """Every `interval_s` seconds. What fails is tried again at the next look."""
 
-    def __init__(self, register: Register, *, interval_s: float, audit_interval_h: float = 0) -> None:
+    def __init__(self, register: Register, *, interval_s: float, audit_interval_h: float = 0, share: float = 1) -> None:
+        """`share`: how much of a look through what is new it computes; the rest of the time others have the interpreter to themselves."""
         super().__init__("watcher", interval_s=interval_s, at_once=False)
         self._register = register
         self._audit_interval_h = audit_interval_h
+        self._rests = 1 / share - 1
         self._notes = Notes(register)
         self._looked = False  # whether this process has looked at every account once
         self._pruned: datetime | None = None
@@ -102,19 +106,35 @@ class Watcher(Rounds):
         return low
 
     def _looked_through(self, rules: RuleSet, page: list[Recorded]) -> list[str]:
-        notes = self._notes.made(page)
+        notes: list[Note] = []
+        for recorded in self._turns(page):
+            notes += self._notes.made(recorded)
         if not notes:
             return []
         with writing(self._register.engine) as connection:
             self._notes.keep(connection, notes)
         with reading(self._register.engine) as connection:
-            soon = takewhile(lambda _: not self.stopping, notes)  # a page may be minutes of looking, which nobody waits for who stops a server
-            findings = [finding for note in soon for finding in self._found(connection, rules, note)]
+            standing = not_closed(connection)
+        findings: list[Finding] = []
+        for note in self._turns(notes):
+            with reading(self._register.engine) as connection:
+                findings += self._found(connection, rules, note, standing)
         return raised(self._register, rules, findings)
 
-    def _found(self, connection: Connection, rules: RuleSet, note: Note) -> Iterator[Finding]:
+    def _turns(self, of: Iterable[T]) -> Iterator[T]:
+        """Each, until somebody wants to stop: a page may be seconds of looking. While this thread computes jobs wait: for one of these at most,
+        and then they go first."""
+        for each in of:
+            if self.stopping:
+                return
+            began = time.monotonic()
+            yield each
+            if self._rests:
+                self.pause((time.monotonic() - began) * self._rests)
+
+    def _found(self, connection: Connection, rules: RuleSet, note: Note, standing: Collection[str]) -> Iterator[Finding]:
         if note["topic"] == "question":
-            yield from self._of_question(connection, rules, note)
+            yield from self._of_question(connection, rules, note, standing)
         elif note["topic"] == "setback":
             yield from self._of_setback(connection, rules, note)
         elif note["topic"] == "refusal":
@@ -128,11 +148,13 @@ class Watcher(Rounds):
                     since = conduct.day_begins(delivery(note).at, rule.history_days)
                     yield from conduct.volume(rule, delivery(note), [delivery(each) for each in self._notes.before(connection, note, since)])
 
-    def _of_question(self, connection: Connection, rules: RuleSet, note: Note) -> Iterator[Finding]:
+    def _of_question(self, connection: Connection, rules: RuleSet, note: Note, standing: Collection[str]) -> Iterator[Finding]:
         new = self._notes.question(connection, note)
         alike: list[Question] | None = None
         nearby: list[Question] | None = None
         for rule in rules.rules:
+            if rule.kind in ("averaging", "sweep", "differencing") and key_of(rule.id, questions.subject(new)) in standing:
+                continue
             if rule.kind in ("averaging", "sweep", "differencing", "collusion"):
                 since = new.at - timedelta(hours=rule.window_h)
                 oldest = new.at - timedelta(days=rules.back_days)

@@ -122,3 +122,18 @@ def test_a_stop_waits_no_longer_than_it_was_told() -> None:
     stuck.stop(0.05)
     on.set()
     stuck.stop()
+
+
+def test_a_pause_within_a_round_lasts_until_the_stop_and_no_longer() -> None:
+    went_on = threading.Event()
+
+    def pauses(_: int) -> None:
+        each.pause(PATIENCE_S)
+        went_on.set()
+
+    each = Counted(pauses)
+    each.start()
+    assert each.comes()
+    assert not went_on.wait(0.05)
+    each.stop(PATIENCE_S / 2)
+    assert went_on.is_set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,10 +15,10 @@ from infra.tables import watch_cursor, watch_notes
 from jobs import acts
 from jobs import events as ev
 from jobs.projections import DoesNotFit
-from jobs.watch import alerts, auditing, inforce, raising
-from jobs.watch.facts import Question
+from jobs.watch import alerts, auditing, inforce, questions, raising
+from jobs.watch.facts import Finding, Question
 from jobs.watch.notes import Note, Notes
-from jobs.watch.rules import rules_from_toml, shipped_rules, shipped_rules_text
+from jobs.watch.rules import Averaging, rules_from_toml, shipped_rules, shipped_rules_text
 from jobs.watch.watcher import Watcher
 from jobs.webhooks.topics import TOPICS
 from policies.problem import Problem
@@ -93,6 +94,40 @@ def test_who_stops_a_server_does_not_wait_for_a_long_look_and_the_next_process_l
     assert cursor(town) == -1
     town.watcher = Watcher(town.register, interval_s=1)
     assert town.look() == ["averaging"]
+
+
+def test_what_stands_is_not_sought_again_until_it_is_closed(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    the_same_again(town)
+    assert town.look() == ["averaging"]
+    sought: list[str] = []
+
+    def seeks(rule: Averaging, new: Question, before: Sequence[Question]) -> list[Finding]:
+        sought.append(new.who)
+        return averaging(rule, new, before)
+
+    averaging = questions.averaging
+    monkeypatch.setattr(questions, "averaging", seeks)
+    for who in ("op-1", "op-2"):
+        town.ask(who, f"{COUNT} WHERE age > 31")
+    assert town.look() == []
+    assert sought == ["op-2"], "of the other one nothing stands"
+    closed(town, town.newest().id)
+    town.ask("op-1", f"{COUNT} WHERE age > 31", rho="0.00001")
+    assert town.look() == []
+    assert sought == ["op-2", "op-1"]
+
+
+def test_jobs_go_first_between_any_two_entries(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share of a quarter: three times as long as an entry took nothing is computed."""
+    the_same_again(town)
+    rests: list[float] = []
+    clock = count()
+    town.watcher = Watcher(town.register, interval_s=1, share=0.25)
+    monkeypatch.setattr(town.watcher, "pause", rests.append)
+    monkeypatch.setattr("jobs.watch.watcher.time", SimpleNamespace(monotonic=lambda: float(next(clock))))  # each takes a second
+    assert town.look() == ["averaging"]
+    kinds = [event.event.kind for event in town.register.events(0, town.register.size)]
+    assert rests == [3.0] * (kinds.count("job_admitted") * 2 + kinds.count("charge_reserved")), "made into a note, and looked at"
 
 
 def test_a_log_from_before_anybody_watched_is_read_from_where_rules_look_back_to(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
