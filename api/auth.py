@@ -106,7 +106,7 @@ class _Enter:
     def __init__(self, act: Act) -> None:
         self.act = act
 
-    def __call__(self, request: Request, _key: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Visit:
+    async def __call__(self, request: Request, _key: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Visit:
         return cast(Visit, request.state.visit)
 
 

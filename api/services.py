@@ -9,9 +9,9 @@ import os
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from typing import IO, Protocol, cast
+from typing import IO, Protocol, TypeVar, cast
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -55,6 +55,7 @@ from sandbox.raw.open import open_vault
 from sandbox.raw.run import Pool, warm
 
 log = structlog.get_logger("yunei.server")
+T = TypeVar("T")
 WATCHING = 0.25  # of a core, for as long as there is something new to look through
 
 
@@ -251,10 +252,22 @@ class Services:
 
     def submit(self, order: Order) -> Future[str]:
         """Hand an order to the crew. The future is the job's id, or the problem it was refused with. Stopping when going down."""
-        told: Future[str] = Future()
+        return self.submit_and(order, str)
+
+    def submit_and(self, order: Order, look: Callable[[str], T]) -> Future[T]:
+        """`submit`, for what `look` says of the job by its id. It is asked by the thread that carries the job, before that goes on: another one
+        would have to contend with it for the interpreter while somebody waits for the answer."""
+        told: Future[T] = Future()
         told.set_running_or_notify_cancel()
+
+        def tell(job: str) -> None:
+            try:
+                told.set_result(look(job))
+            except Exception as error:  # the job goes on, whoever asked
+                told.set_exception(error)
+
         office = self.office
-        self.crew.carry(order.by.id, lambda: carry(office, order, told.set_result, told.set_exception))
+        self.crew.carry(order.by.id, lambda: carry(office, order, tell, told.set_exception))
         return told
 
     def stopping(self) -> None:

@@ -8,9 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select
+from sqlalchemy import ColumnElement, Row, Select, String, bindparam, or_, select
 
 from infra.database import reading
+from infra.prepared import Prepared, fetch
 from infra.tables import answered, charges, holds, jobs, metering, openings, releases
 from jobs import events as ev
 from jobs.kinds import unsealed
@@ -59,13 +60,19 @@ _JOBS = (
     .outerjoin(releases, releases.c.id == jobs.c.release)
     .outerjoin(holds, holds.c.job == jobs.c.id)
 )
+_JOB = Prepared(_JOBS.where(jobs.c.id == bindparam("id_", type_=String)))
+_SAME_REQUEST = Prepared(
+    select(jobs.c.id, openings.c.content)
+    .join(openings, openings.c.commitment == jobs.c.request)
+    .where(jobs.c.idempotency == bindparam("digest", type_=String))
+)
 _ENDED = {"cancelled": "job_cancelled", "returned": "job_returned", "rejected": "job_rejected"}
 
 
 def job(register: Register, job_id: str, now: datetime) -> JobSeen | None:
     with reading(register.engine) as connection:
-        row = connection.execute(_JOBS.where(jobs.c.id == job_id)).one_or_none()
-    return None if row is None else _seen(register, row, now)
+        rows = fetch(connection, _JOB, {"id_": job_id})
+    return _seen(register, rows[0], now) if rows else None
 
 
 def jobs_of(register: Register, operator: str | None, now: datetime, *, before: str | None = None, limit: int = 50) -> list[JobSeen]:
@@ -82,10 +89,9 @@ def jobs_of(register: Register, operator: str | None, now: datetime, *, before: 
 
 def by_idempotency(register: Register, digest: str) -> tuple[str, bytes] | None:
     """The job that came with an Idempotency-Key, and its sealed order."""
-    query = select(jobs.c.id, openings.c.content).join(openings, openings.c.commitment == jobs.c.request)
     with reading(register.engine) as connection:
-        row = connection.execute(query.where(jobs.c.idempotency == digest)).one_or_none()
-    return None if row is None else (row.id, bytes(row.content))
+        rows = fetch(connection, _SAME_REQUEST, {"digest": digest})
+    return (rows[0].id, bytes(rows[0].content)) if rows else None
 
 
 def _seen(register: Register, row: Row[Any], now: datetime) -> JobSeen:

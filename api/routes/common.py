@@ -58,9 +58,15 @@ def found(value: Found | None, what: str) -> Found:
     return value
 
 
-def _services(request: Request) -> Services:
+# Coroutines, though they wait for nothing: FastAPI asks everything else in a thread of its own, and each change of threads costs more than
+# these do, most of all while jobs compute.
+async def _services(request: Request) -> Services:
     return services_of(request)
 
 
+async def _language(request: Request) -> Language:
+    return language_of(request)
+
+
 Serving = Annotated[Services, Depends(_services)]
-Speaking = Annotated[Language, Depends(language_of)]
+Speaking = Annotated[Language, Depends(_language)]

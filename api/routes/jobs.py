@@ -103,23 +103,23 @@ async def submit(
             raise REQUEST_KEY_INVALID()
         digest = idempotency_digest(visit.principal.id, idempotency_key)
     order = _order(body, visit, digest)
-    job = await run_in_threadpool(_same_request, services, order)
-    if job is None:
+    seen = await run_in_threadpool(_same_request, services, order, visit) if digest else None
+    if seen is None:
         if not services.ready.is_set():
             raise SERVER_STARTING()
         try:
-            job = await asyncio.wrap_future(services.submit(order))
+            seen = await asyncio.wrap_future(services.submit_and(order, lambda job: _visible(services, job, visit)))
         except Stopping:
             raise SERVER_STOPPING() from None
         except DoesNotFit:  # the same Idempotency-Key came twice at once, and the other was first
-            job = await run_in_threadpool(_same_request, services, order)
-            if job is None:
+            seen = await run_in_threadpool(_same_request, services, order, visit)
+            if seen is None:
                 raise
-    response.headers["Location"] = f"/v1/jobs/{job}"
-    return job_view(await run_in_threadpool(_visible, services, job, visit), language)
+    response.headers["Location"] = f"/v1/jobs/{seen.id}"
+    return job_view(seen, language)
 
 
-def _same_request(services: Services, order: Order) -> str | None:
+def _same_request(services: Services, order: Order, visit: Visit) -> JobSeen | None:
     """The job that this Idempotency-Key made before, if any."""
     known = lookup.by_idempotency(services.register, order.idempotency) if order.idempotency else None
     if known is None:
@@ -127,7 +127,7 @@ def _same_request(services: Services, order: Order) -> str | None:
     job, sealed = known
     if not order.same_as(sealed):
         raise REQUEST_KEY_REUSED()
-    return job
+    return _visible(services, job, visit)
 
 
 def _visible(services: Services, job: str, visit: Visit) -> JobSeen:
