@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, String, bindparam, delete, func, select
 
 from infra.database import insert_ignoring, reading
+from infra.prepared import Prepared, fetch
 from infra.tables import jobs, metering, openings, product_versions, schedule_runs, watch_notes
 from jobs import directory
 from jobs import events as ev
@@ -76,15 +78,10 @@ class Notes:
             yield _note(recorded, 0, "delivery", event.recipient, subject, body={"bytes": _bytes(connection, event)})
 
     def _question(self, connection: Connection, recorded: ev.Recorded, event: ev.JobAdmitted) -> Iterator[Note]:
-        query = (
-            select(jobs.c.operator, openings.c.content, schedule_runs.c.schedule)
-            .join(openings, openings.c.commitment == jobs.c.request)
-            .outerjoin(schedule_runs, schedule_runs.c.job == jobs.c.id)
-            .where(jobs.c.id == event.job)
-        )
-        row = connection.execute(query).one_or_none()
-        if row is None:
+        rows = fetch(connection, _SUBMITTED, {"job_": event.job})
+        if not rows:
             return
+        row = rows[0]
         try:
             sealed = json.loads(bytes(row.content))
             versions = {str(name): int(version) for name, version in sealed.get("versions", {}).items()}
@@ -183,24 +180,24 @@ class Notes:
 
     def alike(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
         """Questions of the same form before it, by anybody: the newest of them, the oldest first."""
-        where = [watch_notes.c.form == new.form, *_span(since, new.at, new.entry)]
-        return self._questions_of(connection, where)
+        return self._asked(connection, _ALIKE, new, since, form_=new.form)
 
     def nearby(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
         """Questions of the same population before it, of any form; one a job."""
-        where = [watch_notes.c.topic == "question", watch_notes.c.space == new.space, watch_notes.c.place == 0]
-        return self._questions_of(connection, [*where, *_span(since, new.at, new.entry)])
+        return self._asked(connection, _NEARBY, new, since, space_=new.space)
 
     def by(self, connection: Connection, new: Question, since: datetime) -> list[Question]:
         """What the operator asked before it; one a job."""
-        return self._questions_of(connection, [*_asked_by(new.who), *_span(since, new.at, new.entry)])
+        return self._asked(connection, _BY, new, since, who_=new.who)
 
-    def _questions_of(self, connection: Connection, where: list[Any]) -> list[Question]:
+    def _asked(self, connection: Connection, sought: Sought, new: Question, since: datetime, **by: str) -> list[Question]:
         """The newest of them, the oldest first. Mostly each was read before, and where it stands is enough."""
-        places = connection.execute(_newest([watch_notes.c.entry, watch_notes.c.place], where, MOST)).all()
-        known = [self._questions.get((entry, place)) for entry, place in reversed(places)]
+        values = {**by, "since": ev.rfc3339(since), "until": ev.rfc3339(new.at), "before_": new.entry}
+        known = [self._questions.get((entry, place)) for entry, place in reversed(fetch(connection, sought.places, values))]
         found = [each for each in known if each is not None]
-        return found if len(found) == len(known) else [self.question(connection, note) for note in _rows(connection, where, MOST)]
+        if len(found) == len(known):
+            return found
+        return [self.question(connection, dict(row._mapping)) for row in reversed(fetch(connection, sought.notes, values))]
 
     def hours(self, connection: Connection, who: str, since: datetime, until: datetime) -> tuple[datetime, ...]:
         """The hours of a time that is over, by their beginnings, in which somebody asked a question that no schedule asked. Read once: no
@@ -245,12 +242,26 @@ def _note(recorded: ev.Recorded, place: int, topic: str, who: str, subject: str,
 
 
 def _asked_by(who: str) -> list[Any]:
-    """One note a job."""
-    return [watch_notes.c.topic == "question", watch_notes.c.who == who, watch_notes.c.place == 0]
+    return [*_ONE_A_JOB, watch_notes.c.who == who]
 
 
 def _span(since: datetime, until: datetime, entry: int) -> list[Any]:
     return [watch_notes.c.at >= ev.rfc3339(since), watch_notes.c.at <= ev.rfc3339(until), watch_notes.c.entry < entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Two queries for the same questions, the newest before another one: for where they stand, and for all of each note."""
+
+    places: Prepared
+    notes: Prepared
+
+    @classmethod
+    def of(cls, *where: ColumnElement[bool]) -> Self:
+        at, entry = watch_notes.c.at, watch_notes.c.entry
+        span = at >= bindparam("since", type_=String), at <= bindparam("until", type_=String), entry < bindparam("before_", type_=BigInteger)
+        whole = [*where, *span]
+        return cls(Prepared(_newest([entry, watch_notes.c.place], whole, MOST)), Prepared(_newest([watch_notes], whole, MOST)))
 
 
 def _rows(connection: Connection, where: list[Any], most: int) -> list[Note]:
@@ -272,3 +283,15 @@ def _bytes(connection: Connection, event: ev.ProductDelivered) -> int:
         return int(connection.execute(select(product_versions.c.bytes).where(*where)).scalar_one_or_none() or 0)
     query = select(metering.c.bytes).where(metering.c.release == event.release)
     return int(connection.execute(query).scalar_one_or_none() or 0)
+
+
+_SUBMITTED = Prepared(
+    select(jobs.c.operator, openings.c.content, schedule_runs.c.schedule)
+    .join(openings, openings.c.commitment == jobs.c.request)
+    .outerjoin(schedule_runs, schedule_runs.c.job == jobs.c.id)
+    .where(jobs.c.id == bindparam("job_", type_=String))
+)
+_ONE_A_JOB = watch_notes.c.topic == "question", watch_notes.c.place == 0
+_ALIKE = Sought.of(watch_notes.c.form == bindparam("form_", type_=String))
+_NEARBY = Sought.of(*_ONE_A_JOB, watch_notes.c.space == bindparam("space_", type_=String))
+_BY = Sought.of(*_ONE_A_JOB, watch_notes.c.who == bindparam("who_", type_=String))

@@ -45,7 +45,6 @@ def sketch(sealed: Mapping[str, Any], datasets: Mapping[str, Dataset], key: byte
         tree = parse(text)
     except Problem:  # another version of the program took it
         return Sketch((_hash(key, text),), True)
-    tree = tree.copy()
     base = [select for select in tree.find_all(exp.Select) if _plain(select)]
     conditions: Data = True
     tables = ",".join(sorted(name.casefold() for name in table_names(tree)))

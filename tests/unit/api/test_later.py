@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import threading
@@ -54,6 +55,20 @@ def test_a_server_works_out_no_endpoint_and_no_event_before_it_is_asked() -> Non
     assert int(routes) > 250
     assert int(models) > 300
     assert set(known) <= {"Facts"}, "of which one is made at import, for a default"
+
+
+def test_what_endpoints_are_handed_is_handed_over_without_a_thread() -> None:
+    """FastAPI runs a plain function in a thread of its own, and a change of threads takes longer than any of these, while jobs compute most."""
+    waiting = [route.dependant for route in create_app(None).routes if isinstance(route, APIRoute)]
+    seen = set()
+    while waiting:
+        for each in waiting.pop().dependencies:
+            waiting.append(each)
+            assert each.call is not None
+            seen.add(each.call)
+            call = each.call if inspect.isfunction(each.call) else type(each.call).__call__
+            assert inspect.iscoroutinefunction(call), call
+    assert len(seen) > 100, "the doors, the services, the language"
 
 
 def test_every_endpoint_can_be_worked_out() -> None:
