@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api.console.ask import Refused
 from api.console.charts import burn
 from api.console.frame import Looking, Page, form_of, go
+from api.console.parts import matches, part, sought
 from api.later import pages
 
 router = pages("/console/budgets")
@@ -19,15 +20,20 @@ DAYS = 90
 
 @router.get("")
 async def budgets(page: Looking) -> Response:
-    found = await page.api.get("/v1/accounts")
-    order = ("population", "dataset", "licence", "operator")
-    kinds = [(kind, [account for account in found["accounts"] if account["kind"] == kind]) for kind in order]
-    return page.show("budgets.html.j2", kinds=[(kind, *_folded(held)) for kind, held in kinds if held])
+    text, every = sought(page.request), (await page.api.get("/v1/accounts"))["accounts"]
+    kinds = []
+    for kind in ("population", "dataset", "licence", "operator"):
+        shown, series = _folded([account for account in every if account["kind"] == kind and matches(text, account["subject"])])
+        if shown:
+            held = part(page.request, kind, shown)
+            there = {account["id"] for account in held.rows}
+            kinds.append((kind, held, [(name, periods) for name, periods in series if periods[0]["id"] in there]))
+    return page.show("budgets.html.j2", kinds=kinds, text=page.request.query_params.get("text", ""))
 
 
 def _folded(held: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, list[dict[str, Any]]]]]:
-    """Accounts to show: those of no period, and of each series of accounts by period (`person/month@2026-01`) the fullest; and the series, the
-    fullest first."""
+    """Accounts to show: those of no period, and of each series of accounts by period (`person/month@2026-01`) the fullest; and the series, each
+    the fullest first."""
     series: dict[str, list[dict[str, Any]]] = {}
     shown: list[dict[str, Any]] = []
     for account in held:

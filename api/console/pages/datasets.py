@@ -7,6 +7,7 @@ import asyncio
 from starlette.responses import Response
 
 from api.console.frame import Looking
+from api.console.parts import part
 from api.later import pages
 
 router = pages("/console/datasets")
@@ -15,7 +16,7 @@ router = pages("/console/datasets")
 @router.get("")
 async def datasets(page: Looking, text: str = "") -> Response:
     found = await page.api.get("/v1/datasets", q=text)
-    return page.show("datasets.html.j2", datasets=found["datasets"], text=text)
+    return page.show("datasets.html.j2", datasets=part(page.request, "datasets", found["datasets"]), text=text)
 
 
 @router.get("/{name}")

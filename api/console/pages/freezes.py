@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.console.parts import part
 from api.later import pages
 
 router = pages("/console/freezes")
@@ -16,7 +17,8 @@ async def _shown(page: Page, *, status: int = 200, problem: object = None) -> Re
     found = await page.api.get("/v1/freezes")
     standing = [freeze for freeze in found["freezes"] if freeze["state"] != "thawed"]
     over = [freeze for freeze in found["freezes"] if freeze["state"] == "thawed"]
-    return page.show("freezes.html.j2", status=status, standing=standing, over=over, scopes=SCOPES, problem=problem)
+    lists = {"standing": part(page.request, "standing", standing), "over": part(page.request, "over", over)}
+    return page.show("freezes.html.j2", status=status, **lists, scopes=SCOPES, problem=problem)
 
 
 @router.get("")

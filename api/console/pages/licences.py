@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import CSP, Looking, Page, form_of, go
+from api.console.parts import matches, part, sought
 from api.later import pages
 
 router = pages("/console/licences")
@@ -22,8 +23,12 @@ STEPS: dict[str, tuple[str, frozenset[str]]] = {
 
 @router.get("")
 async def licences(page: Looking) -> Response:
-    found = await page.api.get("/v1/licences")
-    return page.show("licences.html.j2", licences=found["licences"])
+    text, every = sought(page.request), (await page.api.get("/v1/licences"))["licences"]
+    terms = [(each, each["licence"]) for each in every]
+    found = [
+        each for each, has in terms if matches(text, has["id"], has["operator"], has["title"], (grant["dataset"] for grant in has["datasets"]))
+    ]
+    return page.show("licences.html.j2", licences=part(page.request, "licences", found), text=page.request.query_params.get("text", ""))
 
 
 async def _one(page: Page, id: str, *, status: int = 200, problem: object = None) -> Response:

@@ -4,45 +4,19 @@ the lists are; a search finds a principal in all of them."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.console.parts import Part, Row, matches, part, sought
 from api.later import pages
 
 router = pages("/console/people")
 STEPS = {"suspend": "principal_suspend", "resume": "principal_resume", "close": "principal_close"}
-PART = 25  # rows of each list on a page
 LISTS = ("principals", "keys", "sessions")
-
-
-@dataclass(frozen=True)
-class Part:
-    """`rows` of a list of `of` rows; `before` and `after`: addresses of the parts beside this one, None at an end."""
-
-    rows: Sequence[Mapping[str, Any]]
-    of: int
-    before: str | None
-    after: str | None
-
-
-def part(name: str, rows: Sequence[Mapping[str, Any]], asked: QueryParams) -> Part:
-    """The part of list `name` that the address asks for; the nearest there is, if it is no number or too large."""
-    last = max(0, (len(rows) - 1) // PART)
-    text = asked.get(name, "")
-    at = min(last, int(text)) if text.isdecimal() and len(text) < 9 else 0
-
-    def beside(number: int) -> str | None:
-        others = {each: asked[each] for each in ("text", *LISTS) if asked.get(each) and each != name}
-        return f"/console/people?{urlencode({**others, name: number})}" if 0 <= number <= last else None
-
-    return Part(rows[at * PART : (at + 1) * PART], len(rows), beside(at - 1), beside(at + 1))
 
 
 async def _shown(page: Page, *, status: int = 200, problem: object = None) -> Response:
@@ -52,12 +26,10 @@ async def _shown(page: Page, *, status: int = 200, problem: object = None) -> Re
         page.api.get("/v1/sessions"),
         page.api.maybe("/v1/appointments"),
     )
-    asked = page.request.query_params
-    text = asked.get("text", "").strip().casefold()
-    titled = {each["id"]: " ".join((each["id"], *each["title"].values())).casefold() for each in people["principals"]}
+    text, titles = sought(page.request), {each["id"]: each["title"] for each in people["principals"]}
 
-    def found(name: str, rows: Sequence[Mapping[str, Any]], who: str = "principal") -> Part:
-        return part(name, [each for each in rows if text in titled.get(each[who], each[who].casefold())], asked)
+    def found(name: str, rows: Sequence[Row], who: str = "principal") -> Part:
+        return part(page.request, name, [each for each in rows if matches(text, each[who], titles.get(each[who], ""))])
 
     return page.show(
         "people.html.j2",
@@ -68,7 +40,7 @@ async def _shown(page: Page, *, status: int = 200, problem: object = None) -> Re
         appointments=(appointments or {}).get("appointments", []),
         steps={name for name, act in STEPS.items() if page.visitor.may(act)},
         here="/console/people" + (f"?{page.request.url.query}" if page.request.url.query else ""),
-        text=asked.get("text", ""),
+        text=page.request.query_params.get("text", ""),
         problem=problem,
     )
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.console.ask import Refused
 from api.console.frame import Looking, Page, form_of, go
+from api.console.parts import matches, part, sought
 from api.later import pages
 
 router = pages("/console/programs")
@@ -19,8 +20,10 @@ async def programs(page: Looking) -> Response:
 
 
 async def _all(page: Page, *, status: int = 200, problem: object = None) -> Response:
-    found = await page.api.get("/v1/programs")
-    return page.show("programs.html.j2", status=status, programs=found["programs"], problem=problem)
+    text, every = sought(page.request), (await page.api.get("/v1/programs"))["programs"]
+    found = [each for each in every if matches(text, each["name"], each["digest"], each["author"])]
+    shown = part(page.request, "programs", found)
+    return page.show("programs.html.j2", status=status, programs=shown, text=page.request.query_params.get("text", ""), problem=problem)
 
 
 @router.post("")
