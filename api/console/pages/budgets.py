@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.console.ask import Refused
 from api.console.charts import burn
 from api.console.frame import Looking, Page, form_of, go
-from api.console.parts import matches, part, sought
+from api.console.parts import Row, matches, part, sought
 from api.later import pages
 
 router = pages("/console/budgets")
@@ -25,10 +25,16 @@ async def budgets(page: Looking) -> Response:
     for kind in ("population", "dataset", "licence", "operator"):
         shown, series = _folded([account for account in every if account["kind"] == kind and matches(text, account["subject"])])
         if shown:
-            held = part(page.request, kind, shown)
+            held = part(page.request, kind, sorted(shown, key=_share, reverse=True))
             there = {account["id"] for account in held.rows}
             kinds.append((kind, held, [(name, periods) for name, periods in series if periods[0]["id"] in there]))
     return page.show("budgets.html.j2", kinds=kinds, text=page.request.query_params.get("text", ""))
+
+
+def _share(account: Row) -> Decimal:
+    """How much of its cap is used."""
+    cap = Decimal(account["cap"]["rho"])
+    return Decimal(account["used"]["rho"]) / cap if cap else Decimal(0)
 
 
 def _folded(held: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, list[dict[str, Any]]]]]:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from api.console.parts import PART
-from jobs import acts
+from jobs import acts, ledger
+from jobs import events as ev
 from jobs.acts.data import register_dataset
 from policies.catalogue import Snapshot
+from policies.loss import Loss
 from tests import visits
 from tests.bureau import Bureau, licence, opened, set_up
 from tests.furnished import Furnished
@@ -45,6 +47,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
         acts.set_freeze(register, "licence", f"M-{n:03}", reason="x", by="zhao")
         manifest = re.sub(r'name = "[^"]+"', f'name = "p-{n:03}"', str(FILES["program.toml"]), count=1)
         acts.submit_program(register, packed({**FILES, "program.toml": manifest}), by="operator-1")
+    with register.transaction() as act:  # one of them has used something
+        request = act.seal(b"{}")
+        by = {"operator": "many-040", "licence": "M-040"}
+        act.append(ev.JobSubmitted(by="many-040", job="job-1", scenario="health-planning", request=request, **by))
+        accounts = ledger.accounts_of(space="person", datasets=["visits"], operator="many-040", licence="M-040")
+        ledger.reserve(act, charge="c-1", job="job-1", accounts=accounts, loss=Loss(10**9), by="system")
     house = object.__new__(Furnished)
     object.__setattr__(house, "bureau", Bureau(services, keys))
     yield house
@@ -91,6 +99,13 @@ def test_the_next_part_of_what_was_sought_is_of_what_was_sought(many: Furnished)
     (link,) = (each.replace("&amp;", "&") for each in re.findall(r'<a href="([^"]+)" rel="next">', page))
     assert "text=M-0" in link
     assert len(re.findall(LISTS["licences"][2], browser.get(link).text)) == PART
+
+
+@pytest.mark.parametrize("kind", ["operator:many-040@visits", "licence:M-040"])
+def test_accounts_that_are_used_most_come_first(many: Furnished, kind: str) -> None:
+    page = many.visit("supervisor").get("/console/budgets").text
+    first = re.findall(rf'href="/console/budgets/({kind[:8]}[^"]+)"', page)[0]
+    assert first == kind
 
 
 def test_the_first_page_leads_to_the_rest(many: Furnished) -> None:
