@@ -46,6 +46,7 @@ _MEDIA: dict[PaperFormat, str] = {
     "json": "application/json",
 }
 _CONTENT = {media.partition(";")[0]: {"schema": {"type": "object" if media.endswith("json") else "string"}} for media in _MEDIA.values()}
+_ACCOUNTS = "是否列出各协议的账户，不列出时答复更快 · whether to list each licence’s accounts; without them the answer is quicker"
 Agreed = Annotated[Licence, Body(examples=[AGREEMENT])]
 
 
@@ -62,13 +63,15 @@ def _own(services: Services, id: str, visit: Visit) -> LicenceRecord:
 @router.get(
     "/licences",
     summary="授权运营协议与申请 · Licences, and applications for them",
-    responses=problems(401, 403),
+    responses=problems(401, 403, 422),
     openapi_extra=roles("licence_list"),
 )
-def licences(services: Serving, visit: Annotated[Visit, door("licence_list")]) -> LicenceList:
+def licences(
+    services: Serving, visit: Annotated[Visit, door("licence_list")], accounts: Annotated[bool, Query(description=_ACCOUNTS)] = True
+) -> LicenceList:
     records, now = services.register.licences(visit.only), services.clock()
-    under = accounts_of_each(services, records)
-    return LicenceList(licences=[licence_view(record, under[record.licence.id], now) for record in records])
+    under = accounts_of_each(services, records) if accounts else {}
+    return LicenceList(licences=[licence_view(record, under.get(record.licence.id, ()), now) for record in records])
 
 
 @router.get(

@@ -23,7 +23,7 @@ STEPS: dict[str, tuple[str, frozenset[str]]] = {
 
 @router.get("")
 async def licences(page: Looking) -> Response:
-    text, every = sought(page.request), (await page.api.get("/v1/licences"))["licences"]
+    text, every = sought(page.request), (await page.api.get("/v1/licences", accounts=False))["licences"]
     terms = [(each, each["licence"]) for each in every]
     found = [
         each for each, has in terms if matches(text, has["id"], has["operator"], has["title"], (grant["dataset"] for grant in has["datasets"]))

@@ -20,7 +20,7 @@ async def overview(page: Looking) -> Response:
         api.maybe("/v1/overview") if may("events_read") else _nothing(),
         api.get("/v1/jobs", limit=8) if may("job_list") else _nothing(),
         api.get("/v1/accounts") if may("account_list") and not may("events_read") else _nothing(),
-        api.get("/v1/licences") if may("licence_list") else _nothing(),
+        api.get("/v1/licences", accounts=False) if may("licence_list") and not may("events_read") else _nothing(),
         api.get("/v1/releases", limit=8) if may("release_show") and not may("job_list") else _nothing(),
     )
     pulse = (

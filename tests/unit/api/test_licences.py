@@ -81,6 +81,13 @@ def test_the_whole_life_over_http(http: Callable[..., httpx2.Response]) -> None:
     assert [each["reference"] for each in history["consents"]] == ["同意 2 号"]
 
 
+def test_a_list_does_without_accounts_for_whoever_does_not_ask_for_them(http: Callable[..., httpx2.Response]) -> None:
+    whole = told(http("supervisor", "/v1/licences"))["licences"]
+    assert all(each["accounts"] for each in whole if each["version"])
+    assert told(http("supervisor", "/v1/licences?accounts=false"))["licences"] == [{**each, "accounts": []} for each in whole]
+    refused(http("supervisor", "/v1/licences?accounts=some"), 422, "request_invalid")
+
+
 def test_each_act_is_for_its_roles_alone(http: Callable[..., httpx2.Response], services: tuple[Services, dict[str, str]]) -> None:
     size = services[0].register.size
     acts: dict[str, tuple[str, Any]] = {
