@@ -16,7 +16,7 @@ from policies.catalogue import Column, Dataset
 from policies.disclosure.predicate import EVERYTHING, Population, Span, Values, value_of
 
 Share = Fraction | None
-MOST_PAIRS = 2**14  # remembered: the measures of a job are held against the same ones, one after the other
+MOST_PAIRS = 2**16  # remembered: more than all pairs among the notes that a rule is given, or each question would compare them anew
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ THEN = (
     "SET lock_configuration=true",
 )
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # of a copy, which `select` puts up with
+LONG = 8_192  # characters of a query that is not kept as parsed: long ones would fill a worker's memory, and take their time anyhow
 MEMORY_BYTES = 2**30  # for hash tables, beside the tables handed over; past it a query fails instead of spilling
 
 
@@ -58,7 +59,7 @@ def select(
     database: duckdb.DuckDBPyConnection, sql: str, tables: Mapping[str, pa.Table], parameters: Mapping[str, object] | None = None
 ) -> pa.Table:
     """`query` in a database that `locked_database` made."""
-    statement = _statement(database, sql)
+    statement = _parsed(database, sql) if len(sql) > LONG else _parsed_once(database, sql)
     connection = database.cursor()
     try:
         for name, table in tables.items():
@@ -71,10 +72,8 @@ def select(
         connection.close()
 
 
-@lru_cache(maxsize=256)
-def _statement(database: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
-    """One SELECT, parsed: a quarter of what a small query takes, and a job's last query is run twice. It is bound anew each time that it is
-    run, to the tables of that time."""
+def _parsed(database: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    """One SELECT, parsed. It is bound anew each time that it is run, to the tables of that time."""
     connection = database.cursor()
     try:
         statements = connection.extract_statements(sql)
@@ -83,3 +82,7 @@ def _statement(database: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statemen
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ValueError("one SELECT at a time")
     return statements[0]
+
+
+# A quarter of what a small query takes is its parsing, and a job's last query is run twice.
+_parsed_once = lru_cache(maxsize=64)(_parsed)

@@ -11,7 +11,8 @@ import pytest
 from infra.database import reading
 from infra.tables import watch_notes
 from jobs.watch import questions
-from jobs.watch.notes import Notes
+from jobs.watch.notes import MOST, Notes
+from jobs.watch.sizes import MOST_PAIRS
 from tests.watching import Town, a_town
 
 COUNT = "SELECT COUNT(*) AS n FROM visits"
@@ -44,3 +45,8 @@ def test_pairs_are_sought_among_near_sizes_and_none_is_missed(town: Town) -> Non
             assert {frozenset((one.job, other.job)) for one, other in sought if questions._between(one, other, most)} == every
         assert every
     assert len(list(questions._close(asked, 1))) < len(list(combinations(asked, 2)))
+
+
+def test_what_is_remembered_of_pairs_has_room_for_all_that_a_rule_is_given() -> None:
+    """The newest question and those before it: with less room each would be compared anew for every question."""
+    assert len(list(combinations(range(MOST + 1), 2))) <= MOST_PAIRS

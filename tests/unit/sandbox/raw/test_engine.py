@@ -35,6 +35,16 @@ def test_threads_that_ask_the_same_words_get_each_its_own_answer() -> None:
     assert answers == [[{"a": n, "n": n}] for n in range(1, 200)]
 
 
+def test_long_words_are_not_kept() -> None:
+    engine._parsed_once.cache_clear()
+    kept = engine._parsed_once.cache_info().currsize
+    for _ in range(2):
+        assert engine.query(f"SELECT 'x' AS n -- {'-' * engine.LONG}", {}).to_pylist() == [{"n": "x"}]
+    assert engine._parsed_once.cache_info().currsize == kept
+    engine.query("SELECT 'kept once' AS n", {})
+    assert engine._parsed_once.cache_info().currsize == kept + 1
+
+
 def test_of_several_statements_none_is_run_however_often_they_are_asked_for() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="one SELECT"):
